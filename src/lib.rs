@@ -1,0 +1,2 @@
+//! nuncio: a full agent behind the OpenAI API.
+pub mod core;
