@@ -48,6 +48,8 @@ pub enum Delta {
     Refusal(String),
     Reasoning(String),
     Arguments(String),
+    /// What a running tool is doing, for people to watch; no part of its output.
+    Progress(String),
 }
 
 /// How a run ended.
