@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod failure;
+pub mod housekeeping;
 pub mod id;
 pub mod item;
 pub mod ports;

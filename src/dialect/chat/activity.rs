@@ -1,5 +1,9 @@
 //! Tool activity on the chat stream: extra top-level keys on valid chunks with an empty delta. Open WebUI renders them
 //! as a status line and as tool cards; every other measured client ignores them.
+//!
+//! The form follows what Open WebUI 0.12 does with it (`docs/streaming.md`): a card is added when the call is whole
+//! and once more, under the same `call_id`, as its output. A call without an output would be run by the client, so a
+//! call that was cut and never run gets no card.
 
 use crate::core::event::{Delta, RunEvent};
 use crate::core::item::{Item, Origin, Status, ToolCall, ToolOutput, text_of};
@@ -31,7 +35,10 @@ pub struct StatusEvent {
 #[derive(Debug, PartialEq, Serialize)]
 pub struct StatusData {
     description: String,
+    /// Until it is true the line shimmers, also after a reload.
     done: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    hidden: bool,
 }
 
 /// A call or its output, in the words of the Responses API.
@@ -39,7 +46,7 @@ pub struct StatusData {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Card {
     FunctionCall { id: String, call_id: String, name: String, arguments: String, status: &'static str },
-    FunctionCallOutput { id: String, call_id: String, output: Vec<OutputText>, status: &'static str },
+    FunctionCallOutput { id: String, call_id: String, output: [OutputText; 1], status: &'static str },
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -49,88 +56,89 @@ pub struct OutputText {
     text: String,
 }
 
+/// Beyond the end of every list a client may keep, which means: append. The client counts items that we know nothing
+/// of, so a true index cannot be given.
+const AT_THE_END: u32 = 1_000_000;
+
 /// Folds the events of server tools into extras.
 #[derive(Debug, Default)]
 pub struct ActivityFold {
-    /// Names of the server's calls by call id, to speak of when their output comes.
-    names: HashMap<String, String>,
-    /// The last status line of each call, by the index of its output.
-    lines: HashMap<u32, String>,
+    /// The server's calls that have no output yet, by call id.
+    open: HashMap<String, OpenCall>,
+    /// Names of running tools by the index of their output, for the status line.
+    running: HashMap<u32, String>,
+    shows_status: bool,
+}
+
+#[derive(Debug)]
+struct OpenCall {
+    name: String,
+    /// The card's own `call_id`: the upstream's may come again in a later turn, and would replace this card there.
+    card_id: String,
 }
 
 impl ActivityFold {
     pub fn on(&mut self, event: &RunEvent) -> Vec<Extra> {
         match event {
-            RunEvent::ItemStarted { index, item } => self.started(*index, item),
-            RunEvent::Delta { index, delta: Delta::Progress(text) } => {
-                let line = self.lines.entry(*index).or_default();
-                let name = line.split(':').next().unwrap_or_default();
-                *line = if text.is_empty() { name.to_owned() } else { format!("{name}: {text}") };
-                vec![status(line.clone(), false)]
-            }
-            RunEvent::ItemDone { index, item } => self.done(*index, item),
-            _ => Vec::new(),
-        }
-    }
-
-    fn started(&mut self, index: u32, item: &Item) -> Vec<Extra> {
-        match item {
-            Item::ToolCall(call) if call.origin == Origin::Server => {
-                self.names.insert(call.call_id.clone(), call.name.clone());
-                vec![card("response.output_item.added", index, call_card(call))]
-            }
-            Item::ToolOutput(output) => {
-                let name = self.names.get(&output.call_id).cloned().unwrap_or_default();
-                self.lines.insert(index, name);
+            RunEvent::ItemStarted { index, item } => {
+                if let Item::ToolOutput(output) = item.as_ref() {
+                    let name = self.open.get(&output.call_id).map(|call| call.name.clone());
+                    self.running.extend(name.map(|name| (*index, name)));
+                }
                 Vec::new()
             }
+            RunEvent::Delta { index, delta: Delta::Progress(text) } => {
+                self.running.get(index).map(|name| line(name, text)).map(|line| self.status(line)).into_iter().collect()
+            }
+            RunEvent::ItemDone { index, item } => match item.as_ref() {
+                Item::ToolCall(call) if call.origin == Origin::Server && call.status == Status::Completed => {
+                    vec![self.call(call)]
+                }
+                Item::ToolOutput(output) => {
+                    self.running.remove(index);
+                    self.output(output).into_iter().collect()
+                }
+                _ => Vec::new(),
+            },
+            RunEvent::Finished { .. } if self.shows_status => vec![status(String::new(), true)],
             _ => Vec::new(),
         }
     }
 
-    fn done(&mut self, index: u32, item: &Item) -> Vec<Extra> {
-        match item {
-            Item::ToolCall(call) if call.origin == Origin::Server => {
-                vec![card("response.output_item.done", index, call_card(call))]
-            }
-            Item::ToolOutput(output) => {
-                let mut extras = vec![
-                    card("response.output_item.added", index, output_card(output)),
-                    card("response.output_item.done", index, output_card(output)),
-                ];
-                extras.extend(self.lines.remove(&index).map(|line| status(line, true)));
-                extras
-            }
-            _ => Vec::new(),
-        }
+    fn status(&mut self, description: String) -> Extra {
+        self.shows_status = true;
+        status(description, false)
+    }
+
+    fn call(&mut self, call: &ToolCall) -> Extra {
+        let card_id = call.id.replace("fc_", "call_");
+        let open = OpenCall { name: call.name.clone(), card_id: card_id.clone() };
+        self.open.insert(call.call_id.clone(), open);
+        let (id, name, arguments) = (call.id.clone(), call.name.clone(), call.arguments.clone());
+        card(Card::FunctionCall { id, call_id: card_id, name, arguments, status: "completed" })
+    }
+
+    fn output(&mut self, output: &ToolOutput) -> Option<Extra> {
+        let call = self.open.remove(&output.call_id)?;
+        let text = text_of(&output.content).into_owned();
+        // By this word the frontend knows to show a failure as one.
+        let text = if output.failed { format!("Error: {text}") } else { text };
+        let output_text = [OutputText { kind: "input_text", text }];
+        let (id, call_id) = (output.id.clone(), call.card_id);
+        Some(card(Card::FunctionCallOutput { id, call_id, output: output_text, status: "completed" }))
     }
 }
 
-fn status(description: String, done: bool) -> Extra {
-    Extra::Status { event: StatusEvent { kind: "status", data: StatusData { description, done } } }
+fn line(name: &str, text: &str) -> String {
+    if text.is_empty() { name.to_owned() } else { format!("{name}: {text}") }
 }
 
-fn card(kind: &'static str, output_index: u32, item: Card) -> Extra {
-    Extra::Card { kind, output_index, item }
+/// The last status of a run hides the line: nothing else would, and the cards tell the rest.
+fn status(description: String, last: bool) -> Extra {
+    let data = StatusData { description, done: last, hidden: last };
+    Extra::Status { event: StatusEvent { kind: "status", data } }
 }
 
-fn call_card(call: &ToolCall) -> Card {
-    let (id, call_id, name, arguments) =
-        (call.id.clone(), call.call_id.clone(), call.name.clone(), call.arguments.clone());
-    Card::FunctionCall { id, call_id, name, arguments, status: word(call.status) }
-}
-
-fn output_card(output: &ToolOutput) -> Card {
-    let text = text_of(&output.content).into_owned();
-    let output_text = vec![OutputText { kind: "input_text", text }];
-    let (id, call_id) = (output.id.clone(), output.call_id.clone());
-    Card::FunctionCallOutput { id, call_id, output: output_text, status: "completed" }
-}
-
-fn word(status: Status) -> &'static str {
-    match status {
-        Status::InProgress => "in_progress",
-        Status::Completed => "completed",
-        Status::Incomplete => "incomplete",
-    }
+fn card(item: Card) -> Extra {
+    Extra::Card { kind: "response.output_item.added", output_index: AT_THE_END, item }
 }

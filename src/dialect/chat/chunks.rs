@@ -5,6 +5,7 @@ use super::wire::{AnswerHead, Delta, FunctionDelta, ToolCallDelta, UsageObject, 
 use crate::core::event::{self, Outcome, RunEvent};
 use crate::core::item::{Item, Origin, ToolCall};
 use crate::core::usage::Usage;
+use crate::dialect::Projection;
 use crate::dialect::activity::ToolActivity;
 use crate::dialect::error::ApiError;
 use crate::dialect::sse;
@@ -24,26 +25,12 @@ pub struct ChunkStream {
     client_calls: HashMap<u32, u32>,
 }
 
-impl ChunkStream {
-    pub fn new(answer: &AnswerHead, include_usage: bool, activity: ToolActivity) -> Self {
-        let mut head = b"data: {\"id\":".to_vec();
-        write(&mut head, &answer.id);
-        head.extend_from_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
-        write(&mut head, &answer.created);
-        head.extend_from_slice(b",\"model\":");
-        write(&mut head, &answer.model);
-        head.extend_from_slice(b",\"choices\":[");
-        let activity = (activity != ToolActivity::Hidden).then(ActivityFold::default);
-        Self { head, include_usage, usage: Usage::default(), activity, client_calls: HashMap::new() }
+impl Projection for ChunkStream {
+    fn open(&mut self) -> Vec<Bytes> {
+        vec![self.chunk(&Delta { role: Some("assistant"), content: Some(""), ..Delta::default() }, None, None)]
     }
 
-    /// The first chunk, which may leave before the run has said anything.
-    pub fn role(&self) -> Bytes {
-        self.chunk(&Delta { role: Some("assistant"), content: Some(""), ..Delta::default() }, None, None)
-    }
-
-    /// The frames of one event, in order; most events have one or none.
-    pub fn on(&mut self, event: &RunEvent) -> Vec<Bytes> {
+    fn on(&mut self, event: &RunEvent) -> Vec<Bytes> {
         let extras = self.activity.as_mut().map(|activity| activity.on(event)).unwrap_or_default();
         let mut frames: Vec<Bytes> =
             extras.iter().map(|extra| self.chunk(&Delta::default(), None, Some(extra))).collect();
@@ -55,6 +42,20 @@ impl ChunkStream {
             RunEvent::Started | RunEvent::ItemDone { .. } | RunEvent::Waiting { .. } => {}
         }
         frames
+    }
+}
+
+impl ChunkStream {
+    pub fn new(answer: &AnswerHead, include_usage: bool, activity: ToolActivity) -> Self {
+        let mut head = b"data: {\"id\":".to_vec();
+        write(&mut head, &answer.id);
+        head.extend_from_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
+        write(&mut head, &answer.created);
+        head.extend_from_slice(b",\"model\":");
+        write(&mut head, &answer.model);
+        head.extend_from_slice(b",\"choices\":[");
+        let activity = (activity != ToolActivity::Hidden).then(ActivityFold::default);
+        Self { head, include_usage, usage: Usage::default(), activity, client_calls: HashMap::new() }
     }
 
     fn started(&mut self, index: u32, item: &Item) -> Option<Bytes> {
