@@ -1,4 +1,6 @@
 //! nuncio: a full agent behind the OpenAI API.
+pub mod cli;
+pub mod config;
 pub mod core;
 pub mod dialect;
 pub mod http;
