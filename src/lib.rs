@@ -5,3 +5,4 @@ pub mod core;
 pub mod dialect;
 pub mod http;
 pub mod runs;
+pub mod sandbox;
