@@ -78,31 +78,20 @@ mod tests {
     #[test]
     fn no_command_serves_and_flags_may_stand_anywhere() {
         let plain = Cli::try_parse_from(["nuncio", "--port", "0"]).unwrap();
-        assert_eq!(
-            (plain.command(), plain.flags.port),
-            (&Command::Serve, Some(0))
-        );
+        assert_eq!((plain.command(), plain.flags.port), (&Command::Serve, Some(0)));
 
         let check = Cli::try_parse_from(["nuncio", "check", "--log-format", "json"]).unwrap();
-        assert_eq!(
-            (check.command(), check.flags.log_format),
-            (&Command::Check, Some(Format::Json))
-        );
+        assert_eq!((check.command(), check.flags.log_format), (&Command::Check, Some(Format::Json)));
     }
 
     #[test]
     fn a_key_needs_a_name_that_can_be_a_principal() {
         let made = Cli::try_parse_from(["nuncio", "key", "new", "alice"]).unwrap();
-        let expected = Command::Key(KeyCommand::New {
-            name: "alice".into(),
-        });
+        let expected = Command::Key(KeyCommand::New { name: "alice".into() });
         assert_eq!(made.command(), &expected);
 
         let error = Cli::try_parse_from(["nuncio", "key", "new", "a b"]).unwrap_err();
-        assert!(
-            error.to_string().contains("1 to 64 of A-Z a-z 0-9 . _ -"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("1 to 64 of A-Z a-z 0-9 . _ -"), "{error}");
     }
 
     #[test]

@@ -63,12 +63,7 @@ pub struct Loaded {
 impl Config {
     /// Reads and checks the whole configuration. `cwd` is an absolute path; `tools` are the names of the tools there
     /// are, which profiles may allow.
-    pub fn load(
-        flags: &Flags,
-        lookup: Lookup<'_>,
-        cwd: &Path,
-        tools: &[&str],
-    ) -> Result<Loaded, ConfigError> {
+    pub fn load(flags: &Flags, lookup: Lookup<'_>, cwd: &Path, tools: &[&str]) -> Result<Loaded, ConfigError> {
         let env = Environment { lookup, cwd };
         let mut sources = Sources::default();
         let path = file::find(flags.config.as_deref(), &env)?;
@@ -80,23 +75,15 @@ impl Config {
         }
         environment::apply(&env, &mut document, &mut sources)?;
         apply_flags(flags, &mut document, &mut sources);
-        let upstream_source =
-            environment::settle_upstreams(&env, &mut document.upstreams, &mut sources)?;
+        let upstream_source = environment::settle_upstreams(&env, &mut document.upstreams, &mut sources)?;
         let config = complete(document, &env, &sources, tools)?;
-        Ok(Loaded {
-            config: config.rename_default(&env)?,
-            file: path,
-            upstream_source,
-        })
+        Ok(Loaded { config: config.rename_default(&env)?, file: path, upstream_source })
     }
 
     /// The profile that stands in for unknown model ids and whose id `API_SERVER_MODEL_NAME` sets. A loaded
     /// configuration always has one.
     pub fn default_profile(&self) -> Option<(&str, &Profile)> {
-        self.profiles
-            .iter()
-            .find(|(_, profile)| profile.default)
-            .map(|(id, profile)| (id.as_str(), profile))
+        self.profiles.iter().find(|(_, profile)| profile.default).map(|(id, profile)| (id.as_str(), profile))
     }
 
     fn rename_default(mut self, env: &Environment<'_>) -> Result<Self, Problem> {
@@ -182,50 +169,19 @@ fn complete(
             base_url.truncate(base_url.trim_end_matches('/').len());
         }
     }
-    let Document {
-        mut server,
-        auth,
-        upstreams,
-        profiles,
-        tools: tool_limits,
-        store,
-        log,
-        ..
-    } = document;
+    let Document { mut server, auth, upstreams, profiles, tools: tool_limits, store, log, .. } = document;
     // A bare IPv6 address binds; the brackets belong to URLs, from which people copy it.
-    server.host = server
-        .host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .to_owned();
-    let config = Config {
-        server,
-        auth,
-        upstreams,
-        profiles,
-        tools: tool_limits,
-        store,
-        log,
-        data_dir,
-    };
+    server.host = server.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let config = Config { server, auth, upstreams, profiles, tools: tool_limits, store, log, data_dir };
     config.check(tools, &mut problems);
     problems.into_result().map(|()| config)
 }
 
-fn data_dir(
-    named: Option<&Path>,
-    env: &Environment<'_>,
-    sources: &Sources,
-    problems: &mut Problems<'_>,
-) -> PathBuf {
-    let usual = || {
-        env.folder("XDG_DATA_HOME", ".local/share")
-            .map(|folder| folder.join("nuncio"))
-    };
+fn data_dir(named: Option<&Path>, env: &Environment<'_>, sources: &Sources, problems: &mut Problems<'_>) -> PathBuf {
+    let usual = || env.folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("nuncio"));
     let found = match named {
         Some(path) => env.absolute(path, base("data_dir", env, sources)),
-        None => usual()
-            .ok_or_else(|| "expected a folder: set NUNCIO_DATA_DIR, --data-dir or HOME".to_owned()),
+        None => usual().ok_or_else(|| "expected a folder: set NUNCIO_DATA_DIR, --data-dir or HOME".to_owned()),
     };
     found.unwrap_or_else(|message| {
         problems.add("data_dir", message);
@@ -242,25 +198,14 @@ fn base<'a>(key: &str, env: &Environment<'a>, sources: &'a Sources) -> &'a Path 
 }
 
 /// Sees to it that exactly one profile is the default one: the marked one, or else the first in the file.
-fn mark_default(
-    profiles: &mut BTreeMap<String, Profile>,
-    sources: &Sources,
-    problems: &mut Problems<'_>,
-) {
+fn mark_default(profiles: &mut BTreeMap<String, Profile>, sources: &Sources, problems: &mut Problems<'_>) {
     if profiles.is_empty() {
         profiles.insert(profiles::NUNCIO.to_owned(), Profile::default());
     }
-    let marked: Vec<&String> = profiles
-        .iter()
-        .filter(|(_, profile)| profile.default)
-        .map(|(id, _)| id)
-        .collect();
+    let marked: Vec<&String> = profiles.iter().filter(|(_, profile)| profile.default).map(|(id, _)| id).collect();
     if let Some(second) = marked.get(1) {
         let key = format!("{}.default", value::join("profiles", second));
-        problems.add(
-            key,
-            "expected one default profile; an earlier one is marked too",
-        );
+        problems.add(key, "expected one default profile; an earlier one is marked too");
     }
     if marked.is_empty() {
         let rank = |id: &&String| sources.rank(&value::join("profiles", id));

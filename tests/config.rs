@@ -35,11 +35,7 @@ struct Machine {
 impl Machine {
     fn new() -> Self {
         let variables = BTreeMap::from([("HOME".to_owned(), "/home/ada".to_owned())]);
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            variables,
-            flags: Flags::default(),
-        }
+        Self { folder: tempfile::tempdir().unwrap(), variables, flags: Flags::default() }
     }
 
     fn with_yaml(yaml: &str) -> Self {
@@ -59,8 +55,7 @@ impl Machine {
     }
 
     fn vars(self, all: &[(&str, &str)]) -> Self {
-        all.iter()
-            .fold(self, |machine, (name, value)| machine.var(name, value))
+        all.iter().fold(self, |machine, (name, value)| machine.var(name, value))
     }
 
     fn flags(mut self, flags: Flags) -> Self {
@@ -75,14 +70,11 @@ impl Machine {
     fn try_load(&self) -> Result<Loaded, String> {
         let lookup = |name: &str| self.variables.get(name).cloned();
         let strip = |text: String| text.replace(&format!("{}/", self.path().display()), "");
-        Config::load(&self.flags, &lookup, self.path(), TOOLS)
-            .map_err(|error| strip(error.to_string()))
+        Config::load(&self.flags, &lookup, self.path(), TOOLS).map_err(|error| strip(error.to_string()))
     }
 
     fn load(&self) -> Config {
-        self.try_load()
-            .unwrap_or_else(|error| panic!("{error}"))
-            .config
+        self.try_load().unwrap_or_else(|error| panic!("{error}")).config
     }
 
     fn error(&self) -> String {
@@ -115,26 +107,14 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "upstreams:\n  a: {kind: rehearsal}\n  a: {kind: rehearsal}\n",
     "3:3: upstreams.a: this key is given twice; expected it once"
 )]
-#[case::missing_key(
-    "auth:\n  keys:\n    - name: a\n",
-    "3:7: auth.keys[0].hash: this key must be given"
-)]
-#[case::word_for_number(
-    "server: {port: http}\n",
-    "1:16: server.port: expected a whole number from 0 to 65535"
-)]
-#[case::number_too_large(
-    "server:\n  port: 70000\n",
-    "2:9: server.port: expected a whole number from 0 to 65535"
-)]
+#[case::missing_key("auth:\n  keys:\n    - name: a\n", "3:7: auth.keys[0].hash: this key must be given")]
+#[case::word_for_number("server: {port: http}\n", "1:16: server.port: expected a whole number from 0 to 65535")]
+#[case::number_too_large("server:\n  port: 70000\n", "2:9: server.port: expected a whole number from 0 to 65535")]
 #[case::number_too_small(
     "store: {max_sessions: -1}\n",
     "1:23: store.max_sessions: expected a whole number of 0 or more"
 )]
-#[case::yes_for_true(
-    "profiles: {a: {default: yes}}\n",
-    "1:25: profiles.a.default: expected true or false"
-)]
+#[case::yes_for_true("profiles: {a: {default: yes}}\n", "1:25: profiles.a.default: expected true or false")]
 #[case::list_for_value(
     "server:\n  host: [a, b]\n",
     "2:9: server.host: expected a single value; found a list or keys with values"
@@ -144,17 +124,11 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "3:5: server.port: expected a single value; found a list or keys with values"
 )]
 #[case::value_for_keys("server: 8642\n", "1:9: server: expected keys with values")]
-#[case::value_for_list(
-    "server:\n  allowed_hosts: a\n",
-    "2:18: server.allowed_hosts: expected a list"
-)]
+#[case::value_for_list("server:\n  allowed_hosts: a\n", "2:18: server.allowed_hosts: expected a list")]
 #[case::nothing_for_text("log:\n  filter:\n", "2:9: log.filter: expected a text; found nothing")]
 #[case::list_for_document("- server\n", "1:1: expected keys with values")]
 #[case::no_yaml("server: {port: 1\n", "1:9: unclosed bracket '{'")]
-#[case::two_documents(
-    "log: {}\n---\nlog: {}\n",
-    "3:1: expected one YAML document; a second one begins here"
-)]
+#[case::two_documents("log: {}\n---\nlog: {}\n", "3:1: expected one YAML document; a second one begins here")]
 #[case::duration_without_unit(
     "server:\n  keepalive: 10\n",
     "2:14: server.keepalive: expected a duration such as 500ms, 30s, 10m or 2h, at most 720h; found `10`"
@@ -167,10 +141,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "server: {unknown_model: ignore}\n",
     "1:25: server.unknown_model: expected one of refuse, default; found `ignore`"
 )]
-#[case::zero(
-    "server: {keepalive: 0s}\n",
-    "1:10: server.keepalive: expected more than 0"
-)]
+#[case::zero("server: {keepalive: 0s}\n", "1:10: server.keepalive: expected more than 0")]
 #[case::plain_key_for_hash(
     "auth:\n  keys:\n    - {name: a, hash: nk-0123}\n",
     "3:23: auth.keys[0].hash: expected `sha256:` and 64 hex digits, as `nuncio key new NAME` prints them"
@@ -259,10 +230,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "profiles:\n  p: {default: true}\n  q: {default: true}\n",
     "3:7: profiles.q.default: expected one default profile; an earlier one is marked too"
 )]
-#[case::home_of_another(
-    "data_dir: ~bob/x\n",
-    "1:1: data_dir: expected a full path; found `~bob`"
-)]
+#[case::home_of_another("data_dir: ~bob/x\n", "1:1: data_dir: expected a full path; found `~bob`")]
 #[case::misspelled_level(
     "log: {filter: inof}\n",
     "1:7: log.filter: expected a level (off, error, warn, info, debug, trace) or target=level pairs, such as info,nuncio=debug; found `inof`"
@@ -272,10 +240,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "1:20: tools.terminal.shell: expected an absolute path such as /bin/sh"
 )]
 fn a_bad_file_is_told_by_line_key_and_expectation(#[case] yaml: &str, #[case] expected: &str) {
-    assert_eq!(
-        Machine::with_yaml(yaml).error(),
-        format!("config.yaml:{expected}")
-    );
+    assert_eq!(Machine::with_yaml(yaml).error(), format!("config.yaml:{expected}"));
 }
 
 #[rstest]
@@ -298,11 +263,7 @@ fn a_bad_variable_is_told_by_name(#[case] variables: &[(&str, &str)], #[case] ex
 
 #[test]
 fn a_bad_flag_is_told_by_name_and_all_problems_at_once() {
-    let flags = Flags {
-        host: Some("a b".into()),
-        data_dir: Some("".into()),
-        ..Flags::default()
-    };
+    let flags = Flags { host: Some("a b".into()), data_dir: Some("".into()), ..Flags::default() };
     let yaml = "store: {max_sessions: 0}\nauth: {keys: [{name: a b, hash: 'sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'}]}\n";
     let expected = "\
         --data-dir: expected a path; found nothing\n\
@@ -326,121 +287,61 @@ fn a_file_that_is_no_text_or_too_large_is_refused() {
 #[test]
 fn flags_win_over_variables_over_the_file_over_defaults() {
     let yaml = "server: {host: '::1', port: 1, keepalive: 1s}\nlog: {filter: warn, format: text}\n";
-    let flags = Flags {
-        port: Some(3),
-        log_format: Some(Format::Json),
-        ..Flags::default()
-    };
+    let flags = Flags { port: Some(3), log_format: Some(Format::Json), ..Flags::default() };
     let machine = Machine::with_yaml(yaml)
-        .vars(&[
-            ("API_SERVER_PORT", "2"),
-            ("API_SERVER_HOST", "localhost"),
-            ("NUNCIO_LOG", "debug"),
-        ])
+        .vars(&[("API_SERVER_PORT", "2"), ("API_SERVER_HOST", "localhost"), ("NUNCIO_LOG", "debug")])
         .flags(flags);
     let config = machine.load();
 
-    let mut server = Server {
-        host: "localhost".into(),
-        port: 3,
-        ..Server::default()
-    };
+    let mut server = Server { host: "localhost".into(), port: 3, ..Server::default() };
     server.keepalive = std::time::Duration::from_secs(1);
     assert_eq!(debug(&config.server), debug(&server));
-    assert_eq!(
-        config.log,
-        Log {
-            filter: "debug".into(),
-            format: Format::Json
-        }
-    );
+    assert_eq!(config.log, Log { filter: "debug".into(), format: Format::Json });
 }
 
 #[test]
 fn the_file_is_the_flag_or_the_variable_or_the_near_or_the_far_one() {
     let all = || {
-        [
-            "flag.yaml",
-            "variable.yaml",
-            "config.yaml",
-            "xdg/nuncio/config.yaml",
-        ]
-        .iter()
-        .enumerate()
-        .fold(Machine::new(), |machine, (port, name)| {
-            machine.file(name, &format!("server: {{port: {port}}}\n"))
-        })
+        ["flag.yaml", "variable.yaml", "config.yaml", "xdg/nuncio/config.yaml"]
+            .iter()
+            .enumerate()
+            .fold(Machine::new(), |machine, (port, name)| machine.file(name, &format!("server: {{port: {port}}}\n")))
     };
     let found = |machine: &Machine| {
         let loaded = machine.try_load().unwrap();
         let file = loaded.file.unwrap();
-        (
-            loaded.config.server.port,
-            file.strip_prefix(machine.path())
-                .unwrap()
-                .display()
-                .to_string(),
-        )
+        (loaded.config.server.port, file.strip_prefix(machine.path()).unwrap().display().to_string())
     };
-    let flags = Flags {
-        config: Some("flag.yaml".into()),
-        ..Flags::default()
-    };
+    let flags = Flags { config: Some("flag.yaml".into()), ..Flags::default() };
     let flagged = all().var("NUNCIO_CONFIG", "variable.yaml").flags(flags);
     assert_eq!(found(&flagged), (0, "flag.yaml".into()));
-    assert_eq!(
-        found(&all().var("NUNCIO_CONFIG", "variable.yaml")),
-        (1, "variable.yaml".into())
-    );
+    assert_eq!(found(&all().var("NUNCIO_CONFIG", "variable.yaml")), (1, "variable.yaml".into()));
     assert_eq!(found(&all()), (2, "config.yaml".into()));
 
     let far = all();
     fs::remove_file(far.path().join("config.yaml")).unwrap();
     let xdg = far.path().join("xdg").display().to_string();
-    assert_eq!(
-        found(&far.var("XDG_CONFIG_HOME", &xdg)),
-        (3, "xdg/nuncio/config.yaml".into())
-    );
+    assert_eq!(found(&far.var("XDG_CONFIG_HOME", &xdg)), (3, "xdg/nuncio/config.yaml".into()));
 
     let home = Machine::new().file(".config/nuncio/config.yaml", "server: {port: 4}\n");
     let path = home.path().display().to_string();
-    assert_eq!(
-        found(&home.var("HOME", &path)),
-        (4, ".config/nuncio/config.yaml".into())
-    );
+    assert_eq!(found(&home.var("HOME", &path)), (4, ".config/nuncio/config.yaml".into()));
     assert_eq!(Machine::new().try_load().unwrap().file, None);
 }
 
 #[test]
 fn folders_become_absolute_where_they_are_written() {
     let data_dir = |machine: Machine| machine.load().data_dir;
-    assert_eq!(
-        data_dir(Machine::new()),
-        Path::new("/home/ada/.local/share/nuncio")
-    );
-    assert_eq!(
-        data_dir(Machine::new().var("XDG_DATA_HOME", "/data")),
-        Path::new("/data/nuncio")
-    );
-    assert_eq!(
-        data_dir(Machine::new().var("XDG_DATA_HOME", "relative")),
-        Path::new("/home/ada/.local/share/nuncio")
-    );
-    assert_eq!(
-        data_dir(Machine::with_yaml("data_dir: ~/d\n")),
-        Path::new("/home/ada/d")
-    );
+    assert_eq!(data_dir(Machine::new()), Path::new("/home/ada/.local/share/nuncio"));
+    assert_eq!(data_dir(Machine::new().var("XDG_DATA_HOME", "/data")), Path::new("/data/nuncio"));
+    assert_eq!(data_dir(Machine::new().var("XDG_DATA_HOME", "relative")), Path::new("/home/ada/.local/share/nuncio"));
+    assert_eq!(data_dir(Machine::with_yaml("data_dir: ~/d\n")), Path::new("/home/ada/d"));
 
     let yaml = "data_dir: d\nprofiles: {p: {workspace: w}}\n";
-    let machine = Machine::new()
-        .file("etc/nuncio.yaml", yaml)
-        .var("NUNCIO_CONFIG", "etc/nuncio.yaml");
+    let machine = Machine::new().file("etc/nuncio.yaml", yaml).var("NUNCIO_CONFIG", "etc/nuncio.yaml");
     let config = machine.load();
     assert_eq!(config.data_dir, machine.path().join("etc/d"));
-    assert_eq!(
-        config.profiles["p"].workspace,
-        Some(machine.path().join("etc/w"))
-    );
+    assert_eq!(config.profiles["p"].workspace, Some(machine.path().join("etc/w")));
 
     let machine = machine.var("NUNCIO_DATA_DIR", "v");
     assert_eq!(machine.load().data_dir, machine.path().join("v"));
@@ -469,33 +370,14 @@ fn only_loopback_may_be_open(#[case] host: &str, #[case] loopback: bool) {
 #[test]
 fn a_plain_key_takes_the_place_of_the_files_and_no_secret_is_printed() {
     let yaml = "auth:\n  keys:\n    - {name: default, hash: 'sha256:0000000000000000000000000000000000000000000000000000000000000000', max_runs: 1}\nupstreams:\n  a: {base_url: 'https://h/v1/', model: m, api_key: hush-1, headers: {X-Key: hush-2}}\n  b: {base_url: 'https://h', api_key_env: KEY_OF_B}\n  default: {kind: rehearsal}\n";
-    let machine =
-        Machine::with_yaml(yaml).vars(&[("API_SERVER_KEY", "hush-0"), ("KEY_OF_B", "hush-3")]);
+    let machine = Machine::with_yaml(yaml).vars(&[("API_SERVER_KEY", "hush-0"), ("KEY_OF_B", "hush-3")]);
     let loaded = machine.try_load().unwrap();
     let config = &loaded.config;
 
-    let keys: Vec<_> = config
-        .auth
-        .keys
-        .iter()
-        .map(|key| (key.name.as_str(), key.hash.0))
-        .collect();
-    assert_eq!(
-        keys,
-        [("default", nuncio::config::auth::hash_key("hush-0"))]
-    );
-    assert_eq!(
-        config.upstreams["b"]
-            .api_key
-            .as_ref()
-            .unwrap()
-            .expose_secret(),
-        "hush-3"
-    );
-    assert_eq!(
-        config.upstreams["a"].base_url.as_deref(),
-        Some("https://h/v1")
-    );
+    let keys: Vec<_> = config.auth.keys.iter().map(|key| (key.name.as_str(), key.hash.0)).collect();
+    assert_eq!(keys, [("default", nuncio::config::auth::hash_key("hush-0"))]);
+    assert_eq!(config.upstreams["b"].api_key.as_ref().unwrap().expose_secret(), "hush-3");
+    assert_eq!(config.upstreams["a"].base_url.as_deref(), Some("https://h/v1"));
 
     let shown = format!("{loaded:?}\n{}", config.summary().join("\n"));
     assert!(!shown.contains("hush"), "{shown}");
@@ -525,25 +407,11 @@ profiles:
 ";
     let config = Machine::with_yaml(yaml).load();
     let profile = &config.profiles["p"];
-    let expected = [
-        ("near", "medium"),
-        ("near", "tiny"),
-        ("far", "large"),
-        ("far", "huge"),
-    ];
-    let target = |(upstream, model): (&str, &str)| Target {
-        upstream: upstream.into(),
-        model: model.into(),
-    };
-    assert_eq!(
-        profile.targets(&config.upstreams),
-        Ok(expected.map(target).to_vec())
-    );
+    let expected = [("near", "medium"), ("near", "tiny"), ("far", "large"), ("far", "huge")];
+    let target = |(upstream, model): (&str, &str)| Target { upstream: upstream.into(), model: model.into() };
+    assert_eq!(profile.targets(&config.upstreams), Ok(expected.map(target).to_vec()));
     assert_eq!(profile.tools, ToolSet::Only(vec!["terminal".into()]));
-    assert_eq!(
-        ["terminal", "read_file"].map(|tool| profile.tools.allows(tool)),
-        [true, false]
-    );
+    assert_eq!(["terminal", "read_file"].map(|tool| profile.tools.allows(tool)), [true, false]);
 }
 
 #[rstest]
@@ -561,12 +429,8 @@ fn one_profile_is_the_default_and_can_be_renamed(#[case] yaml: &str, #[case] id:
 
 #[test]
 fn a_profile_cannot_take_the_name_of_another() {
-    let machine =
-        Machine::with_yaml("profiles: {a: {}, b: {}}\n").var("API_SERVER_MODEL_NAME", "b");
-    assert_eq!(
-        machine.error(),
-        "API_SERVER_MODEL_NAME: expected a name that no other profile has; found `b`"
-    );
+    let machine = Machine::with_yaml("profiles: {a: {}, b: {}}\n").var("API_SERVER_MODEL_NAME", "b");
+    assert_eq!(machine.error(), "API_SERVER_MODEL_NAME: expected a name that no other profile has; found `b`");
     machine.var("API_SERVER_MODEL_NAME", "a").load();
 }
 
@@ -574,10 +438,7 @@ fn a_profile_cannot_take_the_name_of_another() {
 fn implied(variables: &[(&str, &str)]) -> (UpstreamSource, Option<[Option<String>; 3]>) {
     let loaded = Machine::new().vars(variables).try_load().unwrap();
     let upstream = loaded.config.upstreams.get("default").map(|upstream| {
-        let key = upstream
-            .api_key
-            .as_ref()
-            .map(|key| key.expose_secret().to_owned());
+        let key = upstream.api_key.as_ref().map(|key| key.expose_secret().to_owned());
         [upstream.base_url.clone(), key, upstream.model.clone()]
     });
     (loaded.upstream_source, upstream)
@@ -596,67 +457,34 @@ fn the_environment_implies_an_upstream_ours_before_openai_before_openrouter() {
     let official = asked(["https://api.openai.com/v1", "o", "gpt-5.4-mini"]);
     assert_eq!(implied(&[router, openai]), (by("OPENAI_API_KEY"), official));
     let compatible = asked(["http://o/v1", "o", "m"]);
-    assert_eq!(
-        implied(&[openai, model, ("OPENAI_BASE_URL", "http://o/v1")]),
-        (by("OPENAI_API_KEY"), compatible)
-    );
+    assert_eq!(implied(&[openai, model, ("OPENAI_BASE_URL", "http://o/v1")]), (by("OPENAI_API_KEY"), compatible));
     let own = asked(["http://h/v1", "", "m"]);
-    assert_eq!(
-        implied(&[router, openai, ours, model]),
-        (by("NUNCIO_UPSTREAM_BASE_URL"), own)
-    );
+    assert_eq!(implied(&[router, openai, ours, model]), (by("NUNCIO_UPSTREAM_BASE_URL"), own));
 
-    assert_eq!(
-        implied(&[]),
-        (UpstreamSource::Nowhere { model: None }, None)
-    );
-    assert_eq!(
-        implied(&[model]),
-        (
-            UpstreamSource::Nowhere {
-                model: Some("m".into())
-            },
-            None
-        )
-    );
+    assert_eq!(implied(&[]), (UpstreamSource::Nowhere { model: None }, None));
+    assert_eq!(implied(&[model]), (UpstreamSource::Nowhere { model: Some("m".into()) }, None));
 }
 
 #[test]
 fn beside_configured_upstreams_the_environment_changes_the_one_called_default() {
     let yaml = "upstreams: {a: {kind: rehearsal}}\nprofiles: {p: {}}\n";
-    let ours = [
-        ("NUNCIO_UPSTREAM_BASE_URL", "http://h/v1"),
-        ("NUNCIO_UPSTREAM_MODEL", "m"),
-    ];
+    let ours = [("NUNCIO_UPSTREAM_BASE_URL", "http://h/v1"), ("NUNCIO_UPSTREAM_MODEL", "m")];
     let target = |machine: Machine| {
         let config = machine.load();
         let targets = config.profiles["p"].targets(&config.upstreams).unwrap();
         (targets[0].upstream.clone(), targets[0].model.clone())
     };
-    assert_eq!(
-        target(Machine::with_yaml(yaml).var("OPENAI_API_KEY", "o")),
-        ("a".into(), "rehearsal".into())
-    );
-    assert_eq!(
-        target(Machine::with_yaml(yaml).vars(&ours)),
-        ("default".into(), "m".into())
-    );
+    assert_eq!(target(Machine::with_yaml(yaml).var("OPENAI_API_KEY", "o")), ("a".into(), "rehearsal".into()));
+    assert_eq!(target(Machine::with_yaml(yaml).vars(&ours)), ("default".into(), "m".into()));
 
-    let error = Machine::with_yaml(yaml)
-        .var("NUNCIO_UPSTREAM_MODEL", "m")
-        .error();
+    let error = Machine::with_yaml(yaml).var("NUNCIO_UPSTREAM_MODEL", "m").error();
     let expected = "NUNCIO_UPSTREAM_MODEL: expected NUNCIO_UPSTREAM_BASE_URL beside it, or an upstream named `default` in the file";
     assert_eq!(error, expected);
 
     let yaml = "upstreams: {default: {base_url: 'http://f/v1', model: f, api_key_env: UNSET}}\n";
-    let config = Machine::with_yaml(yaml)
-        .var("NUNCIO_UPSTREAM_API_KEY", "k")
-        .load();
+    let config = Machine::with_yaml(yaml).var("NUNCIO_UPSTREAM_API_KEY", "k").load();
     let upstream = &config.upstreams["default"];
-    assert_eq!(
-        (upstream.base_url.as_deref(), upstream.model.as_deref()),
-        (Some("http://f/v1"), Some("f"))
-    );
+    assert_eq!((upstream.base_url.as_deref(), upstream.model.as_deref()), (Some("http://f/v1"), Some("f")));
     assert_eq!(upstream.api_key.as_ref().unwrap().expose_secret(), "k");
 }
 
@@ -666,17 +494,8 @@ fn the_example_says_the_defaults() {
     assert_eq!(debug(&example), debug(&defaults));
     assert_eq!(debug(&defaults.server), debug(&Server::default()));
     assert_eq!(debug(&defaults.tools), debug(&Tools::default()));
-    assert_eq!(
-        debug(&defaults.profiles["nuncio"]),
-        debug(&Profile {
-            default: true,
-            ..Profile::default()
-        })
-    );
-    assert_eq!(
-        (defaults.store, defaults.log),
-        (Store::default(), Log::default())
-    );
+    assert_eq!(debug(&defaults.profiles["nuncio"]), debug(&Profile { default: true, ..Profile::default() }));
+    assert_eq!((defaults.store, defaults.log), (Store::default(), Log::default()));
 }
 
 /// The example with its `#key: value` lines switched on.
@@ -692,9 +511,7 @@ fn example_in_full() -> String {
 
 #[test]
 fn the_example_in_full_is_a_configuration_whose_upstream_says_the_defaults() {
-    let config = Machine::with_yaml(&example_in_full())
-        .var("OPENAI_API_KEY", "o")
-        .load();
+    let config = Machine::with_yaml(&example_in_full()).var("OPENAI_API_KEY", "o").load();
     let written = &config.upstreams["default"];
     let expected = Upstream {
         base_url: Some("https://api.openai.com/v1".into()),
@@ -709,9 +526,7 @@ fn the_example_in_full_is_a_configuration_whose_upstream_says_the_defaults() {
 /// The keys that a place takes, as the error for a key that is certainly not one of them lists them.
 fn keys_of(yaml: &str) -> BTreeSet<String> {
     let error = Machine::with_yaml(yaml).error();
-    let (_, keys) = error
-        .split_once("expected one of ")
-        .unwrap_or_else(|| panic!("{yaml}: {error}"));
+    let (_, keys) = error.split_once("expected one of ").unwrap_or_else(|| panic!("{yaml}: {error}"));
     keys.split(", ").map(str::to_owned).collect()
 }
 
@@ -732,14 +547,7 @@ fn keys_of(yaml: &str) -> BTreeSet<String> {
 #[case::log("log: {?: 1}", "/log")]
 fn the_example_names_every_key(#[case] yaml: &str, #[case] pointer: &str) {
     let example: serde_json::Value = serde_saphyr::from_str(&example_in_full()).unwrap();
-    let mut named: BTreeSet<String> = example
-        .pointer(pointer)
-        .unwrap()
-        .as_object()
-        .unwrap()
-        .keys()
-        .cloned()
-        .collect();
+    let mut named: BTreeSet<String> = example.pointer(pointer).unwrap().as_object().unwrap().keys().cloned().collect();
     if pointer == "/upstreams/default" {
         // Excludes `api_key_env`, so another upstream of the example shows it.
         named.insert("api_key".to_owned());

@@ -60,9 +60,7 @@ impl<'de> Deserialize<'de> for KeyHash {
         let digits = text.strip_prefix("sha256:").unwrap_or_default();
         // What was found is not repeated: it may be the key itself, pasted in the wrong place.
         hex::decode_to_slice(digits, &mut hash).map_err(|_| {
-            D::Error::custom(
-                "expected `sha256:` and 64 hex digits, as `nuncio key new NAME` prints them",
-            )
+            D::Error::custom("expected `sha256:` and 64 hex digits, as `nuncio key new NAME` prints them")
         })?;
         Ok(Self(hash))
     }
@@ -78,19 +76,14 @@ pub fn generate_key() -> io::Result<SecretString> {
     let mut random = [0_u8; 32];
     let filled = rustix::io::retry_on_intr(|| getrandom(&mut random, GetRandomFlags::empty()))?;
     if filled != random.len() {
-        return Err(io::Error::other(
-            "the operating system gave too few random bytes",
-        ));
+        return Err(io::Error::other("the operating system gave too few random bytes"));
     }
     Ok(format!("nk-{}", hex::encode(random)).into())
 }
 
 /// The line for `auth.keys` that lets this key in. The name is quoted: a bare `null` or `123` is no text in YAML.
 pub fn config_line(name: &str, key: &SecretString) -> String {
-    format!(
-        "- {{name: \"{name}\", hash: \"{}\"}}",
-        KeyHash::of(key.expose_secret())
-    )
+    format!("- {{name: \"{name}\", hash: \"{}\"}}", KeyHash::of(key.expose_secret()))
 }
 
 /// Takes a principal's name from the command line.
@@ -102,11 +95,7 @@ impl Auth {
     /// Adds a key given in plain text, in place of one of the same name; returns its position.
     pub(super) fn set_plain(&mut self, name: &str, key: &str) -> usize {
         self.keys.retain(|known| known.name != name);
-        self.keys.push(Key {
-            name: name.to_owned(),
-            hash: KeyHash::of(key),
-            max_runs: None,
-        });
+        self.keys.push(Key { name: name.to_owned(), hash: KeyHash::of(key), max_runs: None });
         self.keys.len() - 1
     }
 
@@ -115,18 +104,10 @@ impl Auth {
         for (index, key) in self.keys.iter().enumerate() {
             let at = |field: &str| format!("auth.keys[{index}].{field}");
             problems.check(at("name"), value::check_name(&key.name));
-            problems.expect(
-                names.insert(&key.name),
-                at("name"),
-                "expected a name of its own; an earlier key has it",
-            );
+            problems.expect(names.insert(&key.name), at("name"), "expected a name of its own; an earlier key has it");
             let own_hash = "expected a key of its own; an earlier name has the same, so it would be unclear who calls";
             problems.expect(hashes.insert(key.hash), at("hash"), own_hash);
-            problems.expect(
-                key.max_runs != Some(0),
-                at("max_runs"),
-                "expected more than 0",
-            );
+            problems.expect(key.max_runs != Some(0), at("max_runs"), "expected more than 0");
         }
     }
 }
@@ -142,11 +123,7 @@ mod tests {
         assert_eq!(key.expose_secret().len(), "nk-".len() + 64);
 
         let keys: Vec<Key> = serde_saphyr::from_str(&config_line("null", &key)).unwrap();
-        let expected = Key {
-            name: "null".into(),
-            hash: KeyHash(hash_key(key.expose_secret())),
-            max_runs: None,
-        };
+        let expected = Key { name: "null".into(), hash: KeyHash(hash_key(key.expose_secret())), max_runs: None };
         assert_eq!(keys, [expected]);
     }
 

@@ -39,45 +39,31 @@ impl Environment<'_> {
 
     /// A folder of the XDG base directory specification, which ignores relative ones.
     pub fn folder(&self, variable: &str, under_home: &str) -> Option<PathBuf> {
-        let named = self
-            .get(variable)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute());
+        let named = self.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
         named.or_else(|| Some(self.home()?.join(under_home)))
     }
 
     /// A path made absolute: `~` is the home folder, and a relative one starts at `base`.
     pub fn absolute(&self, path: &Path, base: &Path) -> Result<PathBuf, String> {
         let mut parts = path.components();
-        match parts
-            .next()
-            .map(|first| first.as_os_str().to_string_lossy().into_owned())
-        {
+        match parts.next().map(|first| first.as_os_str().to_string_lossy().into_owned()) {
             None => Err("expected a path; found nothing".to_owned()),
             Some(first) if first == "~" => match self.home() {
                 Some(home) => Ok(home.join(parts.as_path())),
                 None => Err("expected a path without `~`, as HOME is not set".to_owned()),
             },
-            Some(first) if first.starts_with('~') => {
-                Err(format!("expected a full path; found `{first}`"))
-            }
+            Some(first) if first.starts_with('~') => Err(format!("expected a full path; found `{first}`")),
             Some(_) => Ok(base.join(path)),
         }
     }
 
     fn home(&self) -> Option<PathBuf> {
-        self.get("HOME")
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
+        self.get("HOME").map(PathBuf::from).filter(|path| path.is_absolute())
     }
 }
 
 /// Lays the variables over the file. `API_SERVER_MODEL_NAME` and `NUNCIO_UPSTREAM_*` come later: they need the whole.
-pub(super) fn apply(
-    env: &Environment<'_>,
-    document: &mut Document,
-    sources: &mut Sources,
-) -> Result<(), Problem> {
+pub(super) fn apply(env: &Environment<'_>, document: &mut Document, sources: &mut Sources) -> Result<(), Problem> {
     let mut take = |name: &'static str, key: &str| {
         let value = env.get(name)?;
         sources.outrank(key, Origin::Variable(name));
@@ -88,18 +74,12 @@ pub(super) fn apply(
     }
     if let Some(port) = take("API_SERVER_PORT", "server.port") {
         document.server.port = port.parse().map_err(|_| {
-            let message = format!(
-                "expected a whole number from 0 to 65535; found `{}`",
-                port.escape_debug()
-            );
+            let message = format!("expected a whole number from 0 to 65535; found `{}`", port.escape_debug());
             Problem::of_variable("API_SERVER_PORT", message)
         })?;
     }
     if let Some(origins) = take("API_SERVER_CORS_ORIGINS", "server.cors_origins") {
-        let origins = origins
-            .split(',')
-            .map(str::trim)
-            .filter(|origin| !origin.is_empty());
+        let origins = origins.split(',').map(str::trim).filter(|origin| !origin.is_empty());
         document.server.cors_origins = origins.map(str::to_owned).collect();
     }
     if let Some(folder) = take("NUNCIO_DATA_DIR", "data_dir") {
@@ -114,10 +94,7 @@ pub(super) fn apply(
             return Err(Problem::of_variable("API_SERVER_KEY", message));
         }
         let index = document.auth.set_plain(auth::ENV_PRINCIPAL, &key);
-        sources.outrank(
-            format!("auth.keys[{index}]"),
-            Origin::Variable("API_SERVER_KEY"),
-        );
+        sources.outrank(format!("auth.keys[{index}]"), Origin::Variable("API_SERVER_KEY"));
     }
     Ok(())
 }
@@ -154,61 +131,33 @@ pub(super) fn settle_upstreams(
         return Ok(UpstreamSource::Configured);
     }
     let Some(implied) = upstream_from_env(env)? else {
-        return Ok(UpstreamSource::Nowhere {
-            model: env.get(MODEL),
-        });
+        return Ok(UpstreamSource::Nowhere { model: env.get(MODEL) });
     };
     sources.outrank("upstreams", Origin::Variable(implied.by));
-    sources.outrank(
-        "upstreams.default.base_url",
-        Origin::Variable(implied.base_url_by),
-    );
+    sources.outrank("upstreams.default.base_url", Origin::Variable(implied.base_url_by));
     configured.insert(upstreams::DEFAULT.to_owned(), implied.upstream);
-    Ok(UpstreamSource::Environment {
-        variable: implied.by,
-    })
+    Ok(UpstreamSource::Environment { variable: implied.by })
 }
 
 fn upstream_from_env(env: &Environment<'_>) -> Result<Option<Implied>, Problem> {
     let implied = |by, base_url: String, base_url_by, api_key: Option<String>| {
-        let model = env
-            .get(MODEL)
-            .or_else(|| documented_model(&base_url).map(str::to_owned));
+        let model = env.get(MODEL).or_else(|| documented_model(&base_url).map(str::to_owned));
         let api_key = api_key.map(Into::into);
-        let upstream = Upstream {
-            base_url: Some(base_url),
-            api_key,
-            model,
-            ..Upstream::default()
-        };
-        Ok(Some(Implied {
-            upstream,
-            by,
-            base_url_by,
-        }))
+        let upstream = Upstream { base_url: Some(base_url), api_key, model, ..Upstream::default() };
+        Ok(Some(Implied { upstream, by, base_url_by }))
     };
     if let Some(base_url) = env.get(BASE_URL) {
         return implied(BASE_URL, base_url, BASE_URL, env.get(API_KEY));
     }
     if env.get(API_KEY).is_some() {
-        return Err(Problem::of_variable(
-            API_KEY,
-            format!("expected {BASE_URL} beside it; found it alone"),
-        ));
+        return Err(Problem::of_variable(API_KEY, format!("expected {BASE_URL} beside it; found it alone")));
     }
     if let Some(key) = env.get("OPENAI_API_KEY") {
-        let base_url = env
-            .get("OPENAI_BASE_URL")
-            .unwrap_or_else(|| OPENAI.to_owned());
+        let base_url = env.get("OPENAI_BASE_URL").unwrap_or_else(|| OPENAI.to_owned());
         return implied("OPENAI_API_KEY", base_url, "OPENAI_BASE_URL", Some(key));
     }
     if let Some(key) = env.get("OPENROUTER_API_KEY") {
-        return implied(
-            "OPENROUTER_API_KEY",
-            OPENROUTER.to_owned(),
-            "OPENROUTER_API_KEY",
-            Some(key),
-        );
+        return implied("OPENROUTER_API_KEY", OPENROUTER.to_owned(), "OPENROUTER_API_KEY", Some(key));
     }
     Ok(None)
 }
@@ -240,8 +189,7 @@ fn change_default(
     }
     let (api_key, model) = (take(API_KEY, "api_key"), take(MODEL, "model"));
     let Some(upstream) = configured.get_mut(upstreams::DEFAULT) else {
-        let expected =
-            format!("expected {BASE_URL} beside it, or an upstream named `default` in the file");
+        let expected = format!("expected {BASE_URL} beside it, or an upstream named `default` in the file");
         let lonely = api_key.map(|_| API_KEY).or(model.map(|_| MODEL));
         return lonely.map_or(Ok(()), |name| Err(Problem::of_variable(name, expected)));
     };

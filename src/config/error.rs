@@ -22,11 +22,7 @@ impl From<Problem> for ConfigError {
 }
 
 fn lines(problems: &[Problem]) -> String {
-    problems
-        .iter()
-        .map(Problem::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// One bad setting: where it was made, its key, and what was expected there. Never holds a secret.
@@ -40,20 +36,14 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn of_variable(name: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            origin: Origin::Variable(name),
-            key: String::new(),
-            message: message.into(),
-        }
+        Self { origin: Origin::Variable(name), key: String::new(), message: message.into() }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
-            Origin::File { path, line, column } => {
-                write!(f, "{}:{line}:{column}: ", path.display())?
-            }
+            Origin::File { path, line, column } => write!(f, "{}:{line}:{column}: ", path.display())?,
             // The name says which setting is meant; the key would only repeat it.
             Origin::Variable(name) | Origin::Flag(name) => {
                 return write!(f, "{name}: {}", self.message);
@@ -96,31 +86,18 @@ impl Sources {
     /// The origin of a key or, where it was never written, of the nearest thing around it.
     pub fn origin(&self, key: &str) -> Origin {
         let mut around = std::iter::successors(Some(key), |key| value::parent(key));
-        around
-            .find_map(|key| {
-                self.outranked
-                    .get(key)
-                    .cloned()
-                    .or_else(|| self.in_file(key))
-            })
-            .unwrap_or(Origin::Default)
+        around.find_map(|key| self.outranked.get(key).cloned().or_else(|| self.in_file(key))).unwrap_or(Origin::Default)
     }
 
     /// How early a key comes in the file, if there is one.
     pub fn rank(&self, key: &str) -> usize {
-        self.file
-            .as_ref()
-            .map_or(usize::MAX, |(_, outline)| outline.rank(key))
+        self.file.as_ref().map_or(usize::MAX, |(_, outline)| outline.rank(key))
     }
 
     fn in_file(&self, key: &str) -> Option<Origin> {
         let (path, outline) = self.file.as_ref()?;
         let (line, column) = outline.position(key)?;
-        Some(Origin::File {
-            path: path.clone(),
-            line,
-            column,
-        })
+        Some(Origin::File { path: path.clone(), line, column })
     }
 }
 
@@ -132,19 +109,12 @@ pub(super) struct Problems<'a> {
 
 impl<'a> Problems<'a> {
     pub fn new(sources: &'a Sources) -> Self {
-        Self {
-            sources,
-            found: Vec::new(),
-        }
+        Self { sources, found: Vec::new() }
     }
 
     pub fn add(&mut self, key: impl Into<String>, message: impl Into<String>) {
         let key = key.into();
-        self.found.push(Problem {
-            origin: self.sources.origin(&key),
-            key,
-            message: message.into(),
-        });
+        self.found.push(Problem { origin: self.sources.origin(&key), key, message: message.into() });
     }
 
     /// Adds a problem unless `good`.
@@ -162,10 +132,6 @@ impl<'a> Problems<'a> {
     }
 
     pub fn into_result(self) -> Result<(), ConfigError> {
-        if self.found.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigError::Invalid(self.found))
-        }
+        if self.found.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(self.found)) }
     }
 }

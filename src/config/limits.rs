@@ -36,20 +36,8 @@ impl Limits {
     pub(super) fn check(&self, at: &str, problems: &mut Problems<'_>) {
         let over_zero = "expected more than 0";
         problems.expect(self.steps > 0, format!("{at}.steps"), over_zero);
-        problems.expect(
-            !self.wall_time.is_zero(),
-            format!("{at}.wall_time"),
-            over_zero,
-        );
-        problems.expect(
-            !self.tool_time.is_zero(),
-            format!("{at}.tool_time"),
-            over_zero,
-        );
-        problems.expect(
-            self.output_tokens != Some(0),
-            format!("{at}.output_tokens"),
-            over_zero,
-        );
+        problems.expect(!self.wall_time.is_zero(), format!("{at}.wall_time"), over_zero);
+        problems.expect(!self.tool_time.is_zero(), format!("{at}.tool_time"), over_zero);
+        problems.expect(self.output_tokens != Some(0), format!("{at}.output_tokens"), over_zero);
     }
 }

@@ -25,10 +25,7 @@ pub enum Format {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            filter: "info".to_owned(),
-            format: Format::Text,
-        }
+        Self { filter: "info".to_owned(), format: Format::Text }
     }
 }
 
@@ -37,10 +34,7 @@ impl Log {
         let expected = "expected a level (off, error, warn, info, debug, trace) or target=level pairs, such as \
                         info,nuncio=debug";
         if !is_filter(&self.filter) {
-            problems.add(
-                "log.filter",
-                format!("{expected}; found `{}`", self.filter.escape_debug()),
-            );
+            problems.add("log.filter", format!("{expected}; found `{}`", self.filter.escape_debug()));
         }
     }
 }
@@ -49,9 +43,6 @@ impl Log {
 fn is_filter(filter: &str) -> bool {
     let level = |word: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&word);
     // Span filters, which are in brackets, may hold commas of their own.
-    let words = filter.contains('[')
-        || filter
-            .split(',')
-            .all(|part| part.contains('=') || level(part.trim()));
+    let words = filter.contains('[') || filter.split(',').all(|part| part.contains('=') || level(part.trim()));
     words && EnvFilter::try_new(filter).is_ok()
 }

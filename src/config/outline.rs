@@ -51,10 +51,7 @@ impl Outline {
 
     /// Line and column of the key (of the value, for the root and list items).
     pub fn position(&self, path: &str) -> Option<(u64, u64)> {
-        self.marks
-            .iter()
-            .find(|mark| mark.path == path)
-            .map(|mark| (mark.line, mark.column))
+        self.marks.iter().find(|mark| mark.path == path).map(|mark| (mark.line, mark.column))
     }
 
     /// The path of what stands at a place, or of the last thing before it.
@@ -65,17 +62,12 @@ impl Outline {
             Pick::Outermost => self.marks.iter().find(here),
             Pick::Innermost => self.marks.iter().rfind(here),
         };
-        found
-            .or_else(|| self.marks.iter().rfind(before))
-            .map_or("", |mark| &mark.path)
+        found.or_else(|| self.marks.iter().rfind(before)).map_or("", |mark| &mark.path)
     }
 
     /// How early a key comes in the file; one that is not there comes last.
     pub fn rank(&self, path: &str) -> usize {
-        self.marks
-            .iter()
-            .position(|mark| mark.path == path)
-            .unwrap_or(usize::MAX)
+        self.marks.iter().position(|mark| mark.path == path).unwrap_or(usize::MAX)
     }
 
     fn add(&mut self, path: String, node: Spanned<Node>) {
@@ -98,11 +90,7 @@ impl Outline {
     }
 
     fn mark(&mut self, path: String, place: &Location) {
-        self.marks.push(Mark {
-            path,
-            line: place.line(),
-            column: place.column(),
-        });
+        self.marks.push(Mark { path, line: place.line(), column: place.column() });
     }
 }
 

@@ -19,16 +19,8 @@ use super::{
 pub const NUNCIO: &str = "nuncio";
 
 /// Chat parameters that the run itself sets, so that a default for them could not be honoured.
-const OWN_PARAMETERS: [&str; 8] = [
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
-    "tools",
-    "tool_choice",
-    "n",
-    "functions",
-];
+const OWN_PARAMETERS: [&str; 8] =
+    ["model", "messages", "stream", "stream_options", "tools", "tool_choice", "n", "functions"];
 
 /// One agent; its key in `profiles:` is the model id that clients ask for.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -110,24 +102,11 @@ pub struct Unresolved {
 
 impl Profile {
     /// Where to ask, the first choice first. Fails only for upstreams that the profile was not checked against.
-    pub fn targets(
-        &self,
-        upstreams: &BTreeMap<String, Upstream>,
-    ) -> Result<Vec<Target>, Unresolved> {
-        let mut targets = vec![target(
-            "",
-            self.upstream.as_deref(),
-            self.model.as_deref(),
-            upstreams,
-        )?];
+    pub fn targets(&self, upstreams: &BTreeMap<String, Upstream>) -> Result<Vec<Target>, Unresolved> {
+        let mut targets = vec![target("", self.upstream.as_deref(), self.model.as_deref(), upstreams)?];
         for (index, fallback) in self.fallbacks.iter().enumerate() {
             let upstream = fallback.upstream.as_deref().or(self.upstream.as_deref());
-            targets.push(target(
-                &format!("fallbacks[{index}]."),
-                upstream,
-                fallback.model.as_deref(),
-                upstreams,
-            )?);
+            targets.push(target(&format!("fallbacks[{index}]."), upstream, fallback.model.as_deref(), upstreams)?);
         }
         Ok(targets)
     }
@@ -147,31 +126,15 @@ impl Profile {
         }
         for (index, fallback) in self.fallbacks.iter().enumerate() {
             let says = fallback.upstream.is_some() || fallback.model.is_some();
-            problems.expect(
-                says,
-                format!("{at}.fallbacks[{index}]"),
-                "expected `upstream`, `model` or both",
-            );
+            problems.expect(says, format!("{at}.fallbacks[{index}]"), "expected `upstream`, `model` or both");
         }
         if let ToolSet::Only(names) = &self.tools {
-            for (index, name) in names
-                .iter()
-                .enumerate()
-                .filter(|(_, name)| !tools.contains(&name.as_str()))
-            {
-                let expected = format!(
-                    "expected one of {}; found `{}`",
-                    list(tools),
-                    name.escape_debug()
-                );
+            for (index, name) in names.iter().enumerate().filter(|(_, name)| !tools.contains(&name.as_str())) {
+                let expected = format!("expected one of {}; found `{}`", list(tools), name.escape_debug());
                 problems.add(format!("{at}.tools[{index}]"), expected);
             }
         }
-        for name in self
-            .sampling
-            .keys()
-            .filter(|name| OWN_PARAMETERS.contains(&name.as_str()))
-        {
+        for name in self.sampling.keys().filter(|name| OWN_PARAMETERS.contains(&name.as_str())) {
             let expected = "expected a parameter of the model, such as temperature; each run sets this one itself";
             problems.add(value::join(&format!("{at}.sampling"), name), expected);
         }
@@ -179,11 +142,7 @@ impl Profile {
     }
 
     fn names_upstream(&self) -> bool {
-        self.upstream.is_some()
-            || self
-                .fallbacks
-                .iter()
-                .any(|fallback| fallback.upstream.is_some())
+        self.upstream.is_some() || self.fallbacks.iter().any(|fallback| fallback.upstream.is_some())
     }
 }
 
@@ -193,28 +152,18 @@ fn target(
     model: Option<&str>,
     upstreams: &BTreeMap<String, Upstream>,
 ) -> Result<Target, Unresolved> {
-    let unresolved = |field: &str, message: String| Unresolved {
-        field: format!("{at}{field}"),
-        message,
-    };
+    let unresolved = |field: &str, message: String| Unresolved { field: format!("{at}{field}"), message };
     let names: Vec<&str> = upstreams.keys().map(String::as_str).collect();
     let name = match (upstream, names.as_slice()) {
         (Some(name), _) => name,
         (None, [only]) => only,
         (None, names) if names.contains(&upstreams::DEFAULT) => upstreams::DEFAULT,
         (None, names) => {
-            return Err(unresolved(
-                "upstream",
-                format!("expected one of {}; found none", list(names)),
-            ));
+            return Err(unresolved("upstream", format!("expected one of {}; found none", list(names))));
         }
     };
     let Some(found) = upstreams.get(name) else {
-        let message = format!(
-            "expected one of {}; found `{}`",
-            list(&names),
-            name.escape_debug()
-        );
+        let message = format!("expected one of {}; found `{}`", list(&names), name.escape_debug());
         return Err(unresolved("upstream", message));
     };
     let own = match found.kind {
@@ -222,47 +171,26 @@ fn target(
         UpstreamKind::Rehearsal => Some(REHEARSAL_MODEL),
     };
     match model.or(found.model.as_deref()).or(own) {
-        Some("") => Err(unresolved(
-            "model",
-            "expected a model name; found nothing".to_owned(),
-        )),
-        Some(model) => Ok(Target {
-            upstream: name.to_owned(),
-            model: model.to_owned(),
-        }),
+        Some("") => Err(unresolved("model", "expected a model name; found nothing".to_owned())),
+        Some(model) => Ok(Target { upstream: name.to_owned(), model: model.to_owned() }),
         None => {
             let upstream = value::join("upstreams", name);
-            let variable = if name == upstreams::DEFAULT {
-                " or NUNCIO_UPSTREAM_MODEL"
-            } else {
-                ""
-            };
-            let message =
-                format!("expected a model name, here or as {upstream}.model{variable}; found none");
+            let variable = if name == upstreams::DEFAULT { " or NUNCIO_UPSTREAM_MODEL" } else { "" };
+            let message = format!("expected a model name, here or as {upstream}.model{variable}; found none");
             Err(unresolved("model", message))
         }
     }
 }
 
 fn list(names: &[&str]) -> String {
-    if names.is_empty() {
-        "(there is none)".to_owned()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "(there is none)".to_owned() } else { names.join(", ") }
 }
 
 /// A model id travels in URLs, JSON and logs, and people type it.
 pub(super) fn check_id(id: &str) -> Result<(), String> {
-    let good =
-        (1..=128).contains(&id.len()) && id.trim() == id && !id.chars().any(char::is_control);
-    let expected =
-        "expected a model id of 1 to 128 bytes, no control characters, no space at its ends";
-    if good {
-        Ok(())
-    } else {
-        Err(format!("{expected}; found `{}`", id.escape_debug()))
-    }
+    let good = (1..=128).contains(&id.len()) && id.trim() == id && !id.chars().any(char::is_control);
+    let expected = "expected a model id of 1 to 128 bytes, no control characters, no space at its ends";
+    if good { Ok(()) } else { Err(format!("{expected}; found `{}`", id.escape_debug())) }
 }
 
 impl<'de> Deserialize<'de> for ToolSet {

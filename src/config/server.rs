@@ -86,20 +86,13 @@ impl Server {
             problems.check(format!("server.allowed_hosts[{index}]"), check_host(host));
         }
         for (index, origin) in self.cors_origins.iter().enumerate() {
-            problems.check(
-                format!("server.cors_origins[{index}]"),
-                check_origin(origin),
-            );
+            problems.check(format!("server.cors_origins[{index}]"), check_origin(origin));
         }
         let over_zero = "expected more than 0";
         problems.expect(self.body_limit > 0, "server.body_limit", over_zero);
         problems.expect(self.max_runs > 0, "server.max_runs", over_zero);
         problems.expect(!self.keepalive.is_zero(), "server.keepalive", over_zero);
-        problems.expect(
-            !self.slow_client_timeout.is_zero(),
-            "server.slow_client_timeout",
-            over_zero,
-        );
+        problems.expect(!self.slow_client_timeout.is_zero(), "server.slow_client_timeout", over_zero);
     }
 }
 
@@ -112,14 +105,9 @@ fn open_door(host: &str) -> String {
 
 fn check_host(host: &str) -> Result<(), String> {
     let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let good =
-        host.parse::<IpAddr>().is_ok() || (1..=253).contains(&host.len()) && host.chars().all(name);
+    let good = host.parse::<IpAddr>().is_ok() || (1..=253).contains(&host.len()) && host.chars().all(name);
     let expected = "expected an IP address or a host name, without scheme or port";
-    if good {
-        Ok(())
-    } else {
-        Err(format!("{expected}; found `{}`", host.escape_debug()))
-    }
+    if good { Ok(()) } else { Err(format!("{expected}; found `{}`", host.escape_debug())) }
 }
 
 /// An origin must be spelled as browsers send it, or it would never match.
@@ -128,21 +116,14 @@ fn check_origin(origin: &str) -> Result<(), String> {
     if origin == "*" {
         return Err("expected each origin by name; `*` would let every web page in".to_owned());
     }
-    let sent = Url::parse(origin)
-        .ok()
-        .filter(Url::has_host)
-        .map(|url| match url.origin() {
-            tuple @ url::Origin::Tuple(..) => tuple.ascii_serialization(),
-            // Apps send schemes of their own, such as app://obsidian.md.
-            url::Origin::Opaque(_) => format!("{}://{}", url.scheme(), url.authority()),
-        });
+    let sent = Url::parse(origin).ok().filter(Url::has_host).map(|url| match url.origin() {
+        tuple @ url::Origin::Tuple(..) => tuple.ascii_serialization(),
+        // Apps send schemes of their own, such as app://obsidian.md.
+        url::Origin::Opaque(_) => format!("{}://{}", url.scheme(), url.authority()),
+    });
     match sent {
         Some(sent) if sent == origin => Ok(()),
-        Some(sent) => Err(format!(
-            "expected an origin as browsers send it: `{sent}`; found `{found}`"
-        )),
-        None => Err(format!(
-            "expected an origin such as https://chat.example.org; found `{found}`"
-        )),
+        Some(sent) => Err(format!("expected an origin as browsers send it: `{sent}`; found `{found}`")),
+        None => Err(format!("expected an origin such as https://chat.example.org; found `{found}`")),
     }
 }

@@ -21,19 +21,12 @@ pub enum StoreKind {
 
 impl Default for Store {
     fn default() -> Self {
-        Self {
-            kind: StoreKind::Memory,
-            max_sessions: 10_000,
-        }
+        Self { kind: StoreKind::Memory, max_sessions: 10_000 }
     }
 }
 
 impl Store {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
-        problems.expect(
-            self.max_sessions > 0,
-            "store.max_sessions",
-            "expected more than 0",
-        );
+        problems.expect(self.max_sessions > 0, "store.max_sessions", "expected more than 0");
     }
 }

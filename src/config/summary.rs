@@ -16,42 +16,26 @@ impl Config {
             Format::Json => "json",
         };
         let mut lines = vec![
-            line(
-                "listen",
-                &format!("{}:{}", self.server.host, self.server.port),
-            ),
+            line("listen", &format!("{}:{}", self.server.host, self.server.port)),
             line("keys", &self.keys()),
             line("data", &self.data_dir.display().to_string()),
             line("log", &format!("{}, as {form}", self.log.filter)),
         ];
-        lines.extend(
-            self.upstreams
-                .iter()
-                .map(|(name, upstream)| line("upstream", &describe_upstream(name, upstream))),
-        );
-        lines.extend(
-            self.profiles
-                .iter()
-                .map(|(id, profile)| line("profile", &self.describe_profile(id, profile))),
-        );
+        lines
+            .extend(self.upstreams.iter().map(|(name, upstream)| line("upstream", &describe_upstream(name, upstream))));
+        lines.extend(self.profiles.iter().map(|(id, profile)| line("profile", &self.describe_profile(id, profile))));
         lines
     }
 
     fn keys(&self) -> String {
         let names: Vec<&str> = self.auth.keys.iter().map(|key| key.name.as_str()).collect();
-        if names.is_empty() {
-            "none: open to this machine".to_owned()
-        } else {
-            names.join(", ")
-        }
+        if names.is_empty() { "none: open to this machine".to_owned() } else { names.join(", ") }
     }
 
     fn describe_profile(&self, id: &str, profile: &Profile) -> String {
         let models = match profile.targets(&self.upstreams) {
             Ok(targets) => {
-                let places = targets
-                    .iter()
-                    .map(|target| format!("{} at {}", target.model, target.upstream));
+                let places = targets.iter().map(|target| format!("{} at {}", target.model, target.upstream));
                 places.collect::<Vec<_>>().join(", then ")
             }
             Err(_) => "upstream found at start".to_owned(),
@@ -63,10 +47,7 @@ impl Config {
         };
         let mark = if profile.default { " (default)" } else { "" };
         let wall_time = show_duration(profile.limits.wall_time);
-        format!(
-            "{id}{mark}: {models}; {tools}; at most {} steps, {wall_time}",
-            profile.limits.steps
-        )
+        format!("{id}{mark}: {models}; {tools}; at most {} steps, {wall_time}", profile.limits.steps)
     }
 }
 
@@ -79,10 +60,7 @@ fn describe_upstream(name: &str, upstream: &Upstream) -> String {
         (None, Some(_)) => "with a key".to_owned(),
         (None, None) => "no key".to_owned(),
     };
-    format!(
-        "{name}: {}, {key}",
-        upstream.base_url.as_deref().unwrap_or_default()
-    )
+    format!("{name}: {}, {key}", upstream.base_url.as_deref().unwrap_or_default())
 }
 
 fn line(name: &str, value: &str) -> String {

@@ -44,19 +44,13 @@ pub struct Search {
 
 impl Default for Terminal {
     fn default() -> Self {
-        Self {
-            shell: None,
-            output_limit: 32 << 10,
-            max_time: Duration::from_secs(10 * 60),
-        }
+        Self { shell: None, output_limit: 32 << 10, max_time: Duration::from_secs(10 * 60) }
     }
 }
 
 impl Default for Files {
     fn default() -> Self {
-        Self {
-            read_limit: 256 << 10,
-        }
+        Self { read_limit: 256 << 10 }
     }
 }
 
@@ -70,11 +64,7 @@ impl Terminal {
     /// The shell to run, chosen now if none is configured.
     pub fn shell(&self) -> PathBuf {
         let usual = || {
-            if std::path::Path::new("/bin/bash").exists() {
-                "/bin/bash"
-            } else {
-                "/bin/sh"
-            }
+            if std::path::Path::new("/bin/bash").exists() { "/bin/bash" } else { "/bin/sh" }
         };
         self.shell.clone().unwrap_or_else(|| usual().into())
     }
@@ -83,35 +73,11 @@ impl Terminal {
 impl Tools {
     pub(super) fn check(&self, problems: &mut Problems<'_>) {
         let over_zero = "expected more than 0";
-        let absolute = self
-            .terminal
-            .shell
-            .as_ref()
-            .is_none_or(|shell| shell.is_absolute());
-        problems.expect(
-            absolute,
-            "tools.terminal.shell",
-            "expected an absolute path such as /bin/sh",
-        );
-        problems.expect(
-            self.terminal.output_limit > 0,
-            "tools.terminal.output_limit",
-            over_zero,
-        );
-        problems.expect(
-            !self.terminal.max_time.is_zero(),
-            "tools.terminal.max_time",
-            over_zero,
-        );
-        problems.expect(
-            self.files.read_limit > 0,
-            "tools.files.read_limit",
-            over_zero,
-        );
-        problems.expect(
-            self.search.max_matches > 0,
-            "tools.search.max_matches",
-            over_zero,
-        );
+        let absolute = self.terminal.shell.as_ref().is_none_or(|shell| shell.is_absolute());
+        problems.expect(absolute, "tools.terminal.shell", "expected an absolute path such as /bin/sh");
+        problems.expect(self.terminal.output_limit > 0, "tools.terminal.output_limit", over_zero);
+        problems.expect(!self.terminal.max_time.is_zero(), "tools.terminal.max_time", over_zero);
+        problems.expect(self.files.read_limit > 0, "tools.files.read_limit", over_zero);
+        problems.expect(self.search.max_matches > 0, "tools.search.max_matches", over_zero);
     }
 }

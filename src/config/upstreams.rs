@@ -15,15 +15,8 @@ pub const DEFAULT: &str = "default";
 pub const REHEARSAL_MODEL: &str = "rehearsal";
 
 /// Headers that the request itself sets; one from the configuration would contradict it.
-const OWN_HEADERS: [&str; 7] = [
-    "accept",
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "te",
-    "transfer-encoding",
-];
+const OWN_HEADERS: [&str; 7] =
+    ["accept", "connection", "content-length", "content-type", "host", "te", "transfer-encoding"];
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -96,12 +89,7 @@ impl Default for Upstream {
 
 impl Upstream {
     /// Fetches the key that `api_key_env` points at.
-    pub(super) fn fetch_key(
-        &mut self,
-        at: &str,
-        env: &Environment<'_>,
-        problems: &mut Problems<'_>,
-    ) {
+    pub(super) fn fetch_key(&mut self, at: &str, env: &Environment<'_>, problems: &mut Problems<'_>) {
         let Some(variable) = &self.api_key_env else {
             return;
         };
@@ -112,37 +100,20 @@ impl Upstream {
         }
         match env.get(variable) {
             Some(key) => self.api_key = Some(key.into()),
-            None => problems.add(
-                at,
-                format!("expected the name of a variable that is set; found `{variable}`"),
-            ),
+            None => problems.add(at, format!("expected the name of a variable that is set; found `{variable}`")),
         }
     }
 
     pub(super) fn check(&self, at: &str, problems: &mut Problems<'_>) {
         let field = |name: &str| format!("{at}.{name}");
         match self.kind {
-            UpstreamKind::OpenaiChat => {
-                problems.check(field("base_url"), check_base_url(self.base_url.as_deref()))
-            }
+            UpstreamKind::OpenaiChat => problems.check(field("base_url"), check_base_url(self.base_url.as_deref())),
             UpstreamKind::Rehearsal => self.check_rehearsal(at, problems),
         }
         let key = self.api_key.as_ref().is_none_or(is_header_value);
-        let source = if self.api_key_env.is_some() {
-            "api_key_env"
-        } else {
-            "api_key"
-        };
-        problems.expect(
-            key,
-            field(source),
-            "expected a key of visible ASCII characters; a header carries no others",
-        );
-        problems.expect(
-            self.model.as_deref() != Some(""),
-            field("model"),
-            "expected a model name; found nothing",
-        );
+        let source = if self.api_key_env.is_some() { "api_key_env" } else { "api_key" };
+        problems.expect(key, field(source), "expected a key of visible ASCII characters; a header carries no others");
+        problems.expect(self.model.as_deref() != Some(""), field("model"), "expected a model name; found nothing");
         for (name, value) in &self.headers {
             check_header(&value::join(&field("headers"), name), name, value, problems);
         }
@@ -153,11 +124,7 @@ impl Upstream {
         ] {
             problems.expect(!timeout.is_zero(), field(name), "expected more than 0");
         }
-        problems.expect(
-            self.max_retries <= 10,
-            field("max_retries"),
-            "expected at most 10",
-        );
+        problems.expect(self.max_retries <= 10, field("max_retries"), "expected at most 10");
     }
 
     fn check_rehearsal(&self, at: &str, problems: &mut Problems<'_>) {
@@ -167,11 +134,7 @@ impl Upstream {
             ("headers", !self.headers.is_empty()),
         ];
         for (name, given) in given {
-            problems.expect(
-                !given,
-                format!("{at}.{name}"),
-                "expected nothing: kind rehearsal calls no one",
-            );
+            problems.expect(!given, format!("{at}.{name}"), "expected nothing: kind rehearsal calls no one");
         }
     }
 }
@@ -185,21 +148,9 @@ fn check_header(at: &str, name: &str, value: &SecretString, problems: &mut Probl
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let printable = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
     let own = OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name));
-    problems.expect(
-        !name.is_empty() && name.bytes().all(token),
-        at,
-        "expected a header name",
-    );
-    problems.expect(
-        !own,
-        at,
-        "expected another header; the request sets this one itself",
-    );
-    problems.expect(
-        value.expose_secret().bytes().all(printable),
-        at,
-        "expected a value of printable ASCII",
-    );
+    problems.expect(!name.is_empty() && name.bytes().all(token), at, "expected a header name");
+    problems.expect(!own, at, "expected another header; the request sets this one itself");
+    problems.expect(value.expose_secret().bytes().all(printable), at, "expected a value of printable ASCII");
 }
 
 /// The found text is shown only once it is known to hold no credentials.
@@ -208,22 +159,14 @@ fn check_base_url(text: Option<&str>) -> Result<(), String> {
     let Some(text) = text else {
         return Err(format!("{expected}; found nothing"));
     };
-    let Some(url) = Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https"))
-    else {
+    let Some(url) = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https")) else {
         return Err(expected.to_owned());
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(
-            "expected a URL without user and password; a key belongs in `api_key`".to_owned(),
-        );
+        return Err("expected a URL without user and password; a key belongs in `api_key`".to_owned());
     }
-    if url.query().is_some() || url.fragment().is_some() || url.path().contains("/chat/completions")
-    {
-        return Err(format!(
-            "{expected}, up to what comes before /chat/completions; found `{text}`"
-        ));
+    if url.query().is_some() || url.fragment().is_some() || url.path().contains("/chat/completions") {
+        return Err(format!("{expected}, up to what comes before /chat/completions; found `{text}`"));
     }
     Ok(())
 }

@@ -45,9 +45,7 @@ pub fn parse_size(text: &str) -> Result<usize, String> {
 }
 
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     Some((number.parse().ok()?, unit.trim_start()))
 }
@@ -111,10 +109,7 @@ where
     D: Deserializer<'de>,
 {
     let plain = BTreeMap::<String, String>::deserialize(from)?;
-    Ok(plain
-        .into_iter()
-        .map(|(name, value)| (name, value.into()))
-        .collect())
+    Ok(plain.into_iter().map(|(name, value)| (name, value.into())).collect())
 }
 
 #[cfg(test)]
@@ -126,23 +121,10 @@ mod tests {
         for text in ["0s", "500ms", "1500ms", "30s", "10m", "2h", "720h"] {
             assert_eq!(show_duration(parse_duration(text).unwrap()), text);
         }
-        for bad in [
-            "",
-            "30",
-            "s",
-            "-1s",
-            "1.5s",
-            "1d",
-            "1 s s",
-            "721h",
-            "99999999999999999999s",
-            "9999999999999999999h",
-        ] {
-            assert!(
-                parse_duration(bad)
-                    .unwrap_err()
-                    .ends_with(&format!("found `{bad}`"))
-            );
+        for bad in
+            ["", "30", "s", "-1s", "1.5s", "1d", "1 s s", "721h", "99999999999999999999s", "9999999999999999999h"]
+        {
+            assert!(parse_duration(bad).unwrap_err().ends_with(&format!("found `{bad}`")));
         }
     }
 
@@ -151,28 +133,16 @@ mod tests {
         let read = ["7", "32KiB", "20 MiB", "1GiB"].map(|text| parse_size(text).unwrap());
         assert_eq!(read, [7, 32 << 10, 20 << 20, 1 << 30]);
         for bad in ["", "MiB", "20MB", "20mib", "-1", "1.5GiB", "99999999999GiB"] {
-            assert!(
-                parse_size(bad)
-                    .unwrap_err()
-                    .ends_with(&format!("found `{bad}`"))
-            );
+            assert!(parse_size(bad).unwrap_err().ends_with(&format!("found `{bad}`")));
         }
     }
 
     #[test]
     fn a_path_leads_back_to_the_root() {
-        let path = join(
-            &format!("{}[2]", join(&join("", "profiles"), "gpt-4.1")),
-            "model",
-        );
+        let path = join(&format!("{}[2]", join(&join("", "profiles"), "gpt-4.1")), "model");
         let up: Vec<_> = std::iter::successors(Some(path.as_str()), |path| parent(path)).collect();
-        let expected = [
-            r#"profiles."gpt-4.1"[2].model"#,
-            r#"profiles."gpt-4.1"[2]"#,
-            r#"profiles."gpt-4.1""#,
-            "profiles",
-            "",
-        ];
+        let expected =
+            [r#"profiles."gpt-4.1"[2].model"#, r#"profiles."gpt-4.1"[2]"#, r#"profiles."gpt-4.1""#, "profiles", ""];
         assert_eq!(up, expected);
     }
 }
