@@ -6,3 +6,4 @@ pub mod dialect;
 pub mod http;
 pub mod runs;
 pub mod sandbox;
+pub mod store;
