@@ -20,9 +20,9 @@ pub(super) struct CallDraft {
 }
 
 impl CallDraft {
-    pub fn new(run: RunId, index: u32, first: &ToolCallFragment, ids: &mut CallIds) -> Self {
+    pub fn new(run: RunId, first: &ToolCallFragment, ids: &mut CallIds) -> Self {
         let call = ToolCall {
-            id: run.item("fc", index),
+            id: String::new(),
             call_id: ids.claim(first.id.as_deref(), run),
             name: String::new(),
             arguments: String::new(),
@@ -30,6 +30,10 @@ impl CallDraft {
             status: Status::InProgress,
         };
         Self { call, sent_index: first.index, sent_id: None, started: false }
+    }
+
+    pub fn has_name(&self) -> bool {
+        !self.call.name.is_empty()
     }
 
     /// The call that a fragment goes on with, or `None` where it begins a new one. `calls` has the newest first.
@@ -58,7 +62,7 @@ impl CallDraft {
         (!begins_anew).then_some((at, call))
     }
 
-    pub fn add(&mut self, fragment: ToolCallFragment, index: u32, offer: &Offer, out: &mut Vec<Effect>) {
+    pub fn add(&mut self, fragment: ToolCallFragment, index: u32, out: &mut Vec<Effect>) {
         if self.sent_id.is_none() {
             self.sent_id = fragment.id.filter(|id| !id.is_empty());
         }
@@ -68,26 +72,13 @@ impl CallDraft {
         self.call.arguments.push_str(&fragment.arguments);
         if self.started {
             emit_arguments(index, fragment.arguments, out);
-        } else if !self.call.name.is_empty() {
-            self.start(index, offer, out);
         }
     }
 
-    /// Ends the call and tells what has not been told of it yet, all but `ItemDone`.
-    pub fn close(mut self, index: u32, status: Status, offer: &Offer, out: &mut Vec<Effect>) -> ToolCall {
-        if !self.started {
-            self.start(index, offer, out);
-        }
-        if self.call.arguments.trim().is_empty() && status == Status::Completed {
-            // Every reader of a whole call expects an object.
-            self.call.arguments.push_str("{}");
-            emit_arguments(index, "{}".to_owned(), out);
-        }
-        ToolCall { status, ..self.call }
-    }
-
-    fn start(&mut self, index: u32, offer: &Offer, out: &mut Vec<Effect>) {
+    /// Tells of the call, with what has come of its arguments.
+    pub fn start(&mut self, run: RunId, index: u32, offer: &Offer, out: &mut Vec<Effect>) {
         self.started = true;
+        self.call.id = run.item("fc", index);
         self.call.origin = match offer.owner(&self.call.name) {
             Owner::Client => Origin::Client,
             Owner::Server | Owner::Nobody => Origin::Server,
@@ -95,6 +86,16 @@ impl CallDraft {
         let item = Item::ToolCall(ToolCall { arguments: String::new(), ..self.call.clone() });
         out.push(Effect::Emit(RunEvent::ItemStarted { index, item: Arc::new(item) }));
         emit_arguments(index, self.call.arguments.clone(), out);
+    }
+
+    /// Ends the call and tells what has not been told of its arguments.
+    pub fn close(mut self, index: u32, status: Status, out: &mut Vec<Effect>) -> ToolCall {
+        if self.call.arguments.trim().is_empty() && status == Status::Completed {
+            // Every reader of a whole call expects an object.
+            self.call.arguments.push_str("{}");
+            emit_arguments(index, "{}".to_owned(), out);
+        }
+        ToolCall { status, ..self.call }
     }
 
     fn is_whole(&self) -> bool {

@@ -1,5 +1,10 @@
 //! The run: a state machine from inputs to effects.
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
 use super::agent::{Agent, Offer};
 use super::call::CallIds;
 use super::effect::Effect;

@@ -17,6 +17,8 @@ pub(super) struct Step {
     /// Index of this step's first item among the items of the run.
     base: u32,
     slots: Vec<Slot>,
+    /// Calls whose name has not come yet: nothing can be told of them, so they take no place among the items.
+    nameless: Vec<CallDraft>,
     pub usage: Usage,
     pub finish: Option<FinishReason>,
 }
@@ -32,7 +34,7 @@ enum Slot {
 
 impl Step {
     pub fn new(run: RunId, base: u32) -> Self {
-        Self { run, base, slots: Vec::new(), usage: Usage::default(), finish: None }
+        Self { run, base, slots: Vec::new(), nameless: Vec::new(), usage: Usage::default(), finish: None }
     }
 
     /// Something of this call has been shown.
@@ -55,6 +57,9 @@ impl Step {
 
     /// Ends what is still open and returns the step's items in order. `status` is `Incomplete` where the call was cut.
     pub fn close(&mut self, status: Status, offer: &Offer, out: &mut Vec<Effect>) -> Vec<Arc<Item>> {
+        for call in std::mem::take(&mut self.nameless) {
+            self.start_call(call, offer, out);
+        }
         let mut items = Vec::with_capacity(self.slots.len());
         for (slot, index) in std::mem::take(&mut self.slots).into_iter().zip(self.base..) {
             let item = match slot {
@@ -63,7 +68,7 @@ impl Step {
                     continue;
                 }
                 Slot::Text(item) => Arc::new(ended(item, status)),
-                Slot::Call(call) => Arc::new(Item::ToolCall(call.close(index, status, offer, out))),
+                Slot::Call(call) => Arc::new(Item::ToolCall(call.close(index, status, out))),
             };
             out.push(Effect::Emit(RunEvent::ItemDone { index, item: Arc::clone(&item) }));
             items.push(item);
@@ -110,12 +115,20 @@ impl Step {
         });
         if let Some((at, call)) = CallDraft::find(calls, &fragment) {
             let index = self.base.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
-            return call.add(fragment, index, offer, out);
+            return call.add(fragment, index, out);
         }
+        let nameless = self.nameless.iter_mut().enumerate().rev();
+        let mut call = match CallDraft::find(nameless, &fragment).map(|(at, _)| at) {
+            Some(at) => self.nameless.remove(at),
+            None => CallDraft::new(self.run, &fragment, ids),
+        };
+        call.add(fragment, 0, out);
+        if call.has_name() { self.start_call(call, offer, out) } else { self.nameless.push(call) }
+    }
+
+    fn start_call(&mut self, mut call: CallDraft, offer: &Offer, out: &mut Vec<Effect>) {
         self.close_text(out);
-        let index = self.next_index();
-        let mut call = CallDraft::new(self.run, index, &fragment, ids);
-        call.add(fragment, index, offer, out);
+        call.start(self.run, self.next_index(), offer, out);
         self.slots.push(Slot::Call(call));
     }
 }
