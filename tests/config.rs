@@ -127,7 +127,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 #[case::value_for_list("server:\n  allowed_hosts: a\n", "2:18: server.allowed_hosts: expected a list")]
 #[case::nothing_for_text("log:\n  filter:\n", "2:9: log.filter: expected a text; found nothing")]
 #[case::list_for_document("- server\n", "1:1: expected keys with values")]
-#[case::no_yaml("server: {port: 1\n", "1:9: unclosed bracket '{'")]
+#[case::no_yaml("server: {port: 1\n", "1:9: server: unclosed bracket '{'")]
 #[case::two_documents("log: {}\n---\nlog: {}\n", "3:1: expected one YAML document; a second one begins here")]
 #[case::duration_without_unit(
     "server:\n  keepalive: 10\n",
@@ -235,6 +235,14 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "log: {filter: inof}\n",
     "1:7: log.filter: expected a level (off, error, warn, info, debug, trace) or target=level pairs, such as info,nuncio=debug; found `inof`"
 )]
+#[case::too_deep(&format!("log: {}", "[".repeat(40)), "1:6: log: expected keys with values")]
+#[case::too_deep_where_anything_goes(&format!("profiles:\n  p:\n    sampling:\n      a: {}{}", "[".repeat(40), "]".repeat(40)), &format!("4:38: profiles.p.sampling.a{}: expected at most 32 levels of nesting", "[0]".repeat(28)))]
+#[case::mistake_behind_an_alias(
+    "server: {keepalive: &t 5}\ntools: {terminal: {max_time: *t}}\n",
+    "1:24: server.keepalive: expected a duration such as 500ms, 30s, 10m or 2h, at most 720h; found `5`"
+)]
+#[case::alias_of_nothing("log: {filter: *x}\n", "1:15: log.filter: alias references unknown anchor")]
+#[case::tag("log: {filter: !env X}\n", "1:20: log.filter: unsupported tag `!env`")]
 #[case::relative_shell(
     "tools: {terminal: {shell: bash}}\n",
     "1:20: tools.terminal.shell: expected an absolute path such as /bin/sh"
@@ -271,6 +279,15 @@ fn a_bad_flag_is_told_by_name_and_all_problems_at_once() {
         config.yaml:2:16: auth.keys[0].name: expected 1 to 64 of A-Z a-z 0-9 . _ -; found `a b`\n\
         config.yaml:1:9: store.max_sessions: expected more than 0";
     assert_eq!(Machine::with_yaml(yaml).flags(flags).error(), expected);
+}
+
+#[test]
+fn one_key_cannot_be_two_principals() {
+    let yaml =
+        "auth: {keys: [{name: a, hash: 'sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'}]}\n";
+    let expected =
+        "API_SERVER_KEY: expected a key of its own; an earlier name has the same, so it would be unclear who calls";
+    assert_eq!(Machine::with_yaml(yaml).var("API_SERVER_KEY", "abc").error(), expected);
 }
 
 #[test]

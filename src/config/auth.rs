@@ -92,11 +92,16 @@ pub fn parse_name(name: &str) -> Result<String, String> {
 }
 
 impl Auth {
-    /// Adds a key given in plain text, in place of one of the same name; returns its position.
+    /// Puts a key given in plain text in the place of the one of the same name, or at the end; returns its position.
     pub(super) fn set_plain(&mut self, name: &str, key: &str) -> usize {
-        self.keys.retain(|known| known.name != name);
-        self.keys.push(Key { name: name.to_owned(), hash: KeyHash::of(key), max_runs: None });
-        self.keys.len() - 1
+        let new = Key { name: name.to_owned(), hash: KeyHash::of(key), max_runs: None };
+        // Not removed and appended: the problems of the keys after it would then name the wrong lines.
+        let index = self.keys.iter().position(|known| known.name == name);
+        match index.and_then(|index| self.keys.get_mut(index)) {
+            Some(known) => *known = new,
+            None => self.keys.push(new),
+        }
+        index.unwrap_or(self.keys.len() - 1)
     }
 
     pub(super) fn check(&self, problems: &mut Problems<'_>) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use serde_saphyr::MessageFormatter;
+use serde_saphyr::{MessageFormatter, budget::BudgetBreach};
 
 use super::{
     auth::Auth,
@@ -75,7 +75,7 @@ pub(super) fn read(path: &Path) -> Result<(Document, Outline), ConfigError> {
 }
 
 fn parse(path: &Path, text: &str) -> Result<(Document, Outline), ConfigError> {
-    let outline = Outline::read(text).map_err(|error| problem(path, &Outline::default(), &error))?;
+    let outline = Outline::read(text);
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_depth: MAX_DEPTH },
         // Only `true` and `false`, as YAML 1.2 has it: in `sampling` a bare `no` would else silently become false.
@@ -108,6 +108,7 @@ fn problem(path: &Path, outline: &Outline, error: &serde_saphyr::Error) -> Probl
     let place = outline.path_at(line, column, pick);
     let key = match error {
         E::SerdeMissingField { field, .. } => value::join(place, field),
+        E::MultipleDocuments { .. } => String::new(),
         _ => place.to_owned(),
     };
     Problem { origin: Origin::File { path: path.to_owned(), line, column }, key, message: message(error) }
@@ -138,6 +139,9 @@ fn message(error: &serde_saphyr::Error) -> String {
         }
         E::MultipleDocuments { .. } => "expected one YAML document; a second one begins here".to_owned(),
         E::NonFiniteFloat { .. } => "expected a finite number".to_owned(),
+        E::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
+            format!("expected at most {MAX_DEPTH} levels of nesting")
+        }
         E::AliasError { error, .. } => message(error),
         other => serde_saphyr::DefaultMessageFormatter.format_message(other).into_owned(),
     }

@@ -1,17 +1,12 @@
 //! Which key stands on which line of the file: serde's errors know a place but no key, ours a key but no place.
 
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, SeqAccess, Visitor},
-};
-use serde_saphyr::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy, Spanned};
+use serde_saphyr::granit_parser::{Event, Marker, Parser};
 
 use super::value;
 
-/// Deeper nesting than any setting has; bounds the recursion here and in serde.
-pub(super) const MAX_DEPTH: usize = 64;
+/// Levels of nesting taken, more than any setting has: reading goes down the stack with them, 32 KiB a level in debug
+/// builds.
+pub(super) const MAX_DEPTH: usize = 32;
 
 /// Every key, value and list item of a YAML document with its place, in the order of the file. A key and its value
 /// share a path, the key first.
@@ -20,6 +15,7 @@ pub(super) struct Outline {
     marks: Vec<Mark>,
 }
 
+/// Line and column count from 1.
 #[derive(Debug)]
 struct Mark {
     path: String,
@@ -34,19 +30,47 @@ pub(super) enum Pick {
     Innermost,
 }
 
+/// A list or map whose end has not come yet.
+#[derive(Debug)]
+struct Open {
+    path: String,
+    next: Next,
+}
+
+/// What the next node in a list or map is.
+#[derive(Debug)]
+enum Next {
+    Item(usize),
+    Key,
+    ValueOf(String),
+}
+
 impl Outline {
-    /// Fails only where the text is no YAML at all; wrong types and keys are for the typed reading to find.
-    pub fn read(text: &str) -> Result<Self, serde_saphyr::Error> {
-        let options = serde_saphyr::options! {
-            budget: serde_saphyr::budget! { max_depth: MAX_DEPTH },
-            duplicate_keys: DuplicateKeyPolicy::LastWins,
-            non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
-            with_snippet: false,
-        };
-        let root: Spanned<Node> = serde_saphyr::from_str_with_options(text, options)?;
+    /// Ends where the text is no longer YAML, or nested too deep: to say so is for the typed reading.
+    pub fn read(text: &str) -> Self {
         let mut outline = Self::default();
-        outline.add(String::new(), root);
-        Ok(outline)
+        let mut open: Vec<Open> = Vec::new();
+        for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
+            let next = match &event {
+                Event::SequenceStart(..) => Some(Next::Item(0)),
+                Event::MappingStart(..) => Some(Next::Key),
+                Event::Scalar(..) | Event::Alias(..) => None,
+                Event::SequenceEnd | Event::MappingEnd => {
+                    open.pop();
+                    continue;
+                }
+                Event::DocumentEnd => break,
+                _ => continue,
+            };
+            let name = if let Event::Scalar(text, ..) = &event { text.as_ref() } else { "" };
+            let path = open.last_mut().map(|around| around.step(name)).unwrap_or_default();
+            outline.mark(path.clone(), span.start);
+            if open.len() == MAX_DEPTH {
+                break;
+            }
+            open.extend(next.map(|next| Open { path, next }));
+        }
+        outline
     }
 
     /// Line and column of the key (of the value, for the root and list items).
@@ -70,98 +94,25 @@ impl Outline {
         self.marks.iter().position(|mark| mark.path == path).unwrap_or(usize::MAX)
     }
 
-    fn add(&mut self, path: String, node: Spanned<Node>) {
-        self.mark(path.clone(), &node.referenced);
-        match node.value {
-            Node::Scalar => {}
-            Node::List(items) => {
-                for (index, item) in items.into_iter().enumerate() {
-                    self.add(format!("{path}[{index}]"), item);
-                }
+    fn mark(&mut self, path: String, place: Marker) {
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let (line, column) = (count(place.line()), count(place.col()).saturating_add(1));
+        self.marks.push(Mark { path, line, column });
+    }
+}
+
+impl Open {
+    /// Takes the next node, called `name` if it is a key, and tells its path.
+    fn step(&mut self, name: &str) -> String {
+        let (path, next) = match std::mem::replace(&mut self.next, Next::Key) {
+            Next::Item(index) => (format!("{}[{index}]", self.path), Next::Item(index + 1)),
+            Next::Key => {
+                let path = value::join(&self.path, name);
+                (path.clone(), Next::ValueOf(path))
             }
-            Node::Map(entries) => {
-                for (key, value) in entries {
-                    let path = value::join(&path, &key.value);
-                    self.mark(path.clone(), &key.referenced);
-                    self.add(path, value);
-                }
-            }
-        }
-    }
-
-    fn mark(&mut self, path: String, place: &Location) {
-        self.marks.push(Mark { path, line: place.line(), column: place.column() });
-    }
-}
-
-/// A YAML value with all but its shape and places forgotten, so that no secret lingers here.
-#[derive(Debug)]
-enum Node {
-    Scalar,
-    List(Vec<Spanned<Node>>),
-    Map(Vec<(Spanned<String>, Spanned<Node>)>),
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(NodeVisitor)
-    }
-}
-
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a YAML value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Scalar)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Node, E> {
-        Ok(Node::Scalar)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Node, E> {
-        Ok(Node::Scalar)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Node, E> {
-        Ok(Node::Scalar)
-    }
-
-    fn visit_i128<E>(self, _: i128) -> Result<Node, E> {
-        Ok(Node::Scalar)
-    }
-
-    fn visit_u128<E>(self, _: u128) -> Result<Node, E> {
-        Ok(Node::Scalar)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
-        Ok(Node::Scalar)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Node, E> {
-        Ok(Node::Scalar)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = list.next_element()? {
-            items.push(item);
-        }
-        Ok(Node::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Node::Map(entries))
+            Next::ValueOf(path) => (path, Next::Key),
+        };
+        self.next = next;
+        path
     }
 }

@@ -118,11 +118,10 @@ impl Profile {
         tools: &[&str],
         problems: &mut Problems<'_>,
     ) {
-        // With no upstream configured the daemon finds one when it starts, and any will do that no one named.
-        if !upstreams.is_empty() || self.names_upstream() {
-            if let Err(error) = self.targets(upstreams) {
-                problems.add(format!("{at}.{}", error.field), error.message);
-            }
+        // With no upstream configured the daemon finds one when it starts, and any will do for who names none.
+        let resolvable = !upstreams.is_empty() || self.names_upstream();
+        if resolvable && let Err(error) = self.targets(upstreams) {
+            problems.add(format!("{at}.{}", error.field), error.message);
         }
         for (index, fallback) in self.fallbacks.iter().enumerate() {
             let says = fallback.upstream.is_some() || fallback.model.is_some();
