@@ -16,7 +16,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,6 +109,10 @@ impl Workspace {
         }
     }
 
+    pub fn is_folder(&self, place: &Place) -> bool {
+        self.folder(&place.0).is_ok()
+    }
+
     /// Opens a folder to list it or to reach what is in it.
     pub fn open_folder(&self, place: &Place) -> Result<OwnedFd, ToolError> {
         self.folder(&place.0).map_err(|error| trouble(&place.to_string(), error))
@@ -135,6 +139,11 @@ impl Place {
         Self(self.0.join(name))
     }
 
+    /// The folder it is in; the workspace is in none.
+    pub fn parent(&self) -> Option<Self> {
+        self.0.parent().map(|parent| Self(parent.to_owned()))
+    }
+
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -152,12 +161,12 @@ impl fmt::Display for Place {
 }
 
 /// A folder in a folder; a symlink to one is none.
-pub fn subfolder(folder: impl std::os::fd::AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+pub fn subfolder(folder: impl AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
     fs::openat(folder, name, FOLDER, Mode::empty())
 }
 
-/// The names in an open folder with their kinds, in no order.
-pub fn names(folder: BorrowedFd<'_>) -> Result<fs::Dir, Errno> {
+/// What is in an open folder, in no order.
+pub fn entries(folder: &OwnedFd) -> Result<fs::Dir, Errno> {
     fs::Dir::new(fs::openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
