@@ -1,2 +1,4 @@
 //! nuncio: a full agent behind the OpenAI API.
 pub mod core;
+pub mod sandbox;
+pub mod tools;
