@@ -7,3 +7,4 @@ pub mod http;
 pub mod runs;
 pub mod sandbox;
 pub mod store;
+pub mod tools;
