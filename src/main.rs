@@ -1,5 +1,7 @@
 //! Command line in, exit code out.
 
+use clap::Parser;
+use nuncio::cli::Cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -7,5 +9,11 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|arg| arg == nuncio::sandbox::SUPERVISE) {
         return nuncio::sandbox::supervisor::run();
     }
-    ExitCode::SUCCESS
+    match nuncio::app::run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nuncio: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

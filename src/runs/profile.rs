@@ -1,10 +1,9 @@
 //! A profile at run time: the agent behind a model id, joined with what carries it out.
 
-use crate::core::ports::tool::Tool;
+use crate::core::ports::tool::Toolset;
 use crate::core::ports::upstream::Upstream;
 use crate::core::run::Agent;
 use crate::dialect::activity::ToolActivity;
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,8 +13,8 @@ pub struct Profile {
     pub id: String,
     pub agent: Arc<Agent>,
     pub upstream: Arc<dyn Upstream>,
-    /// The tools of `agent`, by name.
-    pub tools: HashMap<String, Arc<dyn Tool>>,
+    /// The tools that `agent` offers.
+    pub tools: Arc<dyn Toolset>,
     pub tool_activity: ToolActivity,
     /// A fixed folder for every session, instead of one each.
     pub workspace: Option<Arc<Path>>,

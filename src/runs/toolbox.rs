@@ -35,12 +35,12 @@ impl Toolbox {
     /// Starts a call. Returns what it is doing, in a few words. `history` is the run's input.
     pub async fn start(&mut self, call: &ToolCall, history: &[Arc<Item>]) -> Result<String, ToolDone> {
         let fail = |error| ToolDone { call_id: call.call_id.clone(), result: Err(error) };
-        let Some(tool) = self.profile.tools.get(&call.name).cloned() else {
+        let Some(tool) = self.profile.tools.get(&call.name) else {
             return Err(fail(ToolError::Fatal(format!("the profile offers `{}` and has no such tool", call.name))));
         };
-        let arguments: Value = match serde_json::from_str(&call.arguments) {
+        let arguments = match self.arguments(call) {
             Ok(arguments) => arguments,
-            Err(error) => return Err(fail(ToolError::TellModel(format!("The arguments are not valid JSON: {error}")))),
+            Err(text) => return Err(fail(ToolError::TellModel(text))),
         };
         let session = match self.session.take() {
             Some(session) => session,
@@ -66,6 +66,12 @@ impl Toolbox {
         });
         self.calls.insert(task.id(), call.call_id.clone());
         Ok(summary)
+    }
+
+    fn arguments(&self, call: &ToolCall) -> Result<Value, String> {
+        let arguments = serde_json::from_str(&call.arguments).map_err(|error| error.to_string())?;
+        self.profile.tools.check(&call.name, &arguments)?;
+        Ok(arguments)
     }
 
     /// The next call to end; `None` while none runs. Cancel safe.

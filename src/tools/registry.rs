@@ -1,6 +1,6 @@
 //! The tools of a daemon by name, each with its schema compiled once.
 
-use crate::core::ports::tool::{Tool, ToolSpec};
+use crate::core::ports::tool::{Tool, ToolSpec, Toolset};
 use crate::tools::text;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
@@ -109,6 +109,16 @@ impl ToolSet {
 
     fn known(&self) -> String {
         self.names().collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Toolset for ToolSet {
+    fn get(&self, name: &str) -> Option<Arc<dyn Tool>> {
+        self.tools.get(name).map(|entry| Arc::clone(&entry.tool))
+    }
+
+    fn check(&self, name: &str, arguments: &Value) -> Result<(), String> {
+        self.validate(name, arguments)
     }
 }
 

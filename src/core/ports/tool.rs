@@ -22,6 +22,14 @@ pub trait Tool: Send + Sync {
     fn call(&self, arguments: Value, context: ToolContext) -> BoxFuture<'static, Result<Vec<Part>, ToolError>>;
 }
 
+/// The tools of a profile, by name.
+pub trait Toolset: Send + Sync {
+    fn get(&self, name: &str) -> Option<Arc<dyn Tool>>;
+
+    /// Checks a call's arguments against the tool's schema. The error tells the model what to mend.
+    fn check(&self, name: &str, arguments: &Value) -> Result<(), String>;
+}
+
 /// A tool as it is offered to a model, the daemon's or a client's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolSpec {
