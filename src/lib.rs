@@ -1,2 +1,3 @@
 //! nuncio: a full agent behind the OpenAI API.
 pub mod core;
+pub mod upstream;
