@@ -100,6 +100,8 @@ pub struct Answer {
     /// The last that came: servers that send it with every chunk send running totals.
     pub usage: Option<Usage>,
     pub has_calls: bool,
+    /// Whether anything came that a completion has and another JSON object has not.
+    pub has_choice: bool,
 }
 
 impl Chunk {
@@ -111,10 +113,6 @@ impl Chunk {
         (error.as_object().is_none_or(|error| !error.is_empty()) && error != "" && error != false).then_some(error)
     }
 
-    pub fn has_choices(&self) -> bool {
-        !self.choices.is_empty()
-    }
-
     /// Adds this chunk's events to `events` and the rest to `answer`. False if the model itself reports an error.
     pub fn read(self, answer: &mut Answer, events: &mut VecDeque<UpstreamEvent>) -> bool {
         if let Some(usage) = self.usage {
@@ -122,6 +120,7 @@ impl Chunk {
         }
         // One choice is all that is ever asked for.
         let Some(choice) = self.choices.into_iter().next() else { return true };
+        answer.has_choice = true;
         if let Some(message) = choice.message {
             message.read(true, answer, events);
         }
