@@ -3,7 +3,6 @@
 use super::failure;
 use super::settings::{MaxTokensField, UpstreamSettings};
 use crate::core::failure::{Failure, FailureKind};
-use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
@@ -137,7 +136,7 @@ impl Server {
         self.without_key(failure::of_status(&self.name, response.status(), response.headers(), &body))
     }
 
-    fn without_key(&self, mut failure: Failure) -> Failure {
+    pub(super) fn without_key(&self, mut failure: Failure) -> Failure {
         if let Some(key) = self.api_key.as_ref().map(|key| key.expose_secret()).filter(|key| !key.is_empty()) {
             failure.message = failure.message.replace(key, "[key]");
         }
@@ -211,7 +210,7 @@ fn headers(settings: &UpstreamSettings) -> Result<HeaderMap, (&'static str, Stri
 
 /// A header value that no log shows.
 fn secret(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_bytes(Bytes::copy_from_slice(text.as_bytes()).as_ref()).ok()?;
+    let mut value = HeaderValue::from_bytes(text.as_bytes()).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
