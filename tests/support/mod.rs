@@ -113,3 +113,10 @@ pub fn command(folder: &Path) -> Command {
     command.current_dir(folder).env("HOME", folder).arg("--data-dir").arg(folder.join("data"));
     command
 }
+
+/// An HTTP client without a pool, so that a dropped answer is a closed connection.
+pub fn client() -> reqwest::Client {
+    // A second call finds the provider there, which is what it wants.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().pool_max_idle_per_host(0).no_proxy().build().unwrap()
+}

@@ -1,13 +1,13 @@
 //! `/v1/models`.
 
-use crate::support::Daemon;
+use crate::support::{Daemon, client};
 use serde_json::{Value, json};
 
 #[tokio::test]
 async fn the_profiles_are_the_models() {
     let daemon = Daemon::with("upstreams: {default: {kind: rehearsal}}\nprofiles: {ann: {}, org/bob: {}}\n");
     let get = async |path: &str| {
-        let response = reqwest::get(daemon.url(path)).await.unwrap();
+        let response = client().get(daemon.url(path)).send().await.unwrap();
         (response.status().as_u16(), response.json::<Value>().await.unwrap())
     };
     let (status, mut list) = get("/v1/models").await;
