@@ -147,6 +147,5 @@ fn every_schema_is_plain() {
             assert!(keys.into_iter().all(|key| ["type", "description", "minimum"].contains(&key)), "{name}.{argument}");
             assert!(schema["type"].is_string() && schema["description"].is_string(), "{name}.{argument}");
         }
-        println!("{}", serde_json::to_string(parameters).unwrap());
     }
 }
