@@ -112,6 +112,7 @@ mod tests {
 
     #[test]
     fn finds_children_with_and_without_the_kernel_s_list() {
+        #[expect(clippy::disallowed_methods, reason = "a process to look at, not one of the agent")]
         let mut child = std::process::Command::new("sleep").arg("10").spawn().unwrap();
         let pid = Pid::from_child(&child);
         // The list is that of the thread that started the child; the search is that of the process.

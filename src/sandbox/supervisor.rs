@@ -70,6 +70,7 @@ fn start(command: &Command, [stdin, stdout, stderr]: [OwnedFd; STREAMS]) -> Resu
         return Err(format!("cannot run {program}: the working directory {} is not there", cwd.display()));
     }
     let supervisor = getpid();
+    #[expect(clippy::disallowed_methods, reason = "this is the supervisor")]
     let mut process = process::Command::new(program);
     process.args(args).current_dir(cwd).env_clear().envs(env.iter().map(|(name, value)| (name, value)));
     process.stdin(stdin).stdout(stdout).stderr(stderr);

@@ -127,10 +127,10 @@ impl CallIds {
 
     /// The upstream's own id if it is usable, else one made from the run's.
     fn claim(&mut self, wanted: Option<&str>, run: RunId) -> String {
-        if let Some(id) = wanted.filter(|id| !id.is_empty() && id.len() <= 128) {
-            if self.taken.insert(id.to_owned()) {
-                return id.to_owned();
-            }
+        if let Some(id) = wanted.filter(|id| !id.is_empty() && id.len() <= 128)
+            && self.taken.insert(id.to_owned())
+        {
+            return id.to_owned();
         }
         loop {
             let id = run.item("call", self.made);

@@ -221,6 +221,9 @@ fn a_client_call_ends_the_turn_after_the_servers_calls_have_run() {
     assert_eq!(run.output().len(), 4);
 }
 
+/// Index, id, name and arguments.
+type Fragment<'a> = (Option<u32>, Option<&'a str>, Option<&'a str>, &'a str);
+
 #[rstest]
 #[case::one_call_in_pieces(vec![(Some(0), Some("a"), Some("look"), "{\"x\""), (Some(0), None, None, ":1}")], &[("a", "look", "{\"x\":1}")])]
 #[case::id_and_name_repeated_in_every_piece(vec![(Some(0), Some("a"), Some("look"), "{\"x\""), (Some(0), Some("a"), Some("look"), ":1}")], &[("a", "look", "{\"x\":1}")])]
@@ -234,10 +237,7 @@ fn a_client_call_ends_the_turn_after_the_servers_calls_have_run() {
 #[case::the_same_id_for_two_indexes(vec![(Some(0), Some("a"), Some("look"), "{}"), (Some(1), Some("a"), Some("look"), "{}")], &[("a", "look", "{}"), ("call_000000000000000000000000000000000000", "look", "{}")])]
 #[case::arguments_before_the_name(vec![(Some(0), Some("a"), None, "{"), (Some(0), Some("a"), Some("look"), "}")], &[("a", "look", "{}")])]
 #[case::no_name_ever(vec![(Some(0), Some("a"), None, "{}")], &[("a", "", "{}")])]
-fn fragments_make_calls(
-    #[case] fragments: Vec<(Option<u32>, Option<&str>, Option<&str>, &str)>,
-    #[case] expected: &[(&str, &str, &str)],
-) {
+fn fragments_make_calls(#[case] fragments: Vec<Fragment>, #[case] expected: &[(&str, &str, &str)]) {
     let mut run = machine(agent(Limits::default()), spec());
     run.on(Input::Submitted);
     for (index, id, name, arguments) in fragments {
