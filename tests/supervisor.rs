@@ -132,6 +132,8 @@ async fn a_command_starts_from_a_clean_state() {
     let environment = format!("MARK={}\nPATH=/usr/bin:/bin\n", mark.0);
     let state = [
         (mark.command("env", &[]), environment.as_str()),
+        // The supervisor's own is as readable as that of any process of the same user.
+        (mark.script("wc -c < /proc/$PPID/environ"), "0\n"),
         (mark.script("pwd; readlink /proc/$$/fd/0; ls /proc/$$/fd"), "/tmp\n/dev/null\n0\n1\n2\n"),
         (mark.command("grep", &["SigBlk", "/proc/self/status"]), "SigBlk:\t0000000000000000\n"),
     ];
