@@ -73,8 +73,7 @@ enum Next {
 impl Call {
     async fn next(&mut self) -> Option<Result<UpstreamEvent, Failure>> {
         loop {
-            let candidates = Arc::clone(&self.candidates);
-            let candidate = candidates.get(self.at)?;
+            let candidate = self.candidates.get(self.at)?;
             let attempt = self.attempt.get_or_insert_with(|| candidate.upstream.call(self.request.clone()));
             let failure = match attempt.next().await {
                 Some(Ok(UpstreamEvent::Opened)) if std::mem::replace(&mut self.opened, true) => continue,
