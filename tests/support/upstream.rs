@@ -271,7 +271,8 @@ pub fn finishes(reason: &str) -> Act {
 
 /// What counts this many tokens of the request and of the answer.
 pub fn usage(input: u64, output: u64) -> Act {
-    let usage = format!(r#"{{"prompt_tokens":{input},"completion_tokens":{output},"total_tokens":{}}}"#, input + output);
+    let usage =
+        format!(r#"{{"prompt_tokens":{input},"completion_tokens":{output},"total_tokens":{}}}"#, input + output);
     data(&format!(r#"{{"id":"c","object":"chat.completion.chunk","choices":[],"usage":{usage}}}"#))
 }
 
