@@ -1,8 +1,10 @@
 //! Runs of the running daemon, from the first byte of their stream to whatever ends them.
 
 mod client;
+mod gone;
 mod opening;
 mod pace;
+mod processes;
 mod shape;
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 #[path = "../support/mod.rs"]
