@@ -6,6 +6,10 @@ from openai import OpenAI
 from daemon import Daemon
 
 
+# Named, because with nothing named a local Ollama would be asked.
+REHEARSAL = {"upstreams": {"rehearsal": {"kind": "rehearsal"}}}
+
+
 @pytest.fixture(scope="session")
 def start(tmp_path_factory):
     """`start(config, env=None)`: a daemon in a folder of its own, for a `with` block."""
@@ -19,7 +23,7 @@ def start(tmp_path_factory):
 @pytest.fixture(scope="session")
 def daemon(start):
     """One daemon with the built-in upstream and no key, for every test that needs no more."""
-    with start({"profiles": {"nuncio": {"upstream": "rehearsal", "model": "rehearsal"}}}) as daemon:
+    with start(REHEARSAL) as daemon:
         yield daemon
 
 

@@ -23,11 +23,8 @@ def upstream():
 
 @pytest.fixture(scope="module")
 def gateway(start, upstream):
-    config = {
-        "upstreams": {"stand-in": {"kind": "openai_chat", "base_url": upstream.base_url, "api_key": "none"}},
-        "profiles": {"nuncio": {"upstream": "stand-in", "model": "stand-in"}},
-    }
-    with start(config) as daemon:
+    stand_in = {"kind": "openai_chat", "base_url": upstream.base_url, "model": "stand-in"}
+    with start({"upstreams": {"stand-in": stand_in}}) as daemon:
         yield daemon
 
 

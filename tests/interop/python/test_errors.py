@@ -3,7 +3,7 @@
 import openai
 import pytest
 import rehearsal
-from conftest import strict_client
+from conftest import REHEARSAL, strict_client
 
 MESSAGES = [{"role": "user", "content": "hello"}]
 ALL_FIELDS = {"message", "type", "param", "code"}
@@ -11,7 +11,7 @@ ALL_FIELDS = {"message", "type", "param", "code"}
 
 @pytest.fixture(scope="module")
 def locked(start):
-    with start({}, env={"API_SERVER_KEY": "the-right-key"}) as daemon:
+    with start(REHEARSAL, env={"API_SERVER_KEY": "the-right-key"}) as daemon:
         yield daemon
 
 
@@ -78,7 +78,7 @@ def test_a_bad_field_is_named(client, param):
 
 
 def test_more_runs_than_allowed_is_a_rate_limit_error(start):
-    with start({"server": {"max_runs": 1}}) as daemon:
+    with start({**REHEARSAL, "server": {"max_runs": 1}}) as daemon:
         client = strict_client(daemon)
         slow = client.chat.completions.create(
             model="nuncio", messages=[{"role": "user", "content": rehearsal.count(500, 50)}], stream=True

@@ -22,6 +22,7 @@ TWO_WORDS = 3
 def gateway(start, llmock_server):
     upstream = {
         "kind": "openai_chat",
+        "model": "gpt-4o",
         "base_url": llmock_server.base_url(),
         "api_key": "llmock-key",
         "max_retries": MAX_RETRIES,
@@ -31,11 +32,12 @@ def gateway(start, llmock_server):
     }
     dead = {**upstream, "base_url": "http://127.0.0.1:9/v1"}
     profiles = {
-        "nuncio": {"upstream": "llmock", "model": "gpt-4o"},
-        "unreachable": {"upstream": "dead", "model": "gpt-4o"},
-        "with-spare": {"upstream": ["dead", "llmock"], "model": "gpt-4o"},
+        "nuncio": {"upstream": "llmock", "default": True},
+        "unreachable": {"upstream": "dead"},
+        "with-spare": {"upstream": "dead", "fallbacks": [{"upstream": "llmock"}]},
     }
-    with start({"upstreams": {"llmock": upstream, "dead": dead}, "profiles": profiles}) as daemon:
+    config = {"server": {"keepalive": "300ms"}, "upstreams": {"llmock": upstream, "dead": dead}, "profiles": profiles}
+    with start(config) as daemon:
         yield strict_client(daemon)
 
 
@@ -194,6 +196,7 @@ def test_the_header_leaves_before_a_slow_first_token(gateway, upstream, count):
     assert_ended_well(wire)
     assert wire.text == TEXT
     assert wire.first_at < 1.4 < wire.first_text_at
+    assert wire.comments  # the keep-alive, meanwhile
     assert count() == 1
 
 
