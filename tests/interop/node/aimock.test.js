@@ -14,7 +14,7 @@ let model, daemon, client;
 
 before(async () => {
   model = await LLMock.create({ port: 0, host: "127.0.0.1", strict: true });
-  const upstream = { kind: "openai_chat", api_key: "aimock-key", model: "gpt-5", max_retries: 2, retry_base_delay: "20ms" };
+  const upstream = { kind: "openai_chat", api_key: "aimock-key", model: "gpt-5", retry_base_delay: "20ms" };
   const profile = { upstream: "aimock", instructions: INSTRUCTIONS };
   daemon = await Daemon.start({
     upstreams: {
@@ -242,7 +242,9 @@ test("a refused call is tried again, a stream cut midway is not", async () => {
   assert.equal((await stream("once more")).text, "At last.");
   assert.equal(sent().length, 2);
 
-  model.onMessage("cut", { content: "This sentence is cut off somewhere in its middle." }, { chunkSize: 8, truncateAfterChunks: 3 });
+  // aimock destroys the socket with what it had just written: the pause between chunks lets the first ones out.
+  const midway = { chunkSize: 8, latency: 50, truncateAfterChunks: 4 };
+  model.onMessage("cut", { content: "This sentence is cut off somewhere in its middle." }, midway);
   await assert.rejects(stream("cut"), OpenAI.APIError);
   assert.equal(sent().length, 3);
 });
