@@ -1,15 +1,19 @@
-"""Words that make the built-in `rehearsal` upstream do something; its grammar is in docs/rehearsal."""
+"""Scripts for the built-in `rehearsal` upstream, which stands in for a model; docs/rehearsal.md has the grammar."""
 
 import json
 
 
 def call(tool: str, **arguments) -> str:
-    return f"call {tool} {json.dumps(arguments)}"
+    return f"call: {tool} {json.dumps(arguments)}"
 
 
 def run(command: str) -> str:
-    return f"run {command}"
+    return f"run: {command}"
 
 
-def count(tokens: int, milliseconds: int) -> str:
-    return f"count {tokens} {milliseconds}"
+def count(to: int, pause: str) -> str:
+    return f"count: {to} {pause}"
+
+
+def echo(what: str) -> str:
+    return f"echo: {what}"

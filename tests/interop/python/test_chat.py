@@ -1,6 +1,7 @@
 """The official Python SDK, its answers checked strictly, against the daemon with its built-in upstream."""
 
-import openai
+import json
+
 import pytest
 import rehearsal
 from wire import assert_ended_well, read_wire
@@ -71,55 +72,60 @@ def test_the_stream_helper_gathers_the_answer(client):
     assert final.usage == plain.usage
 
 
-def test_an_image_part_is_accepted(client):
-    content = [
-        {"type": "text", "text": "What is in this picture?"},
-        {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}},
-    ]
-    completion = client.chat.completions.create(model="nuncio", messages=[{"role": "user", "content": content}])
-    assert completion.choices[0].finish_reason == "stop"
+ECHO = {"type": "text", "text": rehearsal.echo("messages")}
+
+
+def echoed(client, messages: list) -> list:
+    """The messages as the model got them, without the system text."""
+    completion = client.chat.completions.create(model="nuncio", messages=messages)
+    return [m for m in json.loads(completion.choices[0].message.content) if m["role"] not in ("system", "developer")]
+
+
+def test_an_image_part_reaches_the_model(client):
+    image = {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}}
+    message = {"role": "user", "content": [ECHO, image]}
+    assert echoed(client, [message]) == [message]
 
 
 def test_every_role_and_part_is_accepted(client):
+    call = {"id": "call_1", "type": "function", "function": {"name": "never_heard_of", "arguments": "{}"}}
     messages = [
         {"role": "system", "content": "You are terse."},
         {"role": "developer", "content": [{"type": "text", "text": "Answer in English."}]},
         {"role": "user", "name": "ann", "content": "What is the weather?"},
-        {
-            "role": "assistant",
-            "content": None,
-            "tool_calls": [
-                # A tool that this daemon has never heard of.
-                {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
-            ],
-        },
+        {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "call_1", "content": [{"type": "text", "text": "sunny"}]},
         {"role": "assistant", "content": [{"type": "text", "text": "Sunny."}]},
-        {"role": "user", "content": "Thank you."},
+        {"role": "user", "content": [ECHO]},
     ]
-    completion = client.chat.completions.create(model="nuncio", messages=messages)
-    assert completion.choices[0].finish_reason == "stop"
+    question, asked, told, answered, _ = echoed(client, messages)
+    assert question["content"] == "What is the weather?"
+    assert asked["tool_calls"] == [call]
+    assert (told["role"], told["tool_call_id"]) == ("tool", "call_1")
+    assert "sunny" in json.dumps(told["content"])
+    assert "Sunny." in json.dumps(answered["content"])
 
 
-def test_sampling_fields_are_accepted(client):
-    completion = client.chat.completions.create(
-        **request(),
-        temperature=0.5,
-        top_p=0.9,
-        max_completion_tokens=1000,
-        stop=["END"],
-        seed=7,
-        presence_penalty=0.1,
-        frequency_penalty=0.1,
-        logit_bias={"50256": -100},
-        response_format={"type": "text"},
-        reasoning_effort="low",
-        verbosity="low",
-        user="ann",
-        metadata={"trace": "1"},
-        parallel_tool_calls=True,
-        service_tier="auto",
-        n=1,
-        extra_body={"a_field_of_tomorrow": {"deep": [1]}},
-    )
-    assert completion.choices[0].finish_reason == "stop"
+def test_sampling_and_unknown_fields_reach_the_model(client):
+    fields = {
+        "temperature": 0.5,
+        "top_p": 0.75,
+        "max_completion_tokens": 1000,
+        "stop": ["END"],
+        "seed": 7,
+        "presence_penalty": 0.25,
+        "frequency_penalty": 0.25,
+        "logit_bias": {"50256": -100},
+        "response_format": {"type": "text"},
+        "reasoning_effort": "low",
+        "verbosity": "low",
+        "user": "ann",
+        "metadata": {"trace": "1"},
+        "parallel_tool_calls": True,
+        "service_tier": "auto",
+    }
+    unknown = {"a_field_of_tomorrow": {"deep": [1]}}
+    completion = client.chat.completions.create(**request(rehearsal.echo("params")), **fields, extra_body=unknown)
+    sent = {**fields, **unknown}
+    got = json.loads(completion.choices[0].message.content)
+    assert {key: got.get(key) for key in sent} == sent

@@ -81,7 +81,7 @@ def test_more_runs_than_allowed_is_a_rate_limit_error(start):
     with start({**REHEARSAL, "server": {"max_runs": 1}}) as daemon:
         client = strict_client(daemon)
         slow = client.chat.completions.create(
-            model="nuncio", messages=[{"role": "user", "content": rehearsal.count(500, 50)}], stream=True
+            model="nuncio", messages=[{"role": "user", "content": rehearsal.count(500, "50ms")}], stream=True
         )
         next(iter(slow))  # the first run has its permit now
         with pytest.raises(openai.RateLimitError) as caught:
