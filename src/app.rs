@@ -1,0 +1,255 @@
+//! Wiring: the only place that names concrete upstreams, tools and stores.
+
+mod check;
+mod greeting;
+mod upstreams;
+
+use crate::cli::{Cli, Command, Flags, KeyCommand};
+use crate::config::error::ConfigError;
+use crate::config::profiles::{self, ToolSet as ToolNames};
+use crate::config::server::UnknownModel;
+use crate::config::{Config, Loaded, auth};
+use crate::core::run::{Agent, Limits};
+use crate::dialect::activity::ToolActivity;
+use crate::http::auth::{Key, Keys};
+use crate::http::{Gateway, HttpSettings, Probe, router, serve};
+use crate::runs::registry::RunsSettings;
+use crate::runs::{Profile, Runs};
+use crate::sandbox::Supervisor;
+use crate::store::memory::MemoryStore;
+use crate::tools::registry::{Allowed, RegistryError, ToolSet};
+use crate::tools::{self, ToolSettings};
+use crate::upstream::registry::{ChainError, Registry};
+use crate::upstream::server::SetupError;
+use crate::{shutdown, system, telemetry};
+use futures_util::FutureExt;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio_util::sync::CancellationToken;
+
+/// Why the daemon does not run. The text is for the terminal of the one who started it.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("the configuration is not usable:\n{0}")]
+    Config(#[from] ConfigError),
+    #[error("cannot listen on {host}:{port}: {source}. Choose another address with --host and --port.")]
+    Listen { host: String, port: u16, source: io::Error },
+    #[error("the data folder {path} cannot be used: {source}. Choose another with --data-dir.")]
+    DataDir { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Upstream(#[from] SetupError),
+    #[error("profile `{profile}`: {reason}")]
+    Profile { profile: String, reason: String },
+    #[error("{0}")]
+    Tools(#[from] RegistryError),
+    #[error("{what}: {source}")]
+    System { what: &'static str, source: io::Error },
+}
+
+/// Does what the command line asks.
+pub fn run(cli: &Cli) -> Result<(), AppError> {
+    match cli.command() {
+        Command::Key(KeyCommand::New { name }) => new_key(name),
+        Command::Check => {
+            let loaded = load(&cli.flags)?;
+            runtime()?.block_on(check::run(loaded))
+        }
+        Command::Serve => {
+            let loaded = load(&cli.flags)?;
+            telemetry::init(&loaded.config.log);
+            runtime()?.block_on(serve_until_stopped(loaded))
+        }
+    }
+}
+
+fn load(flags: &Flags) -> Result<Loaded, AppError> {
+    let cwd = std::env::current_dir().map_err(fault_of("the working folder is gone"))?;
+    Ok(Config::load(flags, &|name| std::env::var(name).ok(), &cwd, tools::NAMES)?)
+}
+
+fn new_key(name: &str) -> Result<(), AppError> {
+    let key = auth::generate_key().map_err(fault_of("no random numbers"))?;
+    println!("The key, shown this once:\n\n    {}\n", key.expose_secret());
+    println!("For the configuration, under `auth:` `keys:`:\n\n    {}", auth::config_line(name, &key));
+    Ok(())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, AppError> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().map_err(fault_of("the runtime cannot start"))
+}
+
+fn fault_of(what: &'static str) -> impl FnOnce(io::Error) -> AppError {
+    move |source| AppError::System { what, source }
+}
+
+async fn serve_until_stopped(mut loaded: Loaded) -> Result<(), AppError> {
+    system::raise_open_files(loaded.config.server.max_runs);
+    let mut signals = shutdown::Signals::listen().map_err(fault_of("signals cannot be listened for"))?;
+    let source = upstreams::settle(&mut loaded).await;
+    let config = &loaded.config;
+    let gateway = Arc::new(gateway(config)?);
+    let runs = Arc::clone(&gateway.runs);
+    let listener = system::listen(&config.server.host, config.server.port).await.map_err(|source| {
+        AppError::Listen { host: config.server.host.clone(), port: config.server.port, source }
+    })?;
+    let address = listener.local_addr().map_err(fault_of("the address is unknown"))?;
+    let stop = CancellationToken::new();
+    let server = serve::serve(listener, router(gateway), stop.clone());
+    tokio::pin!(server);
+    greeting::print(&loaded, address, &source);
+    shutdown::tell_ready();
+    tokio::select! {
+        () = server.as_mut() => return Ok(()),
+        () = shutdown::feed_watchdog() => {}
+        () = signals.next() => {}
+    }
+    shutdown::tell_stopping();
+    tracing::info!(runs = runs.in_flight(), "stopping");
+    let drained = async {
+        runs.drain(config.server.shutdown_grace, signals.next()).await;
+        stop.cancel();
+    };
+    tokio::select! {
+        () = server.as_mut() => {}
+        () = async { drained.await; tokio::time::sleep(LAST_WORDS).await } => {}
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What connections get to take their last bytes after all runs have ended.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Joins everything behind the router.
+fn gateway(config: &Config) -> Result<Gateway, AppError> {
+    let registry = Arc::new(Registry::new(&upstreams::settings(config))?);
+    let store = Arc::new(MemoryStore::new(NonZeroUsize::new(config.store.max_sessions).unwrap_or(NonZeroUsize::MIN)));
+    let workspaces = data_folder(&config.data_dir)?;
+    let settings = RunsSettings {
+        max_runs: config.server.max_runs,
+        workspaces,
+        slow_client_timeout: config.server.slow_client_timeout,
+    };
+    let tools = tools::builtin(tool_settings(config), supervisor()?)?;
+    let mut made = BTreeMap::new();
+    for (id, profile) in &config.profiles {
+        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, &tools)?));
+    }
+    let default = config.default_profile().map(|(id, _)| id.to_owned());
+    let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    Ok(Gateway {
+        runs: Arc::new(Runs::new(settings, store)),
+        profiles: made,
+        stand_in: default.filter(|_| config.server.unknown_model == UnknownModel::Default),
+        keys: keys(config),
+        settings: http_settings(config),
+        probe: probe(registry),
+        started: Instant::now(),
+        started_at,
+    })
+}
+
+fn data_folder(data_dir: &Path) -> Result<Arc<Path>, AppError> {
+    let path = data_dir.join("workspaces");
+    system::private_folder(data_dir)
+        .and_then(|()| system::private_folder(&path))
+        .map_err(|source| AppError::DataDir { path: data_dir.to_owned(), source })?;
+    Ok(path.into())
+}
+
+fn supervisor() -> Result<Supervisor, AppError> {
+    // The path of a running binary that was replaced ends in " (deleted)"; this link still leads to it.
+    let link = PathBuf::from("/proc/self/exe");
+    let binary = std::env::current_exe().map_err(fault_of("the program's own path is unknown"))?;
+    Ok(Supervisor::new(if binary.exists() { binary } else { link }))
+}
+
+fn tool_settings(config: &Config) -> ToolSettings {
+    let tools = &config.tools;
+    ToolSettings {
+        output_limit: tools.terminal.output_limit,
+        read_limit: tools.files.read_limit as u64,
+        max_matches: tools.search.max_matches as u64,
+        terminal_max_time: tools.terminal.max_time,
+        shell: tools.terminal.shell().display().to_string(),
+    }
+}
+
+fn profile(
+    id: &str,
+    profile: &profiles::Profile,
+    config: &Config,
+    registry: &Registry,
+    tools: &ToolSet,
+) -> Result<Profile, AppError> {
+    let fault = |reason: String| AppError::Profile { profile: id.to_owned(), reason };
+    let targets = profile.targets(&config.upstreams).map_err(|error| fault(error.to_string()))?;
+    let chain: Vec<(&str, &str)> =
+        targets.iter().map(|target| (upstreams::registered(config, &target.upstream), target.model.as_str())).collect();
+    let upstream = registry.chain(&chain).map_err(|error: ChainError| fault(error.to_string()))?;
+    let allowed = match &profile.tools {
+        ToolNames::All => Allowed::All,
+        ToolNames::Only(names) => Allowed::Only(names.clone()),
+    };
+    let tools = tools.select(&allowed)?;
+    let with_effects = tools.names().filter(|name| tools.get(name).is_some_and(|tool| tool.has_effects()));
+    let agent = Agent {
+        instructions: Some(profile.instructions.trim()).filter(|text| !text.is_empty()).map(Into::into),
+        tools: tools.specs(),
+        with_effects: with_effects.map(str::to_owned).collect(),
+        limits: Limits {
+            steps: profile.limits.steps,
+            wall_time: profile.limits.wall_time,
+            tool_time: profile.limits.tool_time,
+            output_tokens: profile.limits.output_tokens.map(u64::from),
+        },
+        sampling: profile.sampling.clone(),
+    };
+    let workspace = profile.workspace.as_deref().map(Into::into);
+    Ok(Profile {
+        id: id.to_owned(),
+        housekeeping: Profile::housekeeping_of(&agent),
+        agent: Arc::new(agent),
+        upstream,
+        tools: Arc::new(tools),
+        tool_activity: match profile.tool_activity {
+            profiles::ToolActivity::Standard => ToolActivity::Standard,
+            profiles::ToolActivity::Hidden => ToolActivity::Hidden,
+            profiles::ToolActivity::FunctionCall => ToolActivity::FunctionCall,
+        },
+        workspace,
+    })
+}
+
+fn keys(config: &Config) -> Keys {
+    let keys = config.auth.keys.iter();
+    Keys::new(keys.map(|key| Key { name: key.name.as_str().into(), hash: key.hash.0, max_runs: key.max_runs }).collect())
+}
+
+fn http_settings(config: &Config) -> HttpSettings {
+    let server = &config.server;
+    HttpSettings {
+        host: server.host.clone(),
+        allowed_hosts: server.allowed_hosts.clone(),
+        cors_origins: server.cors_origins.clone(),
+        body_limit: server.body_limit,
+        header_wait: server.header_wait,
+        keepalive: server.keepalive,
+    }
+}
+
+/// What `/health/detailed` says of the edges.
+fn probe(registry: Arc<Registry>) -> Probe {
+    Arc::new(move || {
+        let registry = Arc::clone(&registry);
+        async move { json!({"store": {"kind": "memory", "status": "ok"}, "upstreams": upstreams::report(&registry).await}) }
+            .boxed()
+    })
+}

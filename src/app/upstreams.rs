@@ -1,0 +1,89 @@
+//! Which upstreams there are: from the configuration, or found at start.
+
+use crate::config::environment::UpstreamSource;
+use crate::config::upstreams::{DEFAULT, MaxTokensField, REHEARSAL_MODEL, Upstream, UpstreamKind};
+use crate::config::{Config, Loaded};
+use crate::upstream::discover::{self, OLLAMA, Ollama};
+use crate::upstream::registry::{REHEARSAL, Registry};
+use crate::upstream::settings::{self, UpstreamSettings};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long an upstream may take to list its models.
+const MODELS_TIME: Duration = Duration::from_secs(3);
+
+/// Sees to it that there is an upstream, and says why it is this one.
+pub async fn settle(loaded: &mut Loaded) -> String {
+    let asked = match &loaded.upstream_source {
+        UpstreamSource::Configured => return "from the configuration".to_owned(),
+        UpstreamSource::Environment { variable } => return format!("because {variable} is set"),
+        UpstreamSource::Nowhere { model } => model.clone(),
+    };
+    let nothing = "because no upstream is configured, neither OPENAI_API_KEY nor OPENROUTER_API_KEY is set";
+    let (upstream, reason) = match discover::ollama(OLLAMA).await {
+        Ollama::Found { base_url, model } => {
+            let model = Some(asked.unwrap_or(model));
+            let reason = format!("{nothing}, and an Ollama answers on 127.0.0.1:11434");
+            (Upstream { base_url: Some(base_url), model, ..Upstream::default() }, reason)
+        }
+        Ollama::WithoutTools { models } => {
+            let reason = format!("{nothing}, and none of the {models} models of the Ollama on 127.0.0.1:11434 can call tools");
+            (rehearsal(), reason)
+        }
+        Ollama::Absent => (rehearsal(), format!("{nothing}, and no Ollama answers on 127.0.0.1:11434")),
+    };
+    loaded.config.upstreams.insert(DEFAULT.to_owned(), upstream);
+    reason
+}
+
+fn rehearsal() -> Upstream {
+    let model = Some(REHEARSAL_MODEL.to_owned());
+    Upstream { kind: UpstreamKind::Rehearsal, model, ..Upstream::default() }
+}
+
+/// The configured servers, as the registry wants them.
+pub fn settings(config: &Config) -> Vec<UpstreamSettings> {
+    let servers = config.upstreams.iter().filter(|(_, upstream)| upstream.kind == UpstreamKind::OpenaiChat);
+    servers
+        .map(|(name, upstream)| UpstreamSettings {
+            api_key: upstream.api_key.clone(),
+            headers: upstream.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            connect_timeout: upstream.connect_timeout,
+            first_byte_timeout: upstream.first_byte_timeout,
+            idle_timeout: upstream.idle_timeout,
+            max_retries: upstream.max_retries,
+            retry_base_delay: upstream.retry_base_delay,
+            max_tokens_field: match upstream.max_tokens_field {
+                MaxTokensField::Auto => settings::MaxTokensField::Auto,
+                MaxTokensField::MaxTokens => settings::MaxTokensField::MaxTokens,
+                MaxTokensField::MaxCompletionTokens => settings::MaxTokensField::MaxCompletionTokens,
+            },
+            ..UpstreamSettings::new(name, upstream.base_url.clone().unwrap_or_default())
+        })
+        .collect()
+}
+
+/// The name under which the registry has a configured upstream.
+pub fn registered<'a>(config: &Config, name: &'a str) -> &'a str {
+    let is_rehearsal = config.upstreams.get(name).is_some_and(|upstream| upstream.kind == UpstreamKind::Rehearsal);
+    if is_rehearsal { REHEARSAL } else { name }
+}
+
+/// How every upstream does, asked now.
+pub async fn report(registry: &Registry) -> Value {
+    let asked = registry.report().map(|upstream| async move {
+        let listed = registry.models(upstream.name, MODELS_TIME).await;
+        let last_error = upstream.health.last_error().map(|error| json!({"message": error.message, "at": error.at}));
+        json!({
+            "name": upstream.name,
+            "base_url": upstream.base_url,
+            "reachable": listed.is_ok(),
+            "models": listed.as_ref().ok().map(Vec::len),
+            "problem": listed.err().map(|failure| failure.message),
+            "last_success": upstream.health.last_success(),
+            "last_error": last_error,
+        })
+    });
+    join_all(asked).await.into()
+}

@@ -1,0 +1,83 @@
+//! `tools:` limits of the built-in tools, for all profiles alike.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::Deserialize;
+
+use super::{error::Problems, value};
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tools {
+    pub terminal: Terminal,
+    pub files: Files,
+    pub search: Search,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Terminal {
+    /// Runs the commands with `-c`; `None` means bash where there is one, else sh. See [`Terminal::shell`].
+    pub shell: Option<PathBuf>,
+    /// Bytes of a command's output shown to the model, half from its head and half from its tail.
+    #[serde(deserialize_with = "value::size")]
+    pub output_limit: usize,
+    /// The longest any command may run, whatever the profile allows and the model asks for.
+    #[serde(deserialize_with = "value::duration")]
+    pub max_time: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Files {
+    /// Bytes that one reading of a file gives the model.
+    #[serde(deserialize_with = "value::size")]
+    pub read_limit: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Search {
+    /// Matching lines that one search gives the model.
+    pub max_matches: usize,
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self { shell: None, output_limit: 32 << 10, max_time: Duration::from_secs(10 * 60) }
+    }
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self { read_limit: 256 << 10 }
+    }
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self { max_matches: 200 }
+    }
+}
+
+impl Terminal {
+    /// The shell to run, chosen now if none is configured.
+    pub fn shell(&self) -> PathBuf {
+        let usual = || {
+            if std::path::Path::new("/bin/bash").exists() { "/bin/bash" } else { "/bin/sh" }
+        };
+        self.shell.clone().unwrap_or_else(|| usual().into())
+    }
+}
+
+impl Tools {
+    pub(super) fn check(&self, problems: &mut Problems<'_>) {
+        let over_zero = "expected more than 0";
+        let absolute = self.terminal.shell.as_ref().is_none_or(|shell| shell.is_absolute());
+        problems.expect(absolute, "tools.terminal.shell", "expected an absolute path such as /bin/sh");
+        problems.expect(self.terminal.output_limit > 0, "tools.terminal.output_limit", over_zero);
+        problems.expect(!self.terminal.max_time.is_zero(), "tools.terminal.max_time", over_zero);
+        problems.expect(self.files.read_limit > 0, "tools.files.read_limit", over_zero);
+        problems.expect(self.search.max_matches > 0, "tools.search.max_matches", over_zero);
+    }
+}

@@ -1,0 +1,148 @@
+//! Values that people write in words (`30s`, `20MiB`, a name, a secret), and how a key path is spelled.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// The longest duration taken, so that adding one to a clock never overflows.
+const LONGEST: Duration = Duration::from_secs(720 * 3600);
+
+const DURATION: &str = "expected a duration such as 500ms, 30s, 10m or 2h, at most 720h";
+const SIZE: &str = "expected a size such as 32KiB, 20MiB, 1GiB or a number of bytes";
+const NAME: &str = "expected 1 to 64 of A-Z a-z 0-9 . _ -";
+
+/// Reads `500ms`, `30s`, `10m` or `2h`; the error says what was expected and found.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let read = |text: &str| {
+        let (number, unit) = number_and_unit(text)?;
+        let duration = match unit {
+            "ms" => Duration::from_millis(number),
+            "s" => Duration::from_secs(number),
+            "m" => Duration::from_secs(number.checked_mul(60)?),
+            "h" => Duration::from_secs(number.checked_mul(3600)?),
+            _ => return None,
+        };
+        (duration <= LONGEST).then_some(duration)
+    };
+    read(text).ok_or_else(|| format!("{DURATION}; found `{text}`"))
+}
+
+/// Reads `32KiB`, `20MiB`, `1GiB` or plain bytes; the error says what was expected and found.
+pub fn parse_size(text: &str) -> Result<usize, String> {
+    let read = |text: &str| {
+        let (number, unit) = number_and_unit(text)?;
+        let scale: u64 = match unit {
+            "" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return None,
+        };
+        usize::try_from(number.checked_mul(scale)?).ok()
+    };
+    read(text).ok_or_else(|| format!("{SIZE}; found `{text}`"))
+}
+
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+/// Spells a duration the way [`parse_duration`] reads it.
+pub fn show_duration(duration: Duration) -> String {
+    let (secs, millis) = (duration.as_secs(), duration.as_millis());
+    match () {
+        () if duration.subsec_millis() != 0 => format!("{millis}ms"),
+        () if secs > 0 && secs % 3600 == 0 => format!("{}h", secs / 3600),
+        () if secs > 0 && secs % 60 == 0 => format!("{}m", secs / 60),
+        () => format!("{secs}s"),
+    }
+}
+
+/// Checks a name that ends up in logs, folders and other keys: of a principal, of an upstream.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if (1..=64).contains(&name.len()) && name.chars().all(plain) {
+        return Ok(());
+    }
+    Err(format!("{NAME}; found `{}`", name.escape_debug()))
+}
+
+/// The path of `name` under `parent`, quoted where a dot in it would mislead: `profiles."gpt-4.1"`.
+pub(super) fn join(parent: &str, name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let quoted = name.is_empty() || !name.chars().all(plain);
+    match (parent, quoted) {
+        ("", false) => name.to_owned(),
+        ("", true) => format!("{name:?}"),
+        (parent, false) => format!("{parent}.{name}"),
+        (parent, true) => format!("{parent}.{name:?}"),
+    }
+}
+
+/// The path one step up, as [`join`] and `[index]` built it; `None` above the root.
+pub(super) fn parent(path: &str) -> Option<&str> {
+    let cut = match path.chars().next_back()? {
+        ']' => path.rfind('[')?,
+        '"' => path.rfind(".\"").unwrap_or(0),
+        _ => path.rfind('.').unwrap_or(0),
+    };
+    path.get(..cut)
+}
+
+pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+pub(super) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    parse_size(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+pub(super) fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.map(SecretString::from))
+}
+
+pub(super) fn secrets<'de, D>(from: D) -> Result<BTreeMap<String, SecretString>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let plain = BTreeMap::<String, String>::deserialize(from)?;
+    Ok(plain.into_iter().map(|(name, value)| (name, value.into())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_and_shown_alike() {
+        for text in ["0s", "500ms", "1500ms", "30s", "10m", "2h", "720h"] {
+            assert_eq!(show_duration(parse_duration(text).unwrap()), text);
+        }
+        for bad in
+            ["", "30", "s", "-1s", "1.5s", "1d", "1 s s", "721h", "99999999999999999999s", "9999999999999999999h"]
+        {
+            assert!(parse_duration(bad).unwrap_err().ends_with(&format!("found `{bad}`")));
+        }
+    }
+
+    #[test]
+    fn sizes_are_binary_or_plain_bytes() {
+        let read = ["7", "32KiB", "20 MiB", "1GiB"].map(|text| parse_size(text).unwrap());
+        assert_eq!(read, [7, 32 << 10, 20 << 20, 1 << 30]);
+        for bad in ["", "MiB", "20MB", "20mib", "-1", "1.5GiB", "99999999999GiB"] {
+            assert!(parse_size(bad).unwrap_err().ends_with(&format!("found `{bad}`")));
+        }
+    }
+
+    #[test]
+    fn a_path_leads_back_to_the_root() {
+        let path = join(&format!("{}[2]", join(&join("", "profiles"), "gpt-4.1")), "model");
+        let up: Vec<_> = std::iter::successors(Some(path.as_str()), |path| parent(path)).collect();
+        let expected =
+            [r#"profiles."gpt-4.1"[2].model"#, r#"profiles."gpt-4.1"[2]"#, r#"profiles."gpt-4.1""#, "profiles", ""];
+        assert_eq!(up, expected);
+    }
+}

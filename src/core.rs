@@ -1,0 +1,11 @@
+//! The agent, without the world: items, events, the run machine and the ports. No IO, no clock, no runtime.
+
+pub mod event;
+pub mod failure;
+pub mod housekeeping;
+pub mod id;
+pub mod item;
+pub mod ports;
+pub mod run;
+pub mod transcript;
+pub mod usage;

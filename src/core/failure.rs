@@ -1,0 +1,62 @@
+//! Why a model call or a whole run could not go on, in words that both dialects can turn into their error shape.
+
+use serde::{Deserialize, Serialize};
+
+/// One failure. Its `message` is shown to the client, so it holds no key and no path of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub kind: FailureKind,
+    pub message: String,
+    /// The request field at fault, where the upstream named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub param: Option<String>,
+    /// Seconds after which the upstream asks to be tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    /// A tool with effects had run before: repeating the request would repeat them, so the client must not retry.
+    #[serde(default)]
+    pub after_effects: bool,
+}
+
+/// What went wrong; decides status, error type and whether a repeat can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The upstream refused the request as malformed: the client's field is at fault.
+    InvalidRequest,
+    /// The history is longer than the model's window.
+    ContextLength,
+    /// The upstream's rate limit or quota.
+    RateLimited,
+    /// The upstream refused our key: the operator's fault, never the client's.
+    UpstreamAuth,
+    /// The upstream does not know the model or the path: a configuration error.
+    UpstreamNotFound,
+    /// No connection, or an answer of 5xx.
+    UpstreamUnavailable,
+    /// Connect, first byte or idle time limit.
+    UpstreamTimeout,
+    /// The upstream's stream broke off or made no sense.
+    UpstreamBroken,
+    /// The daemon is stopping.
+    ShuttingDown,
+    /// A fault of ours or of a tool that the model cannot mend.
+    Internal,
+}
+
+impl Failure {
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), param: None, retry_after: None, after_effects: false }
+    }
+
+    pub fn with_param(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    pub fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+}

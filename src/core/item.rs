@@ -1,0 +1,143 @@
+//! Items: the one form in which a conversation is held, stored, replayed and returned. Its shape is that of the
+//! Responses API; chat messages are a lossy view of it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+/// One thing said or done in a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Item {
+    Message(Message),
+    Reasoning(Reasoning),
+    ToolCall(ToolCall),
+    ToolOutput(ToolOutput),
+    /// An item of a kind we do not know, kept whole so that it survives a round trip.
+    Opaque {
+        value: Value,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Empty for an item that a client sent without one.
+    pub id: String,
+    pub role: Role,
+    pub status: Status,
+    pub content: Vec<Part>,
+    /// Fields of the client's message that we do not know (`name`, `cache_control`, …): they go on to an upstream of the same dialect.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    System,
+    Developer,
+    User,
+    Assistant,
+}
+
+/// Where an item stands. An item in the transcript is never `InProgress`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    InProgress,
+    Completed,
+    /// Cut off: by a limit, a failure or a cancel.
+    Incomplete,
+}
+
+/// A piece of a message's content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Part {
+    Text {
+        text: String,
+    },
+    Refusal {
+        refusal: String,
+    },
+    Image {
+        url: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// A part of another kind (`input_audio`, `file`, …) or a text part with more keys, kept as the client sent it.
+    Opaque {
+        value: Value,
+    },
+}
+
+/// What the model thought before it spoke.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reasoning {
+    pub id: String,
+    pub status: Status,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    pub id: String,
+    /// Pairs the call with its output; the model's own id where it gave a usable one.
+    pub call_id: String,
+    pub name: String,
+    /// JSON text as the model wrote it, which may be no JSON at all.
+    pub arguments: String,
+    pub origin: Origin,
+    pub status: Status,
+}
+
+/// Who runs a tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// This daemon; shown to the client as activity, never as a call it could answer.
+    Server,
+    /// The client that brought the tool in its request.
+    Client,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolOutput {
+    pub id: String,
+    pub call_id: String,
+    pub content: Vec<Part>,
+    /// The tool could not do what was asked and says why; the model goes on from there.
+    pub failed: bool,
+}
+
+impl Part {
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into() }
+    }
+
+    /// The text of this part, whatever its kind; `None` where it has none.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text { text } => Some(text),
+            Self::Refusal { refusal } => Some(refusal),
+            Self::Image { .. } => None,
+            Self::Opaque { value } => value.get("text").and_then(Value::as_str),
+        }
+    }
+}
+
+/// All text of some parts, joined without a separator.
+pub fn text_of(parts: &[Part]) -> Cow<'_, str> {
+    match parts {
+        [] => Cow::Borrowed(""),
+        [one] => Cow::Borrowed(one.as_text().unwrap_or("")),
+        many => Cow::Owned(many.iter().filter_map(Part::as_text).collect()),
+    }
+}
+
+impl Message {
+    /// A finished message of one text part with no id, as a client or a profile would write it.
+    pub fn of(role: Role, text: impl Into<String>) -> Self {
+        Self { id: String::new(), role, status: Status::Completed, content: vec![Part::text(text)], extra: Map::new() }
+    }
+}

@@ -1,0 +1,5 @@
+//! The ports: what the core asks of the world, as traits and their errors. Edges implement them; `app.rs` joins them.
+
+pub mod store;
+pub mod tool;
+pub mod upstream;

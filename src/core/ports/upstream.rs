@@ -1,0 +1,74 @@
+//! The port to a language model.
+
+use crate::core::failure::Failure;
+use crate::core::item::Item;
+use crate::core::ports::tool::ToolSpec;
+use crate::core::usage::Usage;
+use futures_util::Stream;
+use serde_json::{Map, Value};
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// Something that answers model calls: one server and model, or a chain of them with retries.
+pub trait Upstream: Send + Sync {
+    /// Makes one call. Nothing is sent before the stream is polled, it is read no faster than it is polled, and
+    /// dropping it closes the connection. The stream yields one `Opened` first, and a `Finish` last unless it fails.
+    fn call(&self, request: ModelRequest) -> UpstreamStream;
+}
+
+pub type UpstreamStream = Pin<Box<dyn Stream<Item = Result<UpstreamEvent, Failure>> + Send>>;
+
+/// One model call, whatever the dialect of the server that gets it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelRequest {
+    /// The profile's core instructions; they stand before every item, joined with the client's own system text.
+    pub instructions: Option<Arc<str>>,
+    pub items: Vec<Arc<Item>>,
+    pub tools: Arc<[ToolSpec]>,
+    pub tool_choice: ToolChoice,
+    /// Sampling and other parameters under their chat names, and fields we do not know, as the client sent them.
+    pub params: Arc<Map<String, Value>>,
+    /// Tokens this call may write. The adapter sends it under the client's own name for it, if `params` holds one.
+    pub max_output_tokens: Option<u64>,
+}
+
+/// Whether and what the model must call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ToolChoice {
+    #[default]
+    Auto,
+    None,
+    Required,
+    Function(String),
+}
+
+/// What a model call yields, piece by piece.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UpstreamEvent {
+    /// The upstream has accepted the call (HTTP 2xx).
+    Opened,
+    Text(String),
+    Refusal(String),
+    Reasoning(String),
+    ToolCall(ToolCallFragment),
+    Usage(Usage),
+    Finish(FinishReason),
+}
+
+/// A piece of a tool call. Upstreams leave out, repeat and mix up everything here; the run's step makes sense of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ToolCallFragment {
+    pub index: Option<u32>,
+    pub id: Option<String>,
+    pub name: Option<String>,
+    pub arguments: String,
+}
+
+/// Why the model stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    Stop,
+    ToolCalls,
+    Length,
+    ContentFilter,
+}

@@ -1,0 +1,77 @@
+//! What a profile brings to a run: pure data, made once at start and shared by every run of the profile.
+
+use super::limits::Limits;
+use super::spec::RunSpec;
+use crate::core::ports::tool::ToolSpec;
+use crate::core::ports::upstream::ToolChoice;
+use serde_json::{Map, Value};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Agent {
+    pub instructions: Option<Arc<str>>,
+    pub tools: Arc<[ToolSpec]>,
+    /// Names of the tools that change something: once one has started, a client's retry would repeat it.
+    pub with_effects: HashSet<String>,
+    pub limits: Limits,
+    /// Defaults for parameters that a request leaves out.
+    pub sampling: Map<String, Value>,
+}
+
+/// Where a call of some name goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    Client,
+    Server,
+    /// The model made the name up; it is told so.
+    Nobody,
+}
+
+/// The tools one run offers: the client's, and those of the server that no client tool hides.
+#[derive(Clone, Debug)]
+pub(super) struct Offer {
+    pub specs: Arc<[ToolSpec]>,
+    client: HashSet<String>,
+}
+
+impl Offer {
+    pub fn new(agent: &Agent, spec: &RunSpec) -> Self {
+        let brought = spec.tools.as_deref();
+        if spec.tool_choice == ToolChoice::None || brought.is_some_and(<[_]>::is_empty) {
+            return Self { specs: Arc::default(), client: HashSet::new() };
+        }
+        let Some(brought) = brought else {
+            // The common case shares the profile's list: schemas are large and requests are many.
+            return Self { specs: Arc::clone(&agent.tools), client: HashSet::new() };
+        };
+        let client: HashSet<String> = brought.iter().map(|tool| tool.name.clone()).collect();
+        let server = agent.tools.iter().filter(|tool| !client.contains(&tool.name));
+        Self { specs: server.chain(brought).cloned().collect(), client }
+    }
+
+    pub fn owner(&self, name: &str) -> Owner {
+        if self.client.contains(name) {
+            Owner::Client
+        } else if self.has(name) {
+            Owner::Server
+        } else {
+            Owner::Nobody
+        }
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.specs.iter().any(|tool| tool.name == name)
+    }
+
+    /// For the model that called a tool nobody has.
+    pub fn unknown(&self, name: &str) -> String {
+        if self.specs.is_empty() {
+            return format!(
+                "There is no tool named `{name}`: no tools are offered in this conversation. Answer without one."
+            );
+        }
+        let names: Vec<&str> = self.specs.iter().map(|tool| tool.name.as_str()).collect();
+        format!("There is no tool named `{name}`. The tools are: {}.", names.join(", "))
+    }
+}

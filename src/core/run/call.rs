@@ -1,0 +1,143 @@
+//! A tool call being written. All the ways in which upstreams mangle tool calls end here.
+
+use super::agent::{Offer, Owner};
+use super::effect::Effect;
+use crate::core::event::{Delta, RunEvent};
+use crate::core::id::RunId;
+use crate::core::item::{Item, Origin, Status, ToolCall};
+use crate::core::ports::upstream::ToolCallFragment;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(super) struct CallDraft {
+    call: ToolCall,
+    /// What the upstream called this call, to find it again by; never shown.
+    sent_index: Option<u32>,
+    sent_id: Option<String>,
+    /// `ItemStarted` has been told: that waits for the name, which decides who runs the tool.
+    started: bool,
+}
+
+impl CallDraft {
+    pub fn new(run: RunId, first: &ToolCallFragment, ids: &mut CallIds) -> Self {
+        let call = ToolCall {
+            id: String::new(),
+            call_id: ids.claim(first.id.as_deref(), run),
+            name: String::new(),
+            arguments: String::new(),
+            origin: Origin::Server,
+            status: Status::InProgress,
+        };
+        Self { call, sent_index: first.index, sent_id: None, started: false }
+    }
+
+    pub fn has_name(&self) -> bool {
+        !self.call.name.is_empty()
+    }
+
+    /// The call that a fragment goes on with, or `None` where it begins a new one. `calls` has the newest first.
+    ///
+    /// A known id decides. Without one the index decides, but some upstreams use an index again for the next call,
+    /// so another name, or any name after whole arguments, begins one.
+    pub fn find<'a>(
+        calls: impl Iterator<Item = (usize, &'a mut Self)>,
+        fragment: &ToolCallFragment,
+    ) -> Option<(usize, &'a mut Self)> {
+        let id = fragment.id.as_deref().filter(|id| !id.is_empty());
+        let name = fragment.name.as_deref().filter(|name| !name.is_empty());
+        let mut calls = calls.filter(|(_, call)| {
+            fragment.index.is_none() || call.sent_index.is_none() || call.sent_index == fragment.index
+        });
+        let (at, call) = match id {
+            Some(id) => calls.find(|(_, call)| call.sent_id.as_deref().is_none_or(|sent| sent == id))?,
+            None => calls.next()?,
+        };
+        let known_by_id = id.is_some() && call.sent_id.as_deref() == id;
+        let begins_anew = !known_by_id
+            && match name {
+                Some(name) => !call.call.name.is_empty() && (call.call.name != name || call.is_whole()),
+                None => id.is_some() && call.is_whole(),
+            };
+        (!begins_anew).then_some((at, call))
+    }
+
+    pub fn add(&mut self, fragment: ToolCallFragment, index: u32, out: &mut Vec<Effect>) {
+        if self.sent_id.is_none() {
+            self.sent_id = fragment.id.filter(|id| !id.is_empty());
+        }
+        if self.call.name.is_empty() {
+            self.call.name = fragment.name.unwrap_or_default();
+        }
+        self.call.arguments.push_str(&fragment.arguments);
+        if self.started {
+            emit_arguments(index, fragment.arguments, out);
+        }
+    }
+
+    /// Tells of the call, with what has come of its arguments.
+    pub fn start(&mut self, run: RunId, index: u32, offer: &Offer, out: &mut Vec<Effect>) {
+        self.started = true;
+        self.call.id = run.item("fc", index);
+        self.call.origin = match offer.owner(&self.call.name) {
+            Owner::Client => Origin::Client,
+            Owner::Server | Owner::Nobody => Origin::Server,
+        };
+        let item = Item::ToolCall(ToolCall { arguments: String::new(), ..self.call.clone() });
+        out.push(Effect::Emit(RunEvent::ItemStarted { index, item: Arc::new(item) }));
+        emit_arguments(index, self.call.arguments.clone(), out);
+    }
+
+    /// Ends the call and tells what has not been told of its arguments.
+    pub fn close(mut self, index: u32, status: Status, out: &mut Vec<Effect>) -> ToolCall {
+        if self.call.arguments.trim().is_empty() && status == Status::Completed {
+            // Every reader of a whole call expects an object.
+            self.call.arguments.push_str("{}");
+            emit_arguments(index, "{}".to_owned(), out);
+        }
+        ToolCall { status, ..self.call }
+    }
+
+    fn is_whole(&self) -> bool {
+        serde_json::from_str::<serde::de::IgnoredAny>(&self.call.arguments).is_ok()
+    }
+}
+
+fn emit_arguments(index: u32, text: String, out: &mut Vec<Effect>) {
+    if !text.is_empty() {
+        out.push(Effect::Emit(RunEvent::Delta { index, delta: Delta::Arguments(text) }));
+    }
+}
+
+/// Call ids in use in this run: a call and its output find each other by it, so no two calls may share one.
+#[derive(Debug, Default)]
+pub(super) struct CallIds {
+    taken: HashSet<String>,
+    made: u32,
+}
+
+impl CallIds {
+    pub fn of<'a>(items: impl Iterator<Item = &'a Item>) -> Self {
+        let calls = items.filter_map(|item| match item {
+            Item::ToolCall(call) => Some(call.call_id.clone()),
+            _ => None,
+        });
+        Self { taken: calls.collect(), made: 0 }
+    }
+
+    /// The upstream's own id if it is usable, else one made from the run's.
+    fn claim(&mut self, wanted: Option<&str>, run: RunId) -> String {
+        if let Some(id) = wanted.filter(|id| !id.is_empty() && id.len() <= 128) {
+            if self.taken.insert(id.to_owned()) {
+                return id.to_owned();
+            }
+        }
+        loop {
+            let id = run.item("call", self.made);
+            self.made = self.made.saturating_add(1);
+            if self.taken.insert(id.clone()) {
+                return id;
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The run: a state machine from inputs to effects.
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+use super::agent::{Agent, Offer};
+use super::call::CallIds;
+use super::effect::Effect;
+use super::input::{Cancel, Input, ToolDone};
+use super::pending::Pending;
+use super::spec::RunSpec;
+use super::step::Step;
+use crate::core::event::{Cut, Outcome, RunEvent};
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::id::RunId;
+use crate::core::item::{Item, Part, Status};
+use crate::core::ports::tool::ToolError;
+use crate::core::ports::upstream::{FinishReason, ModelRequest, ToolChoice, UpstreamEvent};
+use crate::core::usage::Usage;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// One run of an agent. Feed it inputs, carry out what it returns, and it ends with one `Finished` event.
+#[derive(Debug)]
+pub struct Machine {
+    id: RunId,
+    agent: Arc<Agent>,
+    input: Vec<Arc<Item>>,
+    offer: Offer,
+    tool_choice: ToolChoice,
+    params: Arc<Map<String, Value>>,
+    max_output_tokens: Option<u64>,
+    call_ids: CallIds,
+    /// What this run has made, in the order of the items' indexes.
+    output: Vec<Arc<Item>>,
+    usage: Usage,
+    steps: u32,
+    started: bool,
+    /// A tool with effects has been started, so the client must not be led to repeat the request.
+    had_effects: bool,
+    /// Set once a limit is met: the model call under way, or the next one, is the last.
+    cut: Option<Cut>,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    New,
+    Calling(Step),
+    RunningTools(Pending),
+    Over,
+}
+
+impl Machine {
+    /// Fails where the request asks for a tool that is not offered.
+    pub fn new(id: RunId, agent: Arc<Agent>, spec: RunSpec) -> Result<Self, Failure> {
+        let offer = Offer::new(&agent, &spec);
+        check_choice(&spec.tool_choice, &offer)?;
+        let mut params = agent.sampling.clone();
+        params.extend(spec.params);
+        let max_output_tokens = match (spec.max_output_tokens, agent.limits.output_tokens) {
+            (Some(asked), Some(allowed)) => Some(asked.min(allowed)),
+            (asked, allowed) => asked.or(allowed),
+        };
+        Ok(Self {
+            id,
+            call_ids: CallIds::of(spec.input.iter().map(AsRef::as_ref)),
+            agent,
+            input: spec.input,
+            offer,
+            tool_choice: spec.tool_choice,
+            params: Arc::new(params),
+            max_output_tokens,
+            output: Vec::new(),
+            usage: Usage::default(),
+            steps: 0,
+            started: false,
+            had_effects: false,
+            cut: None,
+            phase: Phase::New,
+        })
+    }
+
+    /// The items this run has made so far, those of an unfinished step left out.
+    pub fn output(&self) -> &[Arc<Item>] {
+        &self.output
+    }
+
+    /// Takes one input. An input that makes no sense in the present state (a late tool result, a second cancel) does nothing.
+    pub fn on(&mut self, input: Input) -> Vec<Effect> {
+        let mut out = Vec::new();
+        match input {
+            Input::Submitted if matches!(self.phase, Phase::New) => self.call_model(&mut out),
+            Input::Upstream(event) => self.on_upstream(event, &mut out),
+            Input::UpstreamClosed(result) => self.on_closed(result, &mut out),
+            Input::ToolProgress { call_id, text } => self.on_progress(&call_id, text, &mut out),
+            Input::ToolDone(done) => self.on_tool(done, &mut out),
+            Input::Cancelled(cancel) => self.on_cancelled(cancel, &mut out),
+            Input::Deadline => self.on_deadline(&mut out),
+            Input::Submitted => {}
+        }
+        out
+    }
+
+    fn call_model(&mut self, out: &mut Vec<Effect>) {
+        let left = self.max_output_tokens.map(|max| max.saturating_sub(self.usage.output));
+        if left == Some(0) {
+            return self.finish(Outcome::Incomplete { reason: Cut::OutputTokens }, out);
+        }
+        if self.cut.is_none() && self.steps >= self.agent.limits.steps {
+            self.cut = Some(Cut::Steps);
+        }
+        // `required` or a named tool holds for the first call; held for every call it would never end.
+        let tool_choice = if self.steps == 0 { self.tool_choice.clone() } else { ToolChoice::Auto };
+        let (tools, tool_choice) = match self.cut {
+            None => (Arc::clone(&self.offer.specs), tool_choice),
+            Some(_) => (Arc::default(), ToolChoice::Auto),
+        };
+        self.steps = self.steps.saturating_add(1);
+        self.phase = Phase::Calling(Step::new(self.id, index(self.output.len())));
+        out.push(Effect::CallUpstream(ModelRequest {
+            instructions: self.instructions(),
+            items: self.input.iter().chain(&self.output).cloned().collect(),
+            tools,
+            tool_choice,
+            params: Arc::clone(&self.params),
+            max_output_tokens: left,
+        }));
+    }
+
+    fn instructions(&self) -> Option<Arc<str>> {
+        let Some(cut) = self.cut else { return self.agent.instructions.clone() };
+        let limit = match cut {
+            Cut::Steps => "You have used all the steps you were given",
+            _ => "The time you were given is over",
+        };
+        let core = self.agent.instructions.as_deref().unwrap_or_default();
+        let note =
+            format!("{limit}, so no tools can be called any more. Say briefly what is done and what is still open.");
+        Some(format!("{core}\n\n{note}").trim_start().into())
+    }
+
+    fn on_upstream(&mut self, event: UpstreamEvent, out: &mut Vec<Effect>) {
+        let Phase::Calling(step) = &mut self.phase else { return };
+        if !std::mem::replace(&mut self.started, true) {
+            out.push(Effect::Emit(RunEvent::Started));
+        }
+        if self.cut.is_some() && matches!(event, UpstreamEvent::ToolCall(_)) {
+            return; // The last call was offered no tools; a model that calls one all the same gets no answer.
+        }
+        step.on(event, &self.offer, &mut self.call_ids, out);
+    }
+
+    fn on_closed(&mut self, result: Result<(), Failure>, out: &mut Vec<Effect>) {
+        let Phase::Calling(step) = &mut self.phase else { return };
+        let finish = step.finish;
+        if let Err(failure) = result {
+            return self.fail(failure, out);
+        }
+        // Arguments that the token limit cut must not be taken for whole ones, so they are not run.
+        let cut = match finish {
+            Some(FinishReason::Length) => Some(Cut::OutputTokens),
+            Some(FinishReason::ContentFilter) => Some(Cut::ContentFilter),
+            _ => None,
+        };
+        let items = self.close_step(if cut.is_some() { Status::Incomplete } else { Status::Completed }, out);
+        if let Some(reason) = cut {
+            return self.finish(Outcome::Incomplete { reason }, out);
+        }
+        let mut pending = Pending::new(self.id, &items, index(self.output.len()));
+        if pending.is_empty() {
+            let outcome = self.cut.map_or(Outcome::Completed, |reason| Outcome::Incomplete { reason });
+            return self.finish(outcome, out);
+        }
+        self.had_effects |= pending.start(&self.offer, &self.agent.with_effects, out);
+        self.phase = Phase::RunningTools(pending);
+        self.go_on(out);
+    }
+
+    fn on_progress(&self, call_id: &str, text: String, out: &mut Vec<Effect>) {
+        if let Phase::RunningTools(pending) = &self.phase {
+            pending.progress(call_id, text, out);
+        }
+    }
+
+    fn on_tool(&mut self, done: ToolDone, out: &mut Vec<Effect>) {
+        let Phase::RunningTools(pending) = &mut self.phase else { return };
+        match done.result {
+            Ok(content) => pending.end(&done.call_id, content, false, out),
+            Err(ToolError::TellModel(text)) => pending.end(&done.call_id, vec![Part::text(text)], true, out),
+            Err(ToolError::Fatal(_)) => {
+                let failure =
+                    Failure::new(FailureKind::Internal, "A tool failed in a way that the run cannot go on from.");
+                return self.fail(failure, out);
+            }
+        }
+        self.go_on(out);
+    }
+
+    /// Leaves the tools phase once every server call has its output.
+    fn go_on(&mut self, out: &mut Vec<Effect>) {
+        let Phase::RunningTools(pending) = &mut self.phase else { return };
+        if !pending.is_settled() {
+            return;
+        }
+        let call_ids = pending.client_calls();
+        self.output.extend(pending.take_outputs());
+        if call_ids.is_empty() {
+            return self.call_model(out);
+        }
+        out.push(Effect::Emit(RunEvent::Waiting { call_ids }));
+        self.finish(Outcome::ClientTools, out);
+    }
+
+    fn on_deadline(&mut self, out: &mut Vec<Effect>) {
+        let again = self.cut == Some(Cut::WallTime);
+        match &mut self.phase {
+            Phase::New | Phase::Over => {}
+            Phase::RunningTools(pending) => {
+                self.cut = Some(Cut::WallTime);
+                out.push(Effect::Abort);
+                pending.interrupt("The run's time was over before this call ended, so its outcome is unknown.", out);
+                self.go_on(out);
+            }
+            Phase::Calling(step) => {
+                let silent = !step.has_content();
+                let reason = *self.cut.get_or_insert(Cut::WallTime);
+                out.push(Effect::Abort);
+                self.close_step(Status::Incomplete, out);
+                // Closing words after a text that stops in mid-sentence would read as its end.
+                if silent && !again && reason == Cut::WallTime {
+                    return self.call_model(out);
+                }
+                self.finish(Outcome::Incomplete { reason }, out);
+            }
+        }
+    }
+
+    fn on_cancelled(&mut self, cancel: Cancel, out: &mut Vec<Effect>) {
+        if cancel == Cancel::Shutdown {
+            let text = "The server is shutting down and ended this run before it was done.";
+            return self.fail(Failure::new(FailureKind::ShuttingDown, text), out);
+        }
+        self.stop(Outcome::Cancelled, out);
+    }
+
+    fn fail(&mut self, mut failure: Failure, out: &mut Vec<Effect>) {
+        failure.after_effects = self.had_effects;
+        self.stop(Outcome::Failed { failure }, out);
+    }
+
+    /// Ends a run in whatever state it is, with every open item closed.
+    fn stop(&mut self, outcome: Outcome, out: &mut Vec<Effect>) {
+        out.push(Effect::Abort);
+        match &mut self.phase {
+            Phase::Calling(_) => {
+                self.close_step(Status::Incomplete, out);
+            }
+            Phase::RunningTools(pending) => {
+                pending.interrupt("The run ended before this call did, so its outcome is unknown.", out);
+                self.output.extend(pending.take_outputs());
+            }
+            Phase::New => {}
+            Phase::Over => return out.clear(),
+        }
+        self.finish(outcome, out);
+    }
+
+    fn close_step(&mut self, status: Status, out: &mut Vec<Effect>) -> Vec<Arc<Item>> {
+        let Phase::Calling(step) = &mut self.phase else { return Vec::new() };
+        let items = step.close(status, &self.offer, out);
+        self.usage += step.usage;
+        self.output.extend(items.iter().cloned());
+        out.push(Effect::Emit(RunEvent::StepDone { usage: step.usage }));
+        items
+    }
+
+    fn finish(&mut self, outcome: Outcome, out: &mut Vec<Effect>) {
+        self.phase = Phase::Over;
+        out.push(Effect::Emit(RunEvent::Finished { outcome }));
+    }
+}
+
+fn index(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+fn check_choice(choice: &ToolChoice, offer: &Offer) -> Result<(), Failure> {
+    let problem = match choice {
+        ToolChoice::Required if offer.specs.is_empty() => {
+            "tool_choice is `required`, but no tools are offered.".to_owned()
+        }
+        ToolChoice::Function(name) if !offer.has(name) => offer.unknown(name),
+        _ => return Ok(()),
+    };
+    Err(Failure::new(FailureKind::InvalidRequest, problem).with_param("tool_choice"))
+}

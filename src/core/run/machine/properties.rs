@@ -1,0 +1,147 @@
+//! Whatever happens in whatever order, the events of a run are well formed. The checker knows nothing of the machine.
+
+use super::tests::{agent, machine, spec, tool};
+use super::*;
+use crate::core::event::Delta;
+use crate::core::item::{Origin, ToolCall, text_of};
+use crate::core::ports::upstream::ToolCallFragment;
+use crate::core::run::Limits;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+fn input() -> impl Strategy<Value = Input> {
+    let upstream = |event| Just(Input::Upstream(event));
+    let fragment = (
+        prop::option::of(0..3u32),
+        prop::option::of(prop::sample::select(vec!["", "a", "b", "c"])),
+        prop::option::of(prop::sample::select(vec!["", "look", "act", "ask", "guess"])),
+        prop::sample::select(vec!["", "{", "}", "{}", "x"]),
+    );
+    let fragment = fragment.prop_map(|(index, id, name, arguments)| {
+        let (id, name) = (id.map(str::to_owned), name.map(str::to_owned));
+        Input::Upstream(UpstreamEvent::ToolCall(ToolCallFragment { index, id, name, arguments: arguments.into() }))
+    });
+    let ids = || prop::sample::select(vec!["a", "b", "c", "call_000000000000000000000000000000000000"]);
+    let failure = || Failure::new(FailureKind::UpstreamBroken, "cut");
+    prop_oneof![
+        4 => upstream(UpstreamEvent::Opened),
+        4 => upstream(UpstreamEvent::Text("t".into())),
+        1 => upstream(UpstreamEvent::Refusal("no".into())),
+        2 => upstream(UpstreamEvent::Reasoning("r".into())),
+        1 => upstream(UpstreamEvent::Usage(Usage { output: 7, ..Usage::default() })),
+        1 => upstream(UpstreamEvent::Finish(FinishReason::Length)),
+        8 => fragment,
+        6 => Just(Input::UpstreamClosed(Ok(()))),
+        1 => Just(Input::UpstreamClosed(Err(failure()))),
+        8 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id.into(), result: Ok(vec![Part::text("out")]) })),
+        1 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id.into(), result: Err(ToolError::Fatal("x".into())) })),
+        2 => ids().prop_map(|id| Input::ToolProgress { call_id: id.into(), text: "p".into() }),
+        1 => Just(Input::Deadline),
+        1 => Just(Input::Cancelled(Cancel::Client)),
+    ]
+}
+
+#[derive(Default)]
+struct Checker {
+    open: BTreeMap<u32, (Item, String)>,
+    done: BTreeMap<u32, Arc<Item>>,
+    started_tools: BTreeSet<String>,
+    finished: Option<Outcome>,
+}
+
+impl Checker {
+    fn see(&mut self, effect: &Effect) {
+        assert!(self.finished.is_none(), "{effect:?} after the end");
+        match effect {
+            Effect::RunTool(call) => assert!(self.started_tools.insert(call.call_id.clone()), "{call:?} started twice"),
+            Effect::CallUpstream(request) => {
+                assert!(self.open.is_empty(), "a model call with {:?} open", self.open);
+                paired(&request.items);
+            }
+            Effect::Abort => {}
+            Effect::Emit(event) => self.event(event),
+        }
+    }
+
+    fn event(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::ItemStarted { index, item } => {
+                assert!(!self.done.contains_key(index), "item {index} begun again");
+                let expected = self.open.len() + self.done.len();
+                assert_eq!(*index as usize, expected, "indexes without gaps, in order of start");
+                assert!(self.open.insert(*index, (item.as_ref().clone(), String::new())).is_none());
+            }
+            RunEvent::Delta { index, delta } => {
+                let (_, text) = self.open.get_mut(index).expect("a delta of an item that is not open");
+                match delta {
+                    Delta::Text(more) | Delta::Refusal(more) | Delta::Reasoning(more) | Delta::Arguments(more) => {
+                        text.push_str(more);
+                    }
+                    Delta::Progress(_) => {}
+                }
+            }
+            RunEvent::ItemDone { index, item } => {
+                let (begun, text) = self.open.remove(index).expect("the end of an item that is not open");
+                assert_eq!(id(&begun), id(item));
+                match item.as_ref() {
+                    Item::Message(message) => assert_eq!(text_of(&message.content), text),
+                    Item::Reasoning(reasoning) => assert_eq!(reasoning.text, text),
+                    Item::ToolCall(call) => assert_eq!(call.arguments, text),
+                    _ => {}
+                }
+                self.done.insert(*index, Arc::clone(item));
+            }
+            RunEvent::Finished { outcome } => {
+                assert!(self.open.is_empty(), "{:?} left open", self.open);
+                self.finished = Some(outcome.clone());
+            }
+            RunEvent::Started | RunEvent::StepDone { .. } | RunEvent::Waiting { .. } => {}
+        }
+    }
+}
+
+fn id(item: &Item) -> &str {
+    match item {
+        Item::Message(item) => &item.id,
+        Item::Reasoning(item) => &item.id,
+        Item::ToolCall(item) => &item.id,
+        Item::ToolOutput(item) => &item.id,
+        Item::Opaque { .. } => "",
+    }
+}
+
+/// Each whole server call has one output and each output its call.
+fn paired(items: &[Arc<Item>]) {
+    let mut waiting = BTreeSet::new();
+    for item in items {
+        match item.as_ref() {
+            Item::ToolCall(ToolCall { call_id, origin: Origin::Server, status: Status::Completed, .. }) => {
+                assert!(waiting.insert(call_id.clone()), "call id {call_id} used twice");
+            }
+            Item::ToolOutput(output) => assert!(waiting.remove(&output.call_id), "{output:?} has no call"),
+            _ => {}
+        }
+    }
+    assert!(waiting.is_empty(), "no output for {waiting:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_of_inputs_gives_a_well_formed_run(inputs in prop::collection::vec(input(), 0..60), brings in any::<bool>()) {
+        let spec = RunSpec { tools: brings.then(|| vec![tool("ask")]), ..spec() };
+        let mut machine = machine(agent(Limits { steps: 3, ..Limits::default() }), spec);
+        let mut checker = Checker::default();
+        let end = [Input::Cancelled(Cancel::Client)];
+        for input in [Input::Submitted].into_iter().chain(inputs).chain(end) {
+            for effect in machine.on(input) {
+                checker.see(&effect);
+            }
+        }
+        prop_assert!(checker.finished.is_some(), "a run that does not end");
+        let folded: Vec<Arc<Item>> = checker.done.into_values().collect();
+        prop_assert_eq!(folded.as_slice(), machine.output());
+        paired(machine.output());
+    }
+}

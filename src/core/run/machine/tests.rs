@@ -1,0 +1,383 @@
+//! What the loop does, ordering by ordering. Effects are compared as a whole, in a short notation.
+
+use super::*;
+use crate::core::event::Delta;
+use crate::core::item::{Message, Role, ToolCall};
+use crate::core::ports::tool::ToolSpec;
+use crate::core::ports::upstream::ToolCallFragment;
+use crate::core::run::Limits;
+use rstest::rstest;
+use uuid::Uuid;
+
+pub(super) fn tool(name: &str) -> ToolSpec {
+    ToolSpec { name: name.into(), description: None, parameters: None, strict: None, extra: Map::new() }
+}
+
+/// An agent with a reading tool `look` and a writing tool `act`.
+pub(super) fn agent(limits: Limits) -> Arc<Agent> {
+    let tools = [tool("look"), tool("act")].into();
+    Arc::new(Agent { tools, with_effects: ["act".to_owned()].into(), limits, ..Agent::default() })
+}
+
+pub(super) fn spec() -> RunSpec {
+    RunSpec { input: vec![Arc::new(Item::Message(Message::of(Role::User, "go")))], ..RunSpec::default() }
+}
+
+pub(super) fn machine(agent: Arc<Agent>, spec: RunSpec) -> Machine {
+    Machine::new(RunId::new(Uuid::nil()), agent, spec).unwrap()
+}
+
+fn text(text: &str) -> Input {
+    Input::Upstream(UpstreamEvent::Text(text.into()))
+}
+
+fn call(index: u32, id: &str, name: &str, arguments: &str) -> Input {
+    Input::Upstream(UpstreamEvent::ToolCall(ToolCallFragment {
+        index: Some(index),
+        id: Some(id.into()),
+        name: Some(name.into()),
+        arguments: arguments.into(),
+    }))
+}
+
+fn usage(output: u64) -> Input {
+    Input::Upstream(UpstreamEvent::Usage(Usage { input: 10, output, ..Usage::default() }))
+}
+
+fn finish(reason: FinishReason) -> Input {
+    Input::Upstream(UpstreamEvent::Finish(reason))
+}
+
+const OPENED: Input = Input::Upstream(UpstreamEvent::Opened);
+const CLOSED: Input = Input::UpstreamClosed(Ok(()));
+
+fn done(call_id: &str, text: &str) -> Input {
+    Input::ToolDone(ToolDone { call_id: call_id.into(), result: Ok(vec![Part::text(text)]) })
+}
+
+fn broken() -> Input {
+    Input::UpstreamClosed(Err(Failure::new(FailureKind::UpstreamBroken, "cut")))
+}
+
+/// Feeds all inputs and writes down what came of them.
+fn play(machine: &mut Machine, inputs: impl IntoIterator<Item = Input>) -> Vec<String> {
+    inputs.into_iter().flat_map(|input| machine.on(input)).map(|effect| note(&effect)).collect()
+}
+
+fn note(effect: &Effect) -> String {
+    match effect {
+        Effect::CallUpstream(request) => {
+            let items: Vec<String> = request.items.iter().map(|item| short(item)).collect();
+            let choice = &request.tool_choice;
+            let max = request.max_output_tokens.map_or(String::new(), |max| format!(" max {max}"));
+            format!("model [{}] {} tools {choice:?}{max}", items.join(", "), request.tools.len())
+        }
+        Effect::RunTool(call) => format!("run {} {}", call.call_id, call.name),
+        Effect::Abort => "abort".into(),
+        Effect::Emit(event) => match event {
+            RunEvent::Started => "started".into(),
+            RunEvent::ItemStarted { index, item } => format!("+{index} {}", short(item)),
+            RunEvent::Delta { index, delta } => match delta {
+                Delta::Text(text) | Delta::Refusal(text) | Delta::Reasoning(text) => format!("~{index} {text}"),
+                Delta::Arguments(text) => format!("~{index} args {text}"),
+                Delta::Progress(text) => format!("~{index} progress {text}"),
+            },
+            RunEvent::ItemDone { index, item } => format!("={index} {}", short(item)),
+            RunEvent::StepDone { usage } => format!("step {}+{}", usage.input, usage.output),
+            RunEvent::Waiting { call_ids } => format!("waiting {}", call_ids.join(" ")),
+            RunEvent::Finished { outcome } => match outcome {
+                Outcome::Failed { failure } => {
+                    format!("failed {:?}{}", failure.kind, if failure.after_effects { " after effects" } else { "" })
+                }
+                other => format!("finished {other:?}"),
+            },
+        },
+    }
+}
+
+fn short(item: &Item) -> String {
+    let cut = |status: &Status| if *status == Status::Incomplete { "!" } else { "" };
+    match item {
+        Item::Message(Message { role, status, content, .. }) => {
+            format!("{role:?}{} '{}'", cut(status), crate::core::item::text_of(content)).to_lowercase()
+        }
+        Item::Reasoning(reasoning) => format!("thought '{}'", reasoning.text),
+        Item::ToolCall(ToolCall { call_id, name, arguments, origin, status, .. }) => {
+            format!("{origin:?}{} {call_id} {name} {arguments}", cut(status)).to_lowercase()
+        }
+        Item::ToolOutput(output) => {
+            let verdict = if output.failed { "failed" } else { "output" };
+            format!("{verdict} {} '{}'", output.call_id, crate::core::item::text_of(&output.content))
+        }
+        Item::Opaque { .. } => "opaque".into(),
+    }
+}
+
+#[test]
+fn an_answer_without_tools() {
+    let mut run = machine(agent(Limits::default()), spec());
+    let thought = Input::Upstream(UpstreamEvent::Reasoning("hm".into()));
+    let inputs =
+        [Input::Submitted, OPENED, thought, text("He"), text("llo"), usage(3), finish(FinishReason::Stop), CLOSED];
+    assert_eq!(
+        play(&mut run, inputs),
+        [
+            "model [user 'go'] 2 tools Auto",
+            "started",
+            "+0 thought ''",
+            "~0 hm",
+            "=0 thought 'hm'",
+            "+1 assistant ''",
+            "~1 He",
+            "~1 llo",
+            "=1 assistant 'hello'",
+            "step 10+3",
+            "finished Completed",
+        ]
+    );
+}
+
+#[test]
+fn parallel_tools_end_in_any_order_and_go_back_in_call_order() {
+    let mut run = machine(agent(Limits::default()), spec());
+    let step = [
+        Input::Submitted,
+        OPENED,
+        text("a"),
+        call(0, "c1", "look", "{\"x\":"),
+        call(1, "c2", "act", "{}"),
+        call(0, "c1", "", "1}"),
+        text("b"),
+        CLOSED,
+    ];
+    let progress = Input::ToolProgress { call_id: "c2".into(), text: "acting".into() };
+    let mut notes = play(&mut run, step);
+    notes.extend(play(&mut run, [progress, done("c2", "two"), done("c2", "again"), done("c1", "one")]));
+    assert_eq!(
+        notes,
+        [
+            "model [user 'go'] 2 tools Auto",
+            "started",
+            "+0 assistant ''",
+            "~0 a",
+            "=0 assistant 'a'",
+            "+1 server c1 look ",
+            "~1 args {\"x\":",
+            "+2 server c2 act ",
+            "~2 args {}",
+            "~1 args 1}",
+            "+3 assistant ''",
+            "~3 b",
+            "=1 server c1 look {\"x\":1}",
+            "=2 server c2 act {}",
+            "=3 assistant 'b'",
+            "step 0+0",
+            "+4 output c1 ''",
+            "run c1 look",
+            "+5 output c2 ''",
+            "run c2 act",
+            "~5 progress acting",
+            "=5 output c2 'two'",
+            "=4 output c1 'one'",
+            "model [user 'go', assistant 'a', server c1 look {\"x\":1}, server c2 act {}, assistant 'b', output c1 'one', output c2 'two'] 2 tools Auto",
+        ]
+    );
+}
+
+#[test]
+fn a_client_call_ends_the_turn_after_the_servers_calls_have_run() {
+    let brought = RunSpec { tools: Some(vec![tool("ask"), tool("look")]), ..spec() };
+    let mut run = machine(agent(Limits::default()), brought);
+    let inputs = [
+        Input::Submitted,
+        OPENED,
+        call(0, "c1", "act", ""),
+        call(1, "c2", "ask", "{}"),
+        call(2, "c3", "look", "{}"),
+        CLOSED,
+        done("c1", "ok"),
+    ];
+    assert_eq!(
+        play(&mut run, inputs).split_off(1),
+        [
+            "started",
+            "+0 server c1 act ",
+            "+1 client c2 ask ",
+            "~1 args {}",
+            "+2 client c3 look ",
+            "~2 args {}",
+            "~0 args {}",
+            "=0 server c1 act {}",
+            "=1 client c2 ask {}",
+            "=2 client c3 look {}",
+            "step 0+0",
+            "+3 output c1 ''",
+            "run c1 act",
+            "=3 output c1 'ok'",
+            "waiting c2 c3",
+            "finished ClientTools",
+        ]
+    );
+    assert_eq!(run.output().len(), 4);
+}
+
+#[rstest]
+#[case::one_call_in_pieces(vec![(Some(0), Some("a"), Some("look"), "{\"x\""), (Some(0), None, None, ":1}")], &[("a", "look", "{\"x\":1}")])]
+#[case::id_and_name_repeated_in_every_piece(vec![(Some(0), Some("a"), Some("look"), "{\"x\""), (Some(0), Some("a"), Some("look"), ":1}")], &[("a", "look", "{\"x\":1}")])]
+#[case::interleaved(vec![(Some(0), Some("a"), Some("look"), ""), (Some(1), Some("b"), Some("act"), "{"), (Some(0), None, None, "{}"), (Some(1), None, None, "}")], &[("a", "look", "{}"), ("b", "act", "{}")])]
+#[case::every_call_at_index_0_with_an_id(vec![(Some(0), Some("a"), Some("look"), "{}"), (Some(0), Some("b"), Some("look"), "{}")], &[("a", "look", "{}"), ("b", "look", "{}")])]
+#[case::every_call_at_index_0_without_an_id(vec![(Some(0), None, Some("look"), "{}"), (Some(0), None, Some("look"), "{\"x\":1}")], &[("call_000000000000000000000000000000000000", "look", "{}"), ("call_000000000000000000000000000000000001", "look", "{\"x\":1}")])]
+#[case::another_name_at_the_same_index(vec![(Some(0), None, Some("look"), "{\"x\""), (Some(0), None, Some("act"), "{}")], &[("call_000000000000000000000000000000000000", "look", "{\"x\""), ("call_000000000000000000000000000000000001", "act", "{}")])]
+#[case::no_index_at_all(vec![(None, Some("a"), Some("look"), "{"), (None, None, None, "}"), (None, Some("b"), Some("act"), "{}")], &[("a", "look", "{}"), ("b", "act", "{}")])]
+#[case::id_only_in_the_second_piece(vec![(Some(0), None, Some("look"), "{"), (Some(0), Some("a"), None, "}")], &[("call_000000000000000000000000000000000000", "look", "{}")])]
+#[case::empty_id_and_name_in_later_pieces(vec![(Some(0), Some("a"), Some("look"), "{"), (Some(0), Some(""), Some(""), "}")], &[("a", "look", "{}")])]
+#[case::the_same_id_for_two_indexes(vec![(Some(0), Some("a"), Some("look"), "{}"), (Some(1), Some("a"), Some("look"), "{}")], &[("a", "look", "{}"), ("call_000000000000000000000000000000000000", "look", "{}")])]
+#[case::arguments_before_the_name(vec![(Some(0), Some("a"), None, "{"), (Some(0), Some("a"), Some("look"), "}")], &[("a", "look", "{}")])]
+#[case::no_name_ever(vec![(Some(0), Some("a"), None, "{}")], &[("a", "", "{}")])]
+fn fragments_make_calls(
+    #[case] fragments: Vec<(Option<u32>, Option<&str>, Option<&str>, &str)>,
+    #[case] expected: &[(&str, &str, &str)],
+) {
+    let mut run = machine(agent(Limits::default()), spec());
+    run.on(Input::Submitted);
+    for (index, id, name, arguments) in fragments {
+        run.on(Input::Upstream(UpstreamEvent::ToolCall(ToolCallFragment {
+            index,
+            id: id.map(Into::into),
+            name: name.map(Into::into),
+            arguments: arguments.into(),
+        })));
+    }
+    run.on(CLOSED);
+    let calls: Vec<(&str, &str, &str)> = run
+        .output()
+        .iter()
+        .filter_map(|item| match item.as_ref() {
+            Item::ToolCall(call) => Some((call.call_id.as_str(), call.name.as_str(), call.arguments.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(calls, expected);
+}
+
+#[test]
+fn calls_that_cannot_be_run_are_answered_so_that_the_model_can_go_on() {
+    let mut run = machine(agent(Limits::default()), spec());
+    let calls = [("c1", "look", "{broken"), ("c2", "look", "[]"), ("c3", "guess", "{}")];
+    run.on(Input::Submitted);
+    for (at, (id, name, arguments)) in calls.iter().enumerate() {
+        run.on(call(at as u32, id, name, arguments));
+    }
+    let notes = play(&mut run, [CLOSED]);
+    let told: Vec<&String> = notes.iter().filter(|note| note.starts_with('=') && note.contains("failed")).collect();
+    let parse = "The call was not run: its arguments must be one JSON object, and";
+    assert_eq!(
+        told,
+        [
+            &format!(
+                "=3 failed c1 '{parse} key must be a string at line 1 column 2. Call again with valid arguments.'"
+            ),
+            &format!("=4 failed c2 '{parse} they are JSON, but not an object. Call again with valid arguments.'"),
+            "=5 failed c3 'There is no tool named `guess`. The tools are: look, act.'",
+        ]
+    );
+    assert!(notes.last().unwrap().starts_with("model ["), "{notes:?}");
+}
+
+#[test]
+fn at_the_step_limit_one_last_call_without_tools_says_where_it_stands() {
+    let mut run = machine(agent(Limits { steps: 1, ..Limits::default() }), spec());
+    play(&mut run, [Input::Submitted, OPENED, call(0, "c1", "look", "{}"), CLOSED]);
+    let effects = run.on(done("c1", "one"));
+    let Some(Effect::CallUpstream(last)) = effects.last() else { panic!("{effects:?}") };
+    assert_eq!((last.tools.len(), last.tool_choice.clone()), (0, ToolChoice::Auto));
+    assert!(last.instructions.as_deref().unwrap().contains("used all the steps"));
+    let notes = play(&mut run, [OPENED, call(0, "c2", "look", "{}"), text("so far"), CLOSED]);
+    let end =
+        ["+2 assistant ''", "~2 so far", "=2 assistant 'so far'", "step 0+0", "finished Incomplete { reason: Steps }"];
+    assert_eq!(notes, end);
+}
+
+#[rstest]
+#[case::while_a_tool_runs(vec![call(0, "c1", "act", "{}"), CLOSED], vec![
+    "abort",
+    "=1 failed c1 'The run's time was over before this call ended, so its outcome is unknown.'",
+    "model [user 'go', server c1 act {}, failed c1 'The run's time was over before this call ended, so its outcome is unknown.'] 0 tools Auto",
+])]
+#[case::before_a_word_was_said(vec![], vec!["abort", "step 0+0", "model [user 'go'] 0 tools Auto"])]
+#[case::in_mid_sentence(vec![text("so")], vec!["abort", "=0 assistant! 'so'", "step 0+0", "finished Incomplete { reason: WallTime }"])]
+fn when_its_time_is_over(#[case] before: Vec<Input>, #[case] expected: Vec<&str>) {
+    let mut run = machine(agent(Limits::default()), spec());
+    play(&mut run, [Input::Submitted, OPENED].into_iter().chain(before));
+    assert_eq!(play(&mut run, [Input::Deadline]), expected);
+}
+
+#[test]
+fn the_closing_words_have_a_deadline_too() {
+    let mut run = machine(agent(Limits::default()), spec());
+    play(&mut run, [Input::Submitted, OPENED, Input::Deadline]);
+    let end = ["abort", "step 0+0", "finished Incomplete { reason: WallTime }"];
+    assert_eq!(play(&mut run, [Input::Deadline]), end);
+}
+
+#[rstest]
+#[case::in_text(vec![text("so")], vec!["abort", "=0 assistant! 'so'", "step 0+0", "finished Cancelled"])]
+#[case::in_arguments(vec![call(0, "c1", "look", "{\"x")], vec!["abort", "=0 server! c1 look {\"x", "step 0+0", "finished Cancelled"])]
+#[case::in_a_tool(vec![call(0, "c1", "look", "{}"), CLOSED], vec![
+    "abort",
+    "=1 failed c1 'The run ended before this call did, so its outcome is unknown.'",
+    "finished Cancelled",
+])]
+fn a_cancel_closes_what_is_open_and_nothing_follows(#[case] before: Vec<Input>, #[case] expected: Vec<&str>) {
+    let mut run = machine(agent(Limits::default()), spec());
+    play(&mut run, [Input::Submitted, OPENED].into_iter().chain(before));
+    assert_eq!(play(&mut run, [Input::Cancelled(Cancel::Client)]), expected);
+    let late =
+        [text("late"), CLOSED, done("c1", "late"), Input::Deadline, Input::Cancelled(Cancel::Shutdown), broken()];
+    assert_eq!(play(&mut run, late), Vec::<String>::new());
+}
+
+#[rstest]
+#[case::a_reading_tool("look", "failed UpstreamBroken")]
+#[case::a_tool_with_effects("act", "failed UpstreamBroken after effects")]
+fn a_failure_says_whether_effects_came_before(#[case] name: &str, #[case] end: &str) {
+    let mut run = machine(agent(Limits::default()), spec());
+    play(&mut run, [Input::Submitted, OPENED, call(0, "c1", name, "{}"), CLOSED, done("c1", "ok")]);
+    assert_eq!(play(&mut run, [OPENED, text("so"), broken()]).last().unwrap(), end);
+}
+
+#[test]
+fn a_call_that_the_token_limit_cut_is_not_run() {
+    let mut run = machine(agent(Limits::default()), spec());
+    let inputs = [Input::Submitted, OPENED, call(0, "c1", "act", "{}"), finish(FinishReason::Length), CLOSED];
+    let notes = play(&mut run, inputs);
+    let end = ["=0 server! c1 act {}", "step 0+0", "finished Incomplete { reason: OutputTokens }"];
+    assert_eq!(notes[notes.len() - 3..], end);
+}
+
+#[test]
+fn a_forced_choice_holds_for_the_first_call_and_tokens_are_counted_over_all() {
+    let forced = RunSpec { tool_choice: ToolChoice::Required, max_output_tokens: Some(100), ..spec() };
+    let limits = Limits { output_tokens: Some(50), ..Limits::default() };
+    let mut run = machine(agent(limits), forced);
+    let first = play(&mut run, [Input::Submitted]);
+    assert_eq!(first, ["model [user 'go'] 2 tools Required max 50"]);
+    play(&mut run, [OPENED, call(0, "c1", "look", "{}"), usage(20), CLOSED]);
+    let second = play(&mut run, [done("c1", "")]);
+    assert!(second.last().unwrap().ends_with("2 tools Auto max 30"), "{second:?}");
+    play(&mut run, [OPENED, call(0, "c2", "look", "{}"), usage(30), CLOSED]);
+    assert_eq!(play(&mut run, [done("c2", "")]).last().unwrap(), "finished Incomplete { reason: OutputTokens }");
+}
+
+#[rstest]
+#[case::no_such_tool(ToolChoice::Function("nope".into()), None, "There is no tool named `nope`. The tools are: look, act.")]
+#[case::required_without_tools(ToolChoice::Required, Some(vec![]), "tool_choice is `required`, but no tools are offered.")]
+fn a_choice_that_cannot_be_met_is_refused(
+    #[case] tool_choice: ToolChoice,
+    #[case] tools: Option<Vec<ToolSpec>>,
+    #[case] message: &str,
+) {
+    let spec = RunSpec { tool_choice, tools, ..spec() };
+    let failure = Machine::new(RunId::new(Uuid::nil()), agent(Limits::default()), spec).unwrap_err();
+    assert_eq!(failure, Failure::new(FailureKind::InvalidRequest, message).with_param("tool_choice"));
+}

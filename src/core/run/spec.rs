@@ -1,0 +1,21 @@
+//! What a client asks of a run, whatever the dialect it asked in.
+
+use crate::core::item::Item;
+use crate::core::ports::tool::ToolSpec;
+use crate::core::ports::upstream::ToolChoice;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// A request, understood. What the profile adds to it is in [`super::Agent`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunSpec {
+    /// The conversation so far and what is new, in order, with the client's own system text where it put it.
+    pub input: Vec<Arc<Item>>,
+    /// `None`: the request names no tools, so the server's are offered alone. `Some([])`: no tools at all.
+    pub tools: Option<Vec<ToolSpec>>,
+    pub tool_choice: ToolChoice,
+    /// Chat names and values of everything else that goes to the model, fields we do not know included.
+    pub params: Map<String, Value>,
+    /// Tokens the whole answer may have, over all its model calls.
+    pub max_output_tokens: Option<u64>,
+}

@@ -1,0 +1,174 @@
+//! One model call, folded: what the upstream yields in, items and their events out.
+
+use super::agent::Offer;
+use super::call::{CallDraft, CallIds};
+use super::effect::Effect;
+use crate::core::event::{Delta, RunEvent};
+use crate::core::id::RunId;
+use crate::core::item::{Item, Message, Part, Reasoning, Role, Status};
+use crate::core::ports::upstream::{FinishReason, ToolCallFragment, UpstreamEvent};
+use crate::core::usage::Usage;
+use serde_json::Map;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(super) struct Step {
+    run: RunId,
+    /// Index of this step's first item among the items of the run.
+    base: u32,
+    slots: Vec<Slot>,
+    /// Calls whose name has not come yet: nothing can be told of them, so they take no place among the items.
+    nameless: Vec<CallDraft>,
+    pub usage: Usage,
+    pub finish: Option<FinishReason>,
+}
+
+/// A place among the step's items. Only the last one can be open text; calls stay open until the step ends, because
+/// their fragments may come interleaved.
+#[derive(Debug)]
+enum Slot {
+    Text(Item),
+    Call(CallDraft),
+    Done(Arc<Item>),
+}
+
+impl Step {
+    pub fn new(run: RunId, base: u32) -> Self {
+        Self { run, base, slots: Vec::new(), nameless: Vec::new(), usage: Usage::default(), finish: None }
+    }
+
+    /// Something of this call has been shown.
+    pub fn has_content(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
+    pub fn on(&mut self, event: UpstreamEvent, offer: &Offer, ids: &mut CallIds, out: &mut Vec<Effect>) {
+        match event {
+            UpstreamEvent::Opened => {}
+            UpstreamEvent::Text(text) => self.add_text(Delta::Text(text), out),
+            UpstreamEvent::Refusal(text) => self.add_text(Delta::Refusal(text), out),
+            UpstreamEvent::Reasoning(text) => self.add_text(Delta::Reasoning(text), out),
+            UpstreamEvent::ToolCall(fragment) => self.add_fragment(fragment, offer, ids, out),
+            // Some upstreams report a running total in every chunk, so the last report counts.
+            UpstreamEvent::Usage(usage) => self.usage = usage,
+            UpstreamEvent::Finish(reason) => self.finish = Some(reason),
+        }
+    }
+
+    /// Ends what is still open and returns the step's items in order. `status` is `Incomplete` where the call was cut.
+    pub fn close(&mut self, status: Status, offer: &Offer, out: &mut Vec<Effect>) -> Vec<Arc<Item>> {
+        for call in std::mem::take(&mut self.nameless) {
+            self.start_call(call, offer, out);
+        }
+        let mut items = Vec::with_capacity(self.slots.len());
+        for (slot, index) in std::mem::take(&mut self.slots).into_iter().zip(self.base..) {
+            let item = match slot {
+                Slot::Done(item) => {
+                    items.push(item);
+                    continue;
+                }
+                Slot::Text(item) => Arc::new(ended(item, status)),
+                Slot::Call(call) => Arc::new(Item::ToolCall(call.close(index, status, out))),
+            };
+            out.push(Effect::Emit(RunEvent::ItemDone { index, item: Arc::clone(&item) }));
+            items.push(item);
+        }
+        items
+    }
+
+    /// Index of the next item to be added.
+    fn next_index(&self) -> u32 {
+        self.base.saturating_add(u32::try_from(self.slots.len()).unwrap_or(u32::MAX))
+    }
+
+    fn add_text(&mut self, delta: Delta, out: &mut Vec<Effect>) {
+        if !matches!(self.slots.last(), Some(Slot::Text(item)) if takes(item, &delta)) {
+            self.close_text(out);
+            let index = self.next_index();
+            let item = blank(self.run, index, &delta);
+            out.push(Effect::Emit(RunEvent::ItemStarted { index, item: Arc::new(item.clone()) }));
+            self.slots.push(Slot::Text(item));
+        }
+        if let Some(Slot::Text(item)) = self.slots.last_mut() {
+            append(item, &delta);
+        }
+        let index = self.next_index().saturating_sub(1);
+        out.push(Effect::Emit(RunEvent::Delta { index, delta }));
+    }
+
+    fn close_text(&mut self, out: &mut Vec<Effect>) {
+        let index = self.next_index().saturating_sub(1);
+        match self.slots.pop() {
+            Some(Slot::Text(item)) => {
+                let item = Arc::new(ended(item, Status::Completed));
+                out.push(Effect::Emit(RunEvent::ItemDone { index, item: Arc::clone(&item) }));
+                self.slots.push(Slot::Done(item));
+            }
+            other => self.slots.extend(other),
+        }
+    }
+
+    fn add_fragment(&mut self, fragment: ToolCallFragment, offer: &Offer, ids: &mut CallIds, out: &mut Vec<Effect>) {
+        let calls = self.slots.iter_mut().enumerate().rev().filter_map(|(at, slot)| match slot {
+            Slot::Call(call) => Some((at, call)),
+            _ => None,
+        });
+        if let Some((at, call)) = CallDraft::find(calls, &fragment) {
+            let index = self.base.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
+            return call.add(fragment, index, out);
+        }
+        let nameless = self.nameless.iter_mut().enumerate().rev();
+        let mut call = match CallDraft::find(nameless, &fragment).map(|(at, _)| at) {
+            Some(at) => self.nameless.remove(at),
+            None => CallDraft::new(self.run, &fragment, ids),
+        };
+        call.add(fragment, 0, out);
+        if call.has_name() { self.start_call(call, offer, out) } else { self.nameless.push(call) }
+    }
+
+    fn start_call(&mut self, mut call: CallDraft, offer: &Offer, out: &mut Vec<Effect>) {
+        self.close_text(out);
+        call.start(self.run, self.next_index(), offer, out);
+        self.slots.push(Slot::Call(call));
+    }
+}
+
+/// Whether a delta goes on with this open item.
+fn takes(item: &Item, delta: &Delta) -> bool {
+    match delta {
+        Delta::Text(_) | Delta::Refusal(_) => matches!(item, Item::Message(_)),
+        Delta::Reasoning(_) => matches!(item, Item::Reasoning(_)),
+        Delta::Arguments(_) | Delta::Progress(_) => false,
+    }
+}
+
+fn blank(run: RunId, index: u32, delta: &Delta) -> Item {
+    let status = Status::InProgress;
+    if let Delta::Reasoning(_) = delta {
+        return Item::Reasoning(Reasoning { id: run.item("rs", index), status, text: String::new() });
+    }
+    let (id, role) = (run.item("msg", index), Role::Assistant);
+    Item::Message(Message { id, role, status, content: Vec::new(), extra: Map::new() })
+}
+
+fn append(item: &mut Item, delta: &Delta) {
+    match (item, delta) {
+        (Item::Message(message), Delta::Text(text)) => match message.content.last_mut() {
+            Some(Part::Text { text: all }) => all.push_str(text),
+            _ => message.content.push(Part::text(text.clone())),
+        },
+        (Item::Message(message), Delta::Refusal(text)) => match message.content.last_mut() {
+            Some(Part::Refusal { refusal }) => refusal.push_str(text),
+            _ => message.content.push(Part::Refusal { refusal: text.clone() }),
+        },
+        (Item::Reasoning(reasoning), Delta::Reasoning(text)) => reasoning.text.push_str(text),
+        _ => {}
+    }
+}
+
+fn ended(mut item: Item, to: Status) -> Item {
+    if let Item::Message(Message { status, .. }) | Item::Reasoning(Reasoning { status, .. }) = &mut item {
+        *status = to;
+    }
+    item
+}

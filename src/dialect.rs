@@ -1,0 +1,19 @@
+//! The dialects: requests in, frames and objects out. Pure projections of the core's types onto the wire.
+
+pub mod activity;
+pub mod chat;
+pub mod error;
+pub mod fields;
+pub mod sse;
+
+use crate::core::event::RunEvent;
+use ::bytes::Bytes;
+
+/// A dialect's view of one run as a stream of frames, each to be written whole.
+pub trait Projection: Send {
+    /// What may leave before the run has said anything.
+    fn open(&mut self) -> Vec<Bytes>;
+
+    /// The frames of one event, in order; most events have one or none.
+    fn on(&mut self, event: &RunEvent) -> Vec<Bytes>;
+}

@@ -1,0 +1,14 @@
+//! How a client is shown the tools that run on the server.
+
+/// A profile's choice; see `docs/streaming.md`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ToolActivity {
+    /// The form that every measured client takes: extra keys on empty chunks (chat), `mcp_call` items (Responses).
+    #[default]
+    Standard,
+    /// Not at all.
+    Hidden,
+    /// As the function calls they are to the model, for frontends made for Hermes. On chat the same as `Standard`,
+    /// because a call in `delta.tool_calls` would be run again by the client.
+    FunctionCall,
+}

@@ -1,0 +1,206 @@
+//! Chat messages into items.
+
+use crate::core::item::{Item, Message, Origin, Part, Reasoning, Role, Status, ToolCall, ToolOutput};
+use crate::dialect::error::ApiError;
+use crate::dialect::fields::{Fields, wrong};
+use serde_json::{Map, Value};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+type Parsed<T> = Result<T, ApiError>;
+
+/// Reads `messages`. The items stand in the order of the messages: an assistant's reasoning, text and calls, in this order.
+pub(super) fn parse(messages: Vec<Value>) -> Parsed<Vec<Arc<Item>>> {
+    if messages.is_empty() {
+        return Err(ApiError::invalid("messages", "`messages` must hold at least one message."));
+    }
+    let mut items = Vec::with_capacity(messages.len());
+    let mut open = OpenCalls::default();
+    for (at, message) in messages.into_iter().enumerate() {
+        let path = format!("messages[{at}]");
+        let mut fields = Fields::of(message, path.as_str())?;
+        let role = fields.need_string("role")?;
+        if role != "tool" {
+            open.expect_none(&path)?;
+        }
+        match role.as_str() {
+            "system" => items.push(plain(Role::System, fields)?),
+            "developer" => items.push(plain(Role::Developer, fields)?),
+            "user" => items.push(plain(Role::User, fields)?),
+            "assistant" => assistant(fields, &mut items, &mut open)?,
+            "tool" => items.push(tool(fields, &mut open)?),
+            "function" => {
+                let hint = "The role `function` is not supported: send the result with the role `tool` and its `tool_call_id`.";
+                return Err(ApiError::invalid(format!("{path}.role"), hint));
+            }
+            _ => {
+                let roles = "system, developer, user, assistant or tool";
+                return Err(ApiError::invalid(
+                    format!("{path}.role"),
+                    format!("`{path}.role` must be one of {roles}."),
+                ));
+            }
+        }
+    }
+    open.expect_none("messages")?;
+    Ok(items.into_iter().map(Arc::new).collect())
+}
+
+fn plain(role: Role, mut fields: Fields) -> Parsed<Item> {
+    let path = fields.path("content");
+    let content = match fields.take("content") {
+        Some(value) => parts(value, &path)?,
+        None => return Err(fields.missing("content", "a string or an array of parts")),
+    };
+    Ok(message(role, content, fields.rest()))
+}
+
+fn message(role: Role, content: Vec<Part>, extra: Map<String, Value>) -> Item {
+    Item::Message(Message { id: String::new(), role, status: Status::Completed, content, extra })
+}
+
+fn assistant(mut fields: Fields, items: &mut Vec<Item>, open: &mut OpenCalls) -> Parsed<()> {
+    let path = fields.path("content");
+    let mut content = match fields.take("content") {
+        Some(value) => parts(value, &path)?,
+        None => Vec::new(),
+    };
+    if let Some(refusal) = fields.take_string("refusal")? {
+        content.push(Part::Refusal { refusal });
+    }
+    let reasoning = fields.take_string("reasoning_content")?.filter(|text| !text.is_empty());
+    let calls_path = fields.path("tool_calls");
+    let calls = fields.take_array("tool_calls")?.unwrap_or_default();
+    if fields.has("function_call") {
+        let path = fields.path("function_call");
+        return Err(ApiError::invalid(
+            path,
+            "`function_call` is not supported in messages: send `tool_calls` instead.",
+        ));
+    }
+    if let Some(text) = reasoning {
+        items.push(Item::Reasoning(Reasoning { id: String::new(), status: Status::Completed, text }));
+    }
+    if !content.is_empty() || calls.is_empty() {
+        items.push(message(Role::Assistant, content, fields.rest()));
+    }
+    for (at, call) in calls.into_iter().enumerate() {
+        let call = tool_call(Fields::of(call, format!("{calls_path}[{at}]"))?)?;
+        open.add(&call, &format!("{calls_path}[{at}].id"))?;
+        items.push(Item::ToolCall(call));
+    }
+    Ok(())
+}
+
+fn tool_call(mut fields: Fields) -> Parsed<ToolCall> {
+    let call_id = fields.need_string("id")?;
+    let kind_path = fields.path("type");
+    if let Some(kind) = fields.take_string("type")?.filter(|kind| kind != "function") {
+        return Err(ApiError::invalid(kind_path, format!("A tool call must be of type `function`, not `{kind}`.")));
+    }
+    let Some(mut function) = fields.take_object("function")? else {
+        return Err(fields.missing("function", "an object with `name` and `arguments`"));
+    };
+    let name = function.need_string("name")?;
+    let Some(arguments) = function.take_string("arguments")? else {
+        return Err(function.missing("arguments", "a string of JSON"));
+    };
+    let (id, origin, status) = (String::new(), Origin::Client, Status::Completed);
+    Ok(ToolCall { id, call_id, name, arguments, origin, status })
+}
+
+fn tool(mut fields: Fields, open: &mut OpenCalls) -> Parsed<Item> {
+    let id_path = fields.path("tool_call_id");
+    let call_id = fields.need_string("tool_call_id")?;
+    open.answer(&call_id, &id_path)?;
+    let path = fields.path("content");
+    let content = match fields.take("content") {
+        Some(value) => parts(value, &path)?,
+        None => Vec::new(),
+    };
+    Ok(Item::ToolOutput(ToolOutput { id: String::new(), call_id, content, failed: false }))
+}
+
+fn parts(content: Value, path: &str) -> Parsed<Vec<Part>> {
+    match content {
+        Value::String(text) if text.is_empty() => Ok(Vec::new()),
+        Value::String(text) => Ok(vec![Part::Text { text }]),
+        Value::Array(parts) => {
+            parts.into_iter().enumerate().map(|(at, part)| self::part(part, &format!("{path}[{at}]"))).collect()
+        }
+        other => Err(wrong(path, "a string or an array of parts", &other)),
+    }
+}
+
+fn part(value: Value, path: &str) -> Parsed<Part> {
+    let mut fields = Fields::of(value.clone(), path)?;
+    let kind = fields.need_string("type")?;
+    match kind.as_str() {
+        "text" => {
+            let text = fields.take_string("text")?.ok_or_else(|| fields.missing("text", "a string"))?;
+            // More keys (`cache_control`, …) go on as they came.
+            Ok(if fields.rest().is_empty() { Part::Text { text } } else { Part::Opaque { value } })
+        }
+        "refusal" => {
+            let refusal = fields.take_string("refusal")?.ok_or_else(|| fields.missing("refusal", "a string"))?;
+            Ok(Part::Refusal { refusal })
+        }
+        "image_url" => {
+            let Some(mut image) = fields.take_object("image_url")? else {
+                return Err(fields.missing("image_url", "an object with `url`"));
+            };
+            let url_path = image.path("url");
+            let url = image.need_string("url")?;
+            if !["http://", "https://", "data:"].iter().any(|scheme| url.starts_with(scheme)) {
+                let message = format!("`{url_path}` must be an http, https or data URL.");
+                return Err(ApiError::invalid(url_path, message));
+            }
+            let detail = image.take_string("detail")?;
+            Ok(Part::Image { url, detail })
+        }
+        _ => Ok(Part::Opaque { value }),
+    }
+}
+
+/// Calls of the last assistant message that have no result yet. A model refuses a history in which a call and its
+/// result do not pair up, and so do we, by name.
+#[derive(Debug, Default)]
+struct OpenCalls {
+    waiting: HashSet<String>,
+    seen: HashSet<String>,
+}
+
+impl OpenCalls {
+    fn add(&mut self, call: &ToolCall, path: &str) -> Parsed<()> {
+        self.seen.insert(call.call_id.clone());
+        if self.waiting.insert(call.call_id.clone()) {
+            return Ok(());
+        }
+        Err(ApiError::invalid(path, format!("`{path}` repeats the id of another call of this message.")))
+    }
+
+    fn answer(&mut self, call_id: &str, path: &str) -> Parsed<()> {
+        if self.waiting.remove(call_id) {
+            return Ok(());
+        }
+        let problem = match self.seen.contains(call_id) {
+            true => "is the result of a call that has one already, or whose turn is over",
+            false => "names no call of the assistant message before it",
+        };
+        Err(ApiError::invalid(path, format!("`{path}` {problem}.")))
+    }
+
+    fn expect_none(&self, path: &str) -> Parsed<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let mut ids: Vec<&str> = self.waiting.iter().map(String::as_str).collect();
+        ids.sort_unstable();
+        ids.truncate(4);
+        let message = format!(
+            "Every tool call must be followed by a message of role `tool` with its result; missing before `{path}` ends or goes on: {}.",
+            ids.join(", ")
+        );
+        Err(ApiError::invalid(path, message))
+    }
+}

@@ -1,0 +1,74 @@
+//! The chat completion object: the same events as the stream, folded into one answer.
+
+use super::wire::{AnswerHead, AnswerMessage, ChatCompletion, Choice, FunctionObject, ToolCallObject, finish_reason};
+use crate::core::event::{Outcome, RunEvent};
+use crate::core::item::{Item, Message, Origin, Part, Role};
+use crate::core::usage::Usage;
+use crate::dialect::error::ApiError;
+
+/// Gathers a run for a client that did not ask for a stream.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    text: String,
+    refusal: String,
+    reasoning: String,
+    tool_calls: Vec<(u32, ToolCallObject)>,
+    usage: Usage,
+    outcome: Option<Outcome>,
+}
+
+impl Gathered {
+    pub fn on(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::ItemDone { index, item } => self.item(*index, item),
+            RunEvent::StepDone { usage } => self.usage += *usage,
+            RunEvent::Finished { outcome } => self.outcome = Some(outcome.clone()),
+            _ => {}
+        }
+    }
+
+    fn item(&mut self, index: u32, item: &Item) {
+        match item {
+            Item::Message(Message { role: Role::Assistant, content, .. }) => {
+                for part in content {
+                    match part {
+                        Part::Refusal { refusal } => self.refusal.push_str(refusal),
+                        part => self.text.push_str(part.as_text().unwrap_or_default()),
+                    }
+                }
+            }
+            Item::Reasoning(reasoning) => self.reasoning.push_str(&reasoning.text),
+            Item::ToolCall(call) if call.origin == Origin::Client => {
+                let function = FunctionObject { name: call.name.clone(), arguments: call.arguments.clone() };
+                let call = ToolCallObject { id: call.call_id.clone(), kind: "function", function };
+                self.tool_calls.push((index, call));
+            }
+            _ => {}
+        }
+    }
+
+    /// The answer, or the error that the run ended with.
+    pub fn into_object(mut self, head: AnswerHead) -> Result<ChatCompletion, ApiError> {
+        let finish_reason = match &self.outcome {
+            Some(Outcome::Failed { failure }) => return Err(ApiError::from(failure)),
+            Some(outcome) => finish_reason(outcome),
+            None => None,
+        };
+        let Some(finish_reason) = finish_reason else {
+            return Err(ApiError::new(499, "server_error", Some("cancelled"), "The run was cancelled."));
+        };
+        self.tool_calls.sort_by_key(|(index, _)| *index);
+        let some = |text: String| Some(text).filter(|text| !text.is_empty());
+        let only_calls = self.text.is_empty() && (!self.tool_calls.is_empty() || !self.refusal.is_empty());
+        let message = AnswerMessage {
+            role: "assistant",
+            content: if only_calls { None } else { Some(self.text) },
+            refusal: some(self.refusal),
+            reasoning_content: some(self.reasoning),
+            tool_calls: self.tool_calls.into_iter().map(|(_, call)| call).collect(),
+        };
+        let AnswerHead { id, created, model } = head;
+        let choices = [Choice { index: 0, message, logprobs: None, finish_reason }];
+        Ok(ChatCompletion { id, object: "chat.completion", created, model, choices, usage: self.usage.into() })
+    }
+}

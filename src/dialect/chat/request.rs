@@ -1,0 +1,131 @@
+//! A Chat Completions request body into a `RunSpec`. `docs/chat-completions.md` lists every field and what becomes of it.
+
+use super::{messages, tools};
+use crate::core::run::RunSpec;
+use crate::dialect::error::ApiError;
+use crate::dialect::fields::{Check, Fields, integer};
+use serde_json::Value;
+
+/// A chat request, understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChatRequest {
+    /// The profile asked for.
+    pub model: String,
+    pub stream: bool,
+    /// `stream_options.include_usage`: a usage chunk before the end, and `usage: null` on every other chunk.
+    pub include_usage: bool,
+    pub spec: RunSpec,
+}
+
+/// Fields that go to the model as they are, once they look right.
+const PASSED_ON: &[(&str, Check)] = &[
+    ("temperature", Check::Number { min: 0.0, max: 2.0 }),
+    ("top_p", Check::Number { min: 0.0, max: 1.0 }),
+    ("presence_penalty", Check::Number { min: -2.0, max: 2.0 }),
+    ("frequency_penalty", Check::Number { min: -2.0, max: 2.0 }),
+    ("max_tokens", Check::Integer { min: 1 }),
+    ("max_completion_tokens", Check::Integer { min: 1 }),
+    ("seed", Check::Integer { min: i64::MIN }),
+    ("stop", Check::Strings),
+    ("logit_bias", Check::Object),
+    ("response_format", Check::Object),
+    ("reasoning_effort", Check::String),
+    ("verbosity", Check::String),
+    ("user", Check::String),
+    ("safety_identifier", Check::String),
+    ("prompt_cache_key", Check::String),
+    ("service_tier", Check::String),
+    ("metadata", Check::Metadata),
+    ("parallel_tool_calls", Check::Bool),
+];
+
+/// Reads a body. Errors name the field and what it should be.
+pub fn parse(body: Value) -> Result<ChatRequest, ApiError> {
+    let mut fields = Fields::of(body, "")?;
+    let model = fields.need_string("model")?;
+    let Some(messages) = fields.take_array("messages")? else {
+        return Err(fields.missing("messages", "an array of messages"));
+    };
+    let stream = fields.take_bool("stream")?.unwrap_or(false);
+    let include_usage = include_usage(&mut fields, stream)?;
+    refuse_unsupported(&mut fields)?;
+    let spec_tools = fields.take_array("tools")?.map(tools::parse).transpose()?;
+    let tool_choice = tools::choice(fields.take("tool_choice"))?;
+    for (key, check) in PASSED_ON {
+        fields.check(key, *check)?;
+    }
+    check_response_format(&fields)?;
+    let max_output_tokens = ["max_completion_tokens", "max_tokens"].iter().find_map(|key| fields.get(key)?.as_u64());
+    // Storing chat completions is an API of its own that we do not have, and the upstream must not do it in our stead.
+    fields.take_bool("store")?;
+    let input = messages::parse(messages)?;
+    let params = fields.rest();
+    Ok(ChatRequest {
+        model,
+        stream,
+        include_usage,
+        spec: RunSpec { input, tools: spec_tools, tool_choice, params, max_output_tokens },
+    })
+}
+
+fn include_usage(fields: &mut Fields, stream: bool) -> Result<bool, ApiError> {
+    let Some(mut options) = fields.take_object("stream_options")? else { return Ok(false) };
+    if !stream {
+        let message = "`stream_options` is for streams alone: set `stream` to true or leave it out.";
+        return Err(ApiError::invalid("stream_options", message));
+    }
+    Ok(options.take_bool("include_usage")?.unwrap_or(false))
+}
+
+/// What would change the answer and cannot be done is refused, never dropped in silence.
+fn refuse_unsupported(fields: &mut Fields) -> Result<(), ApiError> {
+    if let Some(n) = fields.take("n") {
+        if integer("n", &n, 1)? > 1 {
+            return Err(ApiError::invalid("n", "`n` must be 1: an agent gives one answer to a request."));
+        }
+    }
+    if let Some(modalities) = fields.take_array("modalities")? {
+        if modalities.iter().any(|modality| modality.as_str() != Some("text")) {
+            return Err(ApiError::invalid(
+                "modalities",
+                "`modalities` may only be [\"text\"]: this server answers in text.",
+            ));
+        }
+    }
+    let unsupported = [
+        ("audio", "`audio` is not supported: this server answers in text."),
+        ("functions", "`functions` is not supported: offer the functions as `tools`."),
+        ("function_call", "`function_call` is not supported: use `tool_choice`."),
+        ("top_logprobs", "`top_logprobs` is not supported: an agent's answer is made of several model calls."),
+    ];
+    for (key, message) in unsupported {
+        if fields.take(key).is_some_and(|value| value != 0) {
+            return Err(ApiError::invalid(key, message));
+        }
+    }
+    if fields.take_bool("logprobs")? == Some(true) {
+        let message = "`logprobs` is not supported: an agent's answer is made of several model calls.";
+        return Err(ApiError::invalid("logprobs", message));
+    }
+    Ok(())
+}
+
+fn check_response_format(fields: &Fields) -> Result<(), ApiError> {
+    let Some(format) = fields.get("response_format") else { return Ok(()) };
+    let mut format = Fields::of(format.clone(), "response_format")?;
+    let kind = format.need_string("type")?;
+    match kind.as_str() {
+        "json_schema" => {
+            let Some(mut schema) = format.take_object("json_schema")? else {
+                return Err(format.missing("json_schema", "an object with `name` and `schema`"));
+            };
+            schema.need_string("name")?;
+            schema.check("schema", Check::Object)
+        }
+        "text" | "json_object" => Ok(()),
+        _ => {
+            let message = "`response_format.type` must be text, json_object or json_schema.";
+            Err(ApiError::invalid("response_format.type", message))
+        }
+    }
+}

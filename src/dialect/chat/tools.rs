@@ -1,0 +1,86 @@
+//! The client's tools and its choice among them.
+
+use crate::core::ports::tool::ToolSpec;
+use crate::core::ports::upstream::ToolChoice;
+use crate::dialect::error::ApiError;
+use crate::dialect::fields::{Check, Fields, wrong};
+use serde_json::Value;
+
+type Parsed<T> = Result<T, ApiError>;
+
+/// Reads `tools`. Types that are not `function` are left out: clients offer their own hosted kinds to every server.
+pub(super) fn parse(tools: Vec<Value>) -> Parsed<Vec<ToolSpec>> {
+    let mut specs: Vec<ToolSpec> = Vec::with_capacity(tools.len());
+    for (at, tool) in tools.into_iter().enumerate() {
+        let path = format!("tools[{at}]");
+        let mut fields = Fields::of(tool, path.as_str())?;
+        let kind = fields.need_string("type")?;
+        if kind == "custom" {
+            let path = fields.path("type");
+            return Err(ApiError::invalid(
+                path,
+                "Tools of type `custom` are not supported: offer a `function` instead.",
+            ));
+        }
+        if kind != "function" {
+            continue;
+        }
+        let Some(function) = fields.take_object("function")? else {
+            return Err(fields.missing("function", "an object with a `name`"));
+        };
+        let spec = self::function(function)?;
+        if specs.iter().any(|other| other.name == spec.name) {
+            let path = format!("{path}.function.name");
+            return Err(ApiError::invalid(path, format!("The tool `{}` is offered twice.", spec.name)));
+        }
+        specs.push(spec);
+    }
+    Ok(specs)
+}
+
+fn function(mut fields: Fields) -> Parsed<ToolSpec> {
+    let path = fields.path("name");
+    let name = fields.need_string("name")?;
+    let fits = |char: char| char.is_ascii_alphanumeric() || "_-.:/".contains(char);
+    if name.len() > 128 || !name.chars().all(fits) {
+        let message = format!("`{path}` must be 1 to 128 characters out of letters, digits and _ - . : /");
+        return Err(ApiError::invalid(path, message));
+    }
+    fields.check("parameters", Check::Object)?;
+    Ok(ToolSpec {
+        name,
+        description: fields.take_string("description")?,
+        parameters: fields.take("parameters"),
+        strict: fields.take_bool("strict")?,
+        extra: fields.rest(),
+    })
+}
+
+/// Reads `tool_choice`.
+pub(super) fn choice(value: Option<Value>) -> Parsed<ToolChoice> {
+    const EXPECTED: &str = "`auto`, `none`, `required` or {\"type\":\"function\",\"function\":{\"name\":…}}";
+    let path = "tool_choice";
+    match value {
+        None => Ok(ToolChoice::Auto),
+        Some(Value::String(word)) => match word.as_str() {
+            "auto" => Ok(ToolChoice::Auto),
+            "none" => Ok(ToolChoice::None),
+            "required" => Ok(ToolChoice::Required),
+            _ => Err(ApiError::invalid(path, format!("`tool_choice` must be {EXPECTED}."))),
+        },
+        Some(value @ Value::Object(_)) => {
+            let mut fields = Fields::of(value, path)?;
+            let kind = fields.need_string("type")?;
+            if kind != "function" {
+                let message =
+                    format!("`tool_choice.type` `{kind}` is not supported: `tool_choice` must be {EXPECTED}.");
+                return Err(ApiError::invalid("tool_choice.type", message));
+            }
+            let Some(mut function) = fields.take_object("function")? else {
+                return Err(fields.missing("function", "an object with a `name`"));
+            };
+            Ok(ToolChoice::Function(function.need_string("name")?))
+        }
+        Some(other) => Err(wrong(path, EXPECTED, &other)),
+    }
+}

@@ -1,0 +1,92 @@
+//! The error object of OpenAI's API, and how our failures map onto it. One table for both dialects and every route.
+
+use crate::core::failure::{Failure, FailureKind};
+use serde::Serialize;
+
+/// `{"error": {…}}`, the body of every answer that is no success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorBody {
+    pub error: ErrorObject,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorObject {
+    pub message: String,
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub param: Option<String>,
+    pub code: Option<&'static str>,
+}
+
+/// An error with the HTTP status it has as long as no byte of a stream has gone out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    pub status: u16,
+    pub error: ErrorObject,
+    /// Seconds, for the `Retry-After` header.
+    pub retry_after: Option<u64>,
+    /// Repeating the request cannot help or would do harm; told by `x-should-retry: false`.
+    pub final_: bool,
+}
+
+impl ApiError {
+    pub fn new(status: u16, kind: &'static str, code: Option<&'static str>, message: impl Into<String>) -> Self {
+        let error = ErrorObject { message: message.into(), kind, param: None, code };
+        Self { status, error, retry_after: None, final_: false }
+    }
+
+    /// 400 for a request that cannot be served as it stands. `param` names the field, e.g. `messages[2].role`.
+    pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        let mut error = Self::new(400, "invalid_request_error", None, message);
+        error.error.param = Some(param.into()).filter(|param| !param.is_empty());
+        error
+    }
+
+    pub fn with_code(mut self, code: &'static str) -> Self {
+        self.error.code = Some(code);
+        self
+    }
+
+    pub fn with_param(mut self, param: impl Into<String>) -> Self {
+        self.error.param = Some(param.into());
+        self
+    }
+
+    pub fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    pub fn body(&self) -> ErrorBody {
+        ErrorBody { error: self.error.clone() }
+    }
+}
+
+impl From<&Failure> for ApiError {
+    fn from(failure: &Failure) -> Self {
+        if failure.after_effects {
+            // What clients take for final (measured): they repeat a `server_error`, and so would repeat the effects.
+            let message = format!(
+                "{} Tools had already changed something, so do not repeat the request blindly.",
+                failure.message
+            );
+            return Self { final_: true, ..Self::new(400, "invalid_request_error", Some("invalid_prompt"), message) };
+        }
+        let (status, kind, code) = match failure.kind {
+            FailureKind::InvalidRequest => (400, "invalid_request_error", None),
+            FailureKind::ContextLength => (400, "invalid_request_error", Some("context_length_exceeded")),
+            FailureKind::RateLimited => (429, "rate_limit_error", Some("rate_limit_exceeded")),
+            FailureKind::UpstreamAuth => (502, "upstream_error", Some("upstream_auth_failed")),
+            FailureKind::UpstreamNotFound => (502, "upstream_error", Some("upstream_not_found")),
+            FailureKind::UpstreamUnavailable => (502, "upstream_error", Some("upstream_unavailable")),
+            FailureKind::UpstreamBroken => (502, "upstream_error", Some("upstream_broken")),
+            FailureKind::UpstreamTimeout => (504, "upstream_error", Some("upstream_timeout")),
+            FailureKind::ShuttingDown => (503, "server_error", Some("shutting_down")),
+            FailureKind::Internal => (500, "server_error", Some("internal_error")),
+        };
+        let mut error = Self::new(status, kind, code, failure.message.clone());
+        error.error.param.clone_from(&failure.param);
+        error.retry_after = failure.retry_after;
+        error
+    }
+}

@@ -1,0 +1,19 @@
+//! Server-sent events as we write them. Each frame is one buffer and so one write: some clients' parsers lose their
+//! place when a frame arrives in pieces.
+
+use bytes::Bytes;
+
+/// Ends a stream of either dialect.
+pub const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
+
+/// Keeps proxies and clients from giving up during a silence. A comment, because it is the one thing that every client ignores.
+pub const KEEPALIVE: Bytes = Bytes::from_static(b": keepalive\n\n");
+
+/// Frames a JSON text.
+pub fn data(json: &[u8]) -> Bytes {
+    let mut frame = Vec::with_capacity(json.len().saturating_add(8));
+    frame.extend_from_slice(b"data: ");
+    frame.extend_from_slice(json);
+    frame.extend_from_slice(b"\n\n");
+    frame.into()
+}

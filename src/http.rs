@@ -1,0 +1,50 @@
+//! The HTTP edge. Every route is on this screen.
+
+pub mod auth;
+mod body;
+mod chat;
+pub mod error;
+mod guard;
+mod health;
+mod models;
+mod request_id;
+pub mod serve;
+mod session;
+mod state;
+mod stream;
+
+pub use state::{Gateway, HttpSettings, Probe};
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+/// The whole service. The layers read from the bottom up: the last one sees a request first.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    let open = Router::new().route("/health", get(health::plain)).route("/v1/health", get(health::plain));
+    let keyed = Router::new()
+        .route("/v1/chat/completions", post(chat::create))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::get))
+        .route("/health/detailed", get(health::detailed))
+        .fallback(error::no_route)
+        .method_not_allowed_fallback(error::wrong_method)
+        .layer(from_fn_with_state(Arc::clone(&gateway), auth::require_key));
+    open.method_not_allowed_fallback(error::wrong_method)
+        .merge(keyed)
+        .layer(guard::cors(&gateway.settings.cors_origins))
+        .layer(from_fn_with_state(Arc::clone(&gateway), guard::keep_browsers_out))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(fixed_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(fixed_header(header::REFERRER_POLICY, "no-referrer"))
+        .layer(from_fn(request_id::tag))
+        .with_state(gateway)
+}
+
+fn fixed_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
+}

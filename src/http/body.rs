@@ -1,0 +1,68 @@
+//! Request bodies: JSON, of a bounded size, in bounded time.
+
+use crate::dialect::error::ApiError;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use serde_json::Value;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a client may take to send its body.
+const BODY_TIME: Duration = Duration::from_secs(60);
+
+/// Parsing more than this would hold up the other requests of the thread.
+const PARSE_ASIDE: usize = 1 << 20;
+
+/// Reads the body of a POST. `limit` is in bytes.
+pub async fn json(request: Request, limit: usize) -> Result<Value, ApiError> {
+    let (parts, body) = request.into_parts();
+    check_type(&parts.headers)?;
+    let bytes = read(&parts.headers, body, limit).await?;
+    let parsed = if bytes.len() > PARSE_ASIDE {
+        let parsing = tokio::task::spawn_blocking(move || serde_json::from_slice(&bytes));
+        parsing
+            .await
+            .map_err(|_| ApiError::new(500, "server_error", Some("internal_error"), "The body was not read."))?
+    } else {
+        serde_json::from_slice(&bytes)
+    };
+    parsed.map_err(|error| {
+        ApiError::invalid("", format!("The body is not valid JSON: {error}.")).with_code("invalid_json")
+    })
+}
+
+/// A page may send any other type to any server without asking it first, so JSON is insisted on.
+fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+        return Ok(());
+    }
+    let got = if value.is_empty() { "none" } else { value };
+    let message = format!("The body must be JSON: send the header `Content-Type: application/json` (got: {got}).");
+    Err(ApiError::new(415, "invalid_request_error", Some("unsupported_media_type"), message))
+}
+
+async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        let message = format!("The body is larger than the {limit} bytes that `server.body_limit` allows.");
+        ApiError::new(413, "invalid_request_error", Some("body_too_large"), message)
+    };
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let Ok(read) = timeout(BODY_TIME, to_bytes(body, limit)).await else {
+        let message = format!("The body did not arrive within {} s.", BODY_TIME.as_secs());
+        return Err(ApiError::new(408, "invalid_request_error", Some("request_timeout"), message));
+    };
+    read.map_err(|error| {
+        let source = std::error::Error::source(&error);
+        match source.is_some_and(|source| source.to_string().contains("length limit")) {
+            true => too_large(),
+            false => ApiError::invalid("", "The body broke off before its end."),
+        }
+    })
+}

@@ -1,0 +1,11 @@
+//! Runs in flight: who may start one, who executes it, who listens to it.
+
+pub mod admission;
+mod driver;
+pub mod profile;
+pub mod registry;
+pub mod session;
+mod toolbox;
+
+pub use profile::Profile;
+pub use registry::{RunRequest, Runs, Subscription};

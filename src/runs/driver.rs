@@ -1,0 +1,155 @@
+//! Drives one run: carries out the machine's effects and feeds the results back, until the run is over.
+
+use super::toolbox::Toolbox;
+use crate::core::event::{Outcome, RunEvent};
+use crate::core::item::{Item, ToolCall};
+use crate::core::ports::store::Store;
+use crate::core::ports::upstream::{Upstream, UpstreamStream};
+use crate::core::run::{Cancel, Effect, Input, Limits, Machine};
+use futures_util::StreamExt;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+pub struct Driver {
+    pub machine: Machine,
+    pub upstream: Arc<dyn Upstream>,
+    pub toolbox: Toolbox,
+    pub store: Arc<dyn Store>,
+    pub principal: Arc<str>,
+    /// The run's input, for finding its session.
+    pub history: Vec<Arc<Item>>,
+    /// Bounded: while it is full nothing is read from the upstream.
+    pub events: mpsc::Sender<RunEvent>,
+    pub slow_client_timeout: Duration,
+    pub shutdown: CancellationToken,
+    pub deadline: Instant,
+}
+
+/// What the driver holds open for the machine while the run goes on.
+struct Held {
+    upstream: Option<UpstreamStream>,
+    deadline: Pin<Box<Sleep>>,
+    outcome: Option<Outcome>,
+    /// The listener is gone or takes nothing any more: what the run still says is for its record alone.
+    unheard: bool,
+}
+
+impl Driver {
+    /// Ends with the run's outcome, after everything the run had started is gone.
+    pub async fn drive(mut self) -> Outcome {
+        let deadline = Box::pin(sleep_until(self.deadline));
+        let mut held = Held { upstream: None, deadline, outcome: None, unheard: false };
+        let mut input = Input::Submitted;
+        loop {
+            self.carry_out(input, &mut held).await;
+            if let Some(outcome) = held.outcome {
+                return outcome;
+            }
+            input = self.next_input(&mut held).await;
+        }
+    }
+
+    async fn next_input(&mut self, held: &mut Held) -> Input {
+        let upstream = async {
+            match &mut held.upstream {
+                Some(stream) => stream.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        let tools_idle = self.toolbox.is_idle();
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Input::Cancelled(Cancel::Shutdown),
+            () = self.events.closed() => Input::Cancelled(Cancel::Client),
+            () = held.deadline.as_mut() => {
+                // Whatever the run does with its time being over, it must not take much more.
+                held.deadline = Box::pin(sleep(Limits::LAST_CALL));
+                Input::Deadline
+            }
+            event = upstream => match event {
+                Some(Ok(event)) => Input::Upstream(event),
+                Some(Err(failure)) => {
+                    held.upstream = None;
+                    Input::UpstreamClosed(Err(failure))
+                }
+                None => {
+                    held.upstream = None;
+                    Input::UpstreamClosed(Ok(()))
+                }
+            },
+            Some(done) = self.toolbox.next(), if !tools_idle => Input::ToolDone(done),
+        }
+    }
+
+    /// Feeds one input and carries out what follows from it, inputs that arise on the way included.
+    async fn carry_out(&mut self, input: Input, held: &mut Held) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for effect in self.machine.on(input) {
+                match effect {
+                    Effect::CallUpstream(request) => held.upstream = Some(self.upstream.call(request)),
+                    Effect::RunTool(call) => inputs.push_back(self.run_tool(&call).await),
+                    Effect::Abort => {
+                        held.upstream = None;
+                        self.toolbox.abort();
+                    }
+                    Effect::Emit(event) => {
+                        if let RunEvent::Finished { outcome } = &event {
+                            held.outcome = Some(outcome.clone());
+                        }
+                        self.keep(&event).await;
+                        inputs.extend(self.send(event, held).await.err().map(Input::Cancelled));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn run_tool(&mut self, call: &ToolCall) -> Input {
+        tracing::debug!(tool = call.name, call = call.call_id, "tool call");
+        match self.toolbox.start(call, &self.history).await {
+            Ok(text) => Input::ToolProgress { call_id: call.call_id.clone(), text },
+            Err(done) => {
+                tracing::warn!(tool = call.name, error = ?done.result.as_ref().err(), "tool call not started");
+                Input::ToolDone(done)
+            }
+        }
+    }
+
+    /// Puts away what the next request may ask for, before the client can make it.
+    async fn keep(&self, event: &RunEvent) {
+        match event {
+            RunEvent::Waiting { call_ids } => {
+                let turn = self.machine.output().into();
+                if let Err(error) = self.store.keep_turn(&self.principal, call_ids, turn).await {
+                    tracing::error!(%error, "a turn could not be kept; the follow-up goes on without the server's part of it");
+                }
+            }
+            RunEvent::Finished { .. } => self.toolbox.remember(&self.history, self.machine.output()).await,
+            _ => {}
+        }
+    }
+
+    /// Hands an event to the listener, waiting for it as long as it may be slow.
+    async fn send(&self, event: RunEvent, held: &mut Held) -> Result<(), Cancel> {
+        if held.unheard {
+            return Ok(());
+        }
+        let sent = match self.events.try_send(event) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(Cancel::Client),
+            Err(TrySendError::Full(event)) => tokio::select! {
+                sent = self.events.send(event) => sent.map_err(|_| Cancel::Client),
+                () = sleep(self.slow_client_timeout) => Err(Cancel::SlowClient),
+                () = self.shutdown.cancelled() => Err(Cancel::Shutdown),
+            },
+        };
+        held.unheard = sent.is_err();
+        sent
+    }
+}

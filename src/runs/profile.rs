@@ -1,0 +1,30 @@
+//! A profile at run time: the agent behind a model id, joined with what carries it out.
+
+use crate::core::ports::tool::Toolset;
+use crate::core::ports::upstream::Upstream;
+use crate::core::run::Agent;
+use crate::dialect::activity::ToolActivity;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Made once at start and shared by every run of the profile.
+pub struct Profile {
+    /// The model id that clients ask for.
+    pub id: String,
+    pub agent: Arc<Agent>,
+    pub upstream: Arc<dyn Upstream>,
+    /// The tools that `agent` offers.
+    pub tools: Arc<dyn Toolset>,
+    pub tool_activity: ToolActivity,
+    /// A fixed folder for every session, instead of one each.
+    pub workspace: Option<Arc<Path>>,
+    /// The same agent without instructions and tools, for the titles and tags that frontends ask for on the side.
+    pub housekeeping: Arc<Agent>,
+}
+
+impl Profile {
+    /// What a plain model call of this profile needs: its sampling and limits alone.
+    pub fn housekeeping_of(agent: &Agent) -> Arc<Agent> {
+        Arc::new(Agent { limits: agent.limits.clone(), sampling: agent.sampling.clone(), ..Agent::default() })
+    }
+}

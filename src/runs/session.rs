@@ -1,0 +1,106 @@
+//! Sessions: which turns belong together, and the folder they work in.
+
+use crate::core::item::Item;
+use crate::core::ports::store::{Fingerprint, Store, StoreError};
+use crate::core::transcript::Opening;
+use sha2::{Digest, Sha256};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What a request says about its session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionKey {
+    /// The client named it.
+    Named(String),
+    /// It did not, so the conversation's own opening tells.
+    ByHistory,
+}
+
+/// The session of one run, found when a tool first needs it: a run that runs no tool touches none.
+pub struct SessionFinder {
+    pub store: Arc<dyn Store>,
+    pub principal: Arc<str>,
+    pub key: SessionKey,
+    /// Where every session has its folder.
+    pub root: Arc<Path>,
+    /// A profile's fixed folder instead.
+    pub fixed: Option<Arc<Path>>,
+}
+
+/// A found session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    pub workspace: Arc<Path>,
+    /// The name to remember under the opening, where the opening was not known yet.
+    fresh: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    #[error("the workspace {path} cannot be made: {source}")]
+    Workspace { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SessionFinder {
+    /// Finds or begins the session and makes its folder. `history` is the run's input.
+    pub async fn find(&self, history: &[Arc<Item>]) -> Result<Session, SessionError> {
+        let (name, fresh) = match (&self.fixed, &self.key) {
+            (Some(fixed), _) => return make(fixed, None).await,
+            (None, SessionKey::Named(name)) => (format!("named\0{name}"), None),
+            (None, SessionKey::ByHistory) => {
+                let fingerprint = fingerprint(&Opening::of(history));
+                match self.store.session(&self.principal, fingerprint).await? {
+                    Some(name) => (name, None),
+                    None => {
+                        let name = format!("made\0{}", Uuid::now_v7());
+                        (name.clone(), Some(name))
+                    }
+                }
+            }
+        };
+        make(&self.root.join(folder(&self.principal, &name)), fresh).await
+    }
+
+    /// Lets later turns find the session that this run began. `output` is what the run has made.
+    pub async fn remember(
+        &self,
+        session: &Session,
+        history: &[Arc<Item>],
+        output: &[Arc<Item>],
+    ) -> Result<(), StoreError> {
+        let Some(name) = &session.fresh else { return Ok(()) };
+        let opening = Opening::of(history);
+        let opening = if opening.answer.is_none() { opening.answered_with(output) } else { opening };
+        self.store.remember_session(&self.principal, fingerprint(&opening), name.clone()).await
+    }
+}
+
+async fn make(path: &Path, fresh: Option<String>) -> Result<Session, SessionError> {
+    let made = async {
+        tokio::fs::create_dir_all(path).await?;
+        tokio::fs::canonicalize(path).await
+    };
+    match made.await {
+        Ok(workspace) => Ok(Session { workspace: workspace.into(), fresh }),
+        Err(source) => Err(SessionError::Workspace { path: path.to_owned(), source }),
+    }
+}
+
+/// A folder name that tells nothing of its owner and cannot lead anywhere else, whatever the client sent as key.
+fn folder(principal: &str, session: &str) -> String {
+    let hash = Sha256::new().chain_update(principal).chain_update([0]).chain_update(session).finalize();
+    hex::encode(hash.get(..16).unwrap_or(&hash))
+}
+
+fn fingerprint(opening: &Opening) -> Fingerprint {
+    let mut hash = Sha256::new();
+    for text in [&opening.system, &opening.question, opening.answer.as_ref().unwrap_or(&String::new())] {
+        hash.update(text.len().to_le_bytes());
+        hash.update(text);
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,116 @@
+//! The server tools of one run while they run.
+
+use super::profile::Profile;
+use super::session::{Session, SessionFinder};
+use crate::core::id::RunId;
+use crate::core::item::{Item, ToolCall};
+use crate::core::ports::tool::{ToolContext, ToolError};
+use crate::core::run::ToolDone;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::timeout;
+
+/// Dropping it, or [`Toolbox::abort`], ends every call down to its last process.
+pub struct Toolbox {
+    profile: Arc<Profile>,
+    run: RunId,
+    finder: SessionFinder,
+    session: Option<Session>,
+    running: JoinSet<ToolDone>,
+    /// Calls by task, to know whose call it was when a task panics.
+    calls: HashMap<Id, String>,
+}
+
+/// A tool may say itself that its time was over; after this much more it is ended from outside.
+const OVERTIME: Duration = Duration::from_secs(2);
+
+impl Toolbox {
+    pub fn new(profile: Arc<Profile>, run: RunId, finder: SessionFinder) -> Self {
+        Self { profile, run, finder, session: None, running: JoinSet::new(), calls: HashMap::new() }
+    }
+
+    /// Starts a call. Returns what it is doing, in a few words. `history` is the run's input.
+    pub async fn start(&mut self, call: &ToolCall, history: &[Arc<Item>]) -> Result<String, ToolDone> {
+        let fail = |error| ToolDone { call_id: call.call_id.clone(), result: Err(error) };
+        let Some(tool) = self.profile.tools.get(&call.name) else {
+            return Err(fail(ToolError::Fatal(format!("the profile offers `{}` and has no such tool", call.name))));
+        };
+        let arguments = match self.arguments(call) {
+            Ok(arguments) => arguments,
+            Err(text) => return Err(fail(ToolError::TellModel(text))),
+        };
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => match self.finder.find(history).await {
+                Ok(session) => session,
+                Err(error) => return Err(fail(ToolError::Fatal(error.to_string()))),
+            },
+        };
+        let time_limit = self.profile.agent.limits.tool_time;
+        let context = ToolContext { run: self.run, workspace: Arc::clone(&session.workspace), time_limit };
+        self.session = Some(session);
+        let summary = tool.summary(&arguments);
+        let call_id = call.call_id.clone();
+        let task = self.running.spawn(async move {
+            let result = match timeout(time_limit.saturating_add(OVERTIME), tool.call(arguments, context)).await {
+                Ok(result) => result,
+                Err(_) => {
+                    let limit = time_limit.as_secs();
+                    Err(ToolError::TellModel(format!("The call was ended: its time limit of {limit} s was reached.")))
+                }
+            };
+            ToolDone { call_id, result }
+        });
+        self.calls.insert(task.id(), call.call_id.clone());
+        Ok(summary)
+    }
+
+    fn arguments(&self, call: &ToolCall) -> Result<Value, String> {
+        let arguments = serde_json::from_str(&call.arguments).map_err(|error| error.to_string())?;
+        self.profile.tools.check(&call.name, &arguments)?;
+        Ok(arguments)
+    }
+
+    /// The next call to end; `None` while none runs. Cancel safe.
+    pub async fn next(&mut self) -> Option<ToolDone> {
+        let ended = self.running.join_next_with_id().await?;
+        Some(match ended {
+            Ok((task, done)) => {
+                self.calls.remove(&task);
+                done
+            }
+            Err(error) => self.crashed(&error),
+        })
+    }
+
+    fn crashed(&mut self, error: &JoinError) -> ToolDone {
+        tracing::error!(%error, "a tool crashed");
+        let call_id = self.calls.remove(&error.id()).unwrap_or_default();
+        ToolDone {
+            call_id,
+            result: Err(ToolError::TellModel("The tool crashed. This is a fault of the server.".into())),
+        }
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    pub fn abort(&mut self) {
+        self.running.abort_all();
+        self.running.detach_all();
+        self.calls.clear();
+    }
+
+    /// Lets the next turn of the conversation find this run's session.
+    pub async fn remember(&self, history: &[Arc<Item>], output: &[Arc<Item>]) {
+        if let Some(session) = &self.session {
+            if let Err(error) = self.finder.remember(session, history, output).await {
+                tracing::error!(%error, "the session could not be remembered; the next turn gets a new workspace");
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Keeps the head and the tail of a stream of any length in bounded memory.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// How many bytes of an output are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLimits {
+    /// From the start: what was asked for is often there.
+    pub head: usize,
+    /// From the end: errors and summaries are.
+    pub tail: usize,
+}
+
+/// What was kept of an output, as text. A byte that is no UTF-8 became U+FFFD, which is up to three bytes long.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Captured {
+    /// All of it, if nothing was cut.
+    pub head: String,
+    /// How many bytes between head and tail are missing.
+    pub cut: u64,
+    pub tail: String,
+}
+
+/// The output with a line in the place of what was cut.
+impl fmt::Display for Captured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { head, cut, tail } = self;
+        match cut {
+            0 => write!(f, "{head}{tail}"),
+            _ => write!(f, "{head}\n[... {cut} bytes cut out ...]\n{tail}"),
+        }
+    }
+}
+
+/// An output while it is being read.
+#[derive(Debug)]
+pub struct Capture {
+    limits: OutputLimits,
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
+    total: u64,
+}
+
+impl Capture {
+    pub fn new(limits: OutputLimits) -> Self {
+        Self { limits, head: Vec::new(), tail: VecDeque::new(), total: 0 }
+    }
+
+    /// Reads to the end. It can be dropped and called again without losing anything. A stream that cannot be
+    /// read any more is at its end.
+    pub async fn read(&mut self, mut stream: impl AsyncRead + Unpin) {
+        let mut chunk = Vec::with_capacity(16 * 1024);
+        while matches!(stream.read_buf(&mut chunk).await, Ok(1..)) {
+            self.push(&chunk);
+            chunk.clear();
+        }
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.total += bytes.len() as u64;
+        let room = self.limits.head.saturating_sub(self.head.len());
+        let (head, rest) = bytes.split_at(room.min(bytes.len()));
+        self.head.extend_from_slice(head);
+
+        let (_, rest) = rest.split_at(rest.len().saturating_sub(self.limits.tail));
+        let excess = (self.tail.len() + rest.len()).saturating_sub(self.limits.tail);
+        self.tail.drain(..excess); // invariant: `rest` fits the limit by itself, so the excess is in `tail`
+        self.tail.extend(rest);
+    }
+
+    /// The text. A character that a cut went through is left out whole and counted as cut.
+    pub fn finish(self) -> Captured {
+        let (mut head, mut tail) = (self.head, Vec::from(self.tail));
+        if self.total == (head.len() + tail.len()) as u64 {
+            head.append(&mut tail);
+        } else {
+            let half = head.utf8_chunks().last().map_or(0, |chunk| chunk.invalid().len());
+            head.truncate(head.len() - half);
+            let half = tail.iter().take(3).take_while(|byte| *byte & 0b1100_0000 == 0b1000_0000).count();
+            tail.drain(..half);
+        }
+        let cut = self.total - (head.len() + tail.len()) as u64;
+        Captured { head: text(head), cut, tail: text(tail) }
+    }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn capture<'a>(head: usize, tail: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Captured {
+        let mut capture = Capture::new(OutputLimits { head, tail });
+        for chunk in chunks {
+            capture.push(chunk);
+            assert!(capture.head.len() <= head && capture.tail.len() <= tail);
+        }
+        capture.finish()
+    }
+
+    fn captured(head: &str, cut: u64, tail: &str) -> Captured {
+        Captured { head: head.into(), cut, tail: tail.into() }
+    }
+
+    #[test]
+    fn cuts_the_middle_and_never_a_character() {
+        let cases: [(usize, usize, &[u8], Captured); 8] = [
+            (4, 4, b"12345678", captured("12345678", 0, "")),
+            (4, 4, b"123456789", captured("1234", 1, "6789")),
+            (0, 3, b"12345", captured("", 2, "345")),
+            (3, 0, b"12345", captured("123", 2, "")),
+            // The boundary goes through a character, but nothing is missing.
+            (2, 5, "aäöü".as_bytes(), captured("aäöü", 0, "")),
+            (2, 3, "aä-----öü".as_bytes(), captured("a", 9, "ü")),
+            (4, 4, "\u{1F600}x\u{1F600}".as_bytes(), captured("\u{1F600}", 1, "\u{1F600}")),
+            (9, 9, b"a\xffb", captured("a\u{FFFD}b", 0, "")),
+        ];
+        for (head, tail, input, expected) in cases {
+            assert_eq!(capture(head, tail, [input]), expected, "{head}+{tail} of {input:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_make_no_difference(input: Vec<Vec<u8>>, head in 0..20usize, tail in 0..20usize) {
+            let whole = input.concat();
+            prop_assert_eq!(capture(head, tail, input.iter().map(Vec::as_slice)), capture(head, tail, [&*whole]));
+        }
+
+        #[test]
+        fn of_text_only_the_middle_is_missing(input: String, head in 0..20usize, tail in 0..20usize) {
+            let Captured { head, cut, tail } = capture(head, tail, [input.as_bytes()]);
+            prop_assert!(input.starts_with(&head) && input.ends_with(&tail));
+            prop_assert_eq!(input.len() as u64, (head.len() + tail.len()) as u64 + cut);
+        }
+    }
+}

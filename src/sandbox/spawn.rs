@@ -1,0 +1,183 @@
+//! The daemon's side: starts a supervisor, hands it the command, and hears how it ended.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::net::Shutdown;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
+use tokio::process::{self, Child};
+use tokio::time::timeout;
+
+use super::capture::{Capture, Captured, OutputLimits};
+use super::protocol::{self, Answer};
+use super::{Command, SUPERVISE};
+
+/// How long a supervisor may take to kill everything after a time limit. It needs milliseconds; only a
+/// process that is stuck in the kernel takes longer, and a run shall not wait for that.
+const KILL_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long to read on after the last process has gone. Only a process outside of the supervisor's reach that
+/// was given the pipe can make this matter.
+const DRAIN_LIMIT: Duration = Duration::from_millis(200);
+
+/// Starts commands, each under a supervisor of its own. Made once, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Supervisor {
+    binary: Arc<Path>,
+}
+
+/// The command's standard streams, to be given away.
+#[derive(Debug)]
+pub struct Streams {
+    pub stdin: OwnedFd,
+    pub stdout: OwnedFd,
+    pub stderr: OwnedFd,
+}
+
+/// A command and its supervisor. Dropping it kills all its processes.
+#[derive(Debug)]
+pub struct Running {
+    /// Everything dies when this closes; so it is never cloned.
+    lifeline: UnixStream,
+    /// Kept to be reaped: by `wait`, else by tokio. Never to be killed, for it would leave its descendants.
+    supervisor: Child,
+    /// What has come of the answer. A field, so that `wait` can be dropped and called again.
+    answer: Vec<u8>,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Exit(i32),
+    Signal(i32),
+    /// It was killed when its time was up.
+    TimedOut,
+}
+
+/// A command that has ended, with what it wrote to stdout and stderr, in the order of arrival.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    pub ended: Ended,
+    pub output: Captured,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The command could not be started. The text says why, for whoever asked for it.
+    #[error("{0}")]
+    Command(String),
+    #[error("cannot start the supervisor {}: {source}", binary.display())]
+    Supervisor { binary: PathBuf, source: io::Error },
+    #[error("cannot talk to the supervisor: {0}")]
+    Lifeline(#[from] io::Error),
+    /// Someone killed it, most likely the command itself.
+    #[error("the command's supervisor ended without saying how the command ended")]
+    Lost,
+}
+
+impl Streams {
+    /// No stdin, and one pipe for stdout and stderr, as on a terminal: a reader sees an error where it
+    /// happened, as far as the command itself does not hold output back.
+    pub fn combined() -> io::Result<(Self, pipe::Receiver)> {
+        let (output, stdout) = io::pipe()?;
+        let streams = Self {
+            stdin: std::fs::File::open("/dev/null")?.into(),
+            stderr: stdout.try_clone()?.into(),
+            stdout: stdout.into(),
+        };
+        Ok((streams, pipe::Receiver::from_owned_fd(output.into())?))
+    }
+}
+
+impl Supervisor {
+    /// `binary` is what calls [`supervisor::run`](super::supervisor::run) when its first argument is
+    /// [`SUPERVISE`]: the daemon itself. (`/proc/self/exe` goes on working when an upgrade replaces the file.)
+    pub fn new(binary: impl Into<PathBuf>) -> Self {
+        Self { binary: binary.into().into() }
+    }
+
+    /// Runs a command to its end, or to the end of its time. When this returns, or is dropped, its processes
+    /// are gone or about to be.
+    pub async fn run(
+        &self,
+        command: &Command,
+        limits: OutputLimits,
+        time_limit: Duration,
+    ) -> Result<Finished, SpawnError> {
+        let (streams, mut output) = Streams::combined()?;
+        let mut running = self.spawn(command, streams).await?;
+        let mut capture = Capture::new(limits);
+        let ended = match timeout(time_limit, finish(&mut running, &mut capture, &mut output)).await {
+            Ok(ended) => ended?,
+            Err(_) => {
+                running.kill();
+                let _ = timeout(KILL_LIMIT, finish(&mut running, &mut capture, &mut output)).await;
+                Ended::TimedOut
+            }
+        };
+        Ok(Finished { ended, output: capture.finish() })
+    }
+
+    /// Starts a command. That it could not be started is heard from [`Running::wait`].
+    pub async fn spawn(&self, command: &Command, streams: Streams) -> Result<Running, SpawnError> {
+        let line = protocol::encode(command)?;
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let Streams { stdin, stdout, stderr } = streams;
+        let sent = protocol::send_streams(&ours, &line, [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])?;
+        // Nothing here may need a fork: std then starts it without copying the daemon's page tables.
+        let supervisor = process::Command::new(&*self.binary)
+            .arg(SUPERVISE)
+            .env_clear()
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|source| SpawnError::Supervisor { binary: self.binary.to_path_buf(), source })?;
+        let mut running = Running { lifeline: UnixStream::from_std(ours)?, supervisor, answer: Vec::new() };
+        running.lifeline.write_all(line.get(sent..).unwrap_or_default()).await?;
+        Ok(running)
+    }
+}
+
+impl Running {
+    /// Has all its processes killed. [`wait`](Self::wait) returns when that is done.
+    pub fn kill(&self) {
+        // It fails when the supervisor is gone, and then there is nothing to say.
+        let _ = rustix::net::shutdown(&self.lifeline, Shutdown::Write);
+    }
+
+    /// Waits until the command has ended and none of its processes is left. It can be dropped and called
+    /// again.
+    pub async fn wait(&mut self) -> Result<Ended, SpawnError> {
+        while self.lifeline.read_buf(&mut self.answer).await? > 0 {}
+        self.supervisor.wait().await?;
+        match protocol::decode(&self.answer)? {
+            Some(Answer::Exit(code)) => Ok(Ended::Exit(code)),
+            Some(Answer::Signal(signal)) => Ok(Ended::Signal(signal)),
+            Some(Answer::Error(error)) => Err(SpawnError::Command(error)),
+            None => Err(SpawnError::Lost),
+        }
+    }
+}
+
+/// Reads the output until the command has ended.
+async fn finish(
+    running: &mut Running,
+    capture: &mut Capture,
+    output: &mut pipe::Receiver,
+) -> Result<Ended, SpawnError> {
+    let mut all_read = std::pin::pin!(capture.read(output));
+    tokio::select! {
+        ended = running.wait() => {
+            let _ = timeout(DRAIN_LIMIT, all_read).await;
+            ended
+        }
+        () = &mut all_read => running.wait().await,
+    }
+}

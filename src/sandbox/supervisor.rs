@@ -1,0 +1,123 @@
+//! The re-exec'd side: a process that starts one command, and ends when nothing of it is left.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{self, ExitCode};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitStatus, getpid, getppid, set_child_subreaper, set_parent_process_death_signal, setsid,
+};
+
+use super::Command;
+use super::descendants::Descendants;
+use super::protocol::{self, Answer, STREAMS};
+use super::signals::{self, ChildSignals};
+
+/// Supervises the one command that is asked for on stdin. To be called first thing in `main`: what it does
+/// to signals, descriptors and children is meant for a process that has nothing else and one thread.
+pub fn run() -> ExitCode {
+    match supervise() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nuncio supervisor: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn supervise() -> io::Result<()> {
+    close_inherited_descriptors();
+    // Away from the daemon's terminal, whose Ctrl-C is for the daemon.
+    setsid()?;
+    let signals = ChildSignals::listen()?;
+    set_child_subreaper(Some(getpid()))?;
+
+    let mut lifeline = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let Some((command, streams)) = protocol::receive_request(&lifeline)? else {
+        return Ok(());
+    };
+    let answer = match start(&command, streams) {
+        Ok(pid) => {
+            let mut descendants = Descendants::of(pid);
+            watch(&lifeline, &mut descendants, &signals);
+            descendants.kill(&signals);
+            answer(descendants.ended)
+        }
+        Err(error) => Answer::Error(error),
+    };
+    match lifeline.write_all(&protocol::encode(&answer)?) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// Closes what the daemon may have let slip through: the supervisor, let alone the command, shall hold neither
+/// a listening socket nor a database that outlives the daemon.
+fn close_inherited_descriptors() {
+    // SAFETY: called first thing, when this process owns no descriptor above stderr yet. A kernel without the
+    // call (before 5.9) refuses it; the daemon's own descriptors are close-on-exec anyway.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+}
+
+fn start(command: &Command, [stdin, stdout, stderr]: [OwnedFd; STREAMS]) -> Result<Pid, String> {
+    let Command { program, args, cwd, env } = command;
+    // Else it would be indistinguishable from a program that is not there.
+    if !cwd.is_dir() {
+        return Err(format!("cannot run {program}: the working directory {} is not there", cwd.display()));
+    }
+    let supervisor = getpid();
+    let mut process = process::Command::new(program);
+    process.args(args).current_dir(cwd).env_clear().envs(env.iter().map(|(name, value)| (name, value)));
+    process.stdin(stdin).stdout(stdout).stderr(stderr);
+    // SAFETY: this process has one thread, so nothing is locked or half done in the forked child.
+    unsafe { process.pre_exec(move || enter(supervisor)) };
+    let child = process.spawn().map_err(|error| format!("cannot run {program}: {error}"))?;
+    Ok(Pid::from_child(&child))
+}
+
+/// The layers around the command, put on between fork and exec. Their order matters: each may take away the
+/// right to put on an earlier one.
+fn enter(supervisor: Pid) -> io::Result<()> {
+    // A session of its own, so that `kill 0` or `pkill -s 0` in a script does not mean the supervisor.
+    setsid()?;
+    signals::reset();
+    // Here: user and capabilities, rlimits, namespaces, no_new_privs, Landlock, seccomp.
+    // A change of user clears the death signal, hence after it. It is the last line, for a supervisor that
+    // was itself killed, and reaches the command only.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    match getppid() {
+        Some(parent) if parent == supervisor => Ok(()),
+        _ => Err(io::Error::other("the supervisor is gone")),
+    }
+}
+
+/// Returns when the command has ended or the lifeline was cut.
+fn watch(lifeline: &UnixStream, descendants: &mut Descendants, signals: &ChildSignals) {
+    while descendants.ended.is_none() {
+        let mut events = [PollFd::new(lifeline, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+        let waited = poll(&mut events, None);
+        let [cut, child_ended] = events.map(|event| !event.revents().is_empty());
+        if cut || matches!(waited, Err(error) if error != Errno::INTR) {
+            break;
+        }
+        if child_ended {
+            signals.clear();
+            descendants.reap();
+        }
+    }
+}
+
+fn answer(ended: Option<WaitStatus>) -> Answer {
+    let Some(status) = ended else {
+        return Answer::Error("the command was lost".into());
+    };
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Answer::Exit(code),
+        (None, Some(signal)) => Answer::Signal(signal),
+        (None, None) => Answer::Error(format!("the command ended with the unknown status {status:?}")),
+    }
+}

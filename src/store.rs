@@ -1,0 +1,3 @@
+//! Stores: what implements the store port.
+
+pub mod memory;

@@ -1,0 +1,131 @@
+//! The store that keeps everything in memory, least recently used first out. A restart forgets it.
+
+use crate::core::item::Item;
+use crate::core::ports::store::{Fingerprint, Store, StoreError, Turn};
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use lru::LruCache;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub struct MemoryStore {
+    entries: Mutex<Entries>,
+}
+
+struct Entries {
+    sessions: LruCache<(String, Fingerprint), String>,
+    /// By the first call id of the turn.
+    turns: LruCache<(String, String), Turn>,
+    /// Bytes of all turns, about; they hold tool outputs, so their number alone would bound nothing.
+    turn_bytes: usize,
+    max_turn_bytes: usize,
+}
+
+/// Turns wait for a client to run its tools, which takes moments: what is older may go.
+const MAX_TURNS: NonZeroUsize = NonZeroUsize::new(4096).unwrap(); // invariant: 4096 is not 0
+const MAX_TURN_BYTES: usize = 64 << 20;
+
+impl MemoryStore {
+    /// `max_sessions` is how many conversations are known again by their history.
+    pub fn new(max_sessions: NonZeroUsize) -> Self {
+        Self::bounded(max_sessions, MAX_TURN_BYTES)
+    }
+
+    fn bounded(max_sessions: NonZeroUsize, max_turn_bytes: usize) -> Self {
+        let (sessions, turns) = (LruCache::new(max_sessions), LruCache::new(MAX_TURNS));
+        Self { entries: Mutex::new(Entries { sessions, turns, turn_bytes: 0, max_turn_bytes }) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for MemoryStore {
+    fn session(&self, principal: &str, fingerprint: Fingerprint) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
+        let found = self.lock().sessions.get(&(principal.to_owned(), fingerprint)).cloned();
+        ready(Ok(found)).boxed()
+    }
+
+    fn remember_session(
+        &self,
+        principal: &str,
+        fingerprint: Fingerprint,
+        session: String,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.lock().sessions.put((principal.to_owned(), fingerprint), session);
+        ready(Ok(())).boxed()
+    }
+
+    fn turn(&self, principal: &str, call_id: &str) -> BoxFuture<'_, Result<Option<Turn>, StoreError>> {
+        let found = self.lock().turns.get(&(principal.to_owned(), call_id.to_owned())).cloned();
+        ready(Ok(found)).boxed()
+    }
+
+    fn keep_turn(&self, principal: &str, call_ids: &[String], turn: Turn) -> BoxFuture<'_, Result<(), StoreError>> {
+        if let Some(call_id) = call_ids.first() {
+            self.lock().keep((principal.to_owned(), call_id.clone()), turn);
+        }
+        ready(Ok(())).boxed()
+    }
+}
+
+impl Entries {
+    fn keep(&mut self, key: (String, String), turn: Turn) {
+        self.turn_bytes = self.turn_bytes.saturating_add(size(&turn));
+        if let Some((_, old)) = self.turns.push(key, turn) {
+            self.turn_bytes = self.turn_bytes.saturating_sub(size(&old));
+        }
+        while self.turn_bytes > self.max_turn_bytes {
+            let Some((_, old)) = self.turns.pop_lru() else { break };
+            self.turn_bytes = self.turn_bytes.saturating_sub(size(&old));
+        }
+    }
+}
+
+/// Bytes of text in a turn: what it weighs, near enough.
+fn size(turn: &Turn) -> usize {
+    let text = |item: &Item| match item {
+        Item::Message(message) => message.content.iter().filter_map(|part| part.as_text()).map(str::len).sum(),
+        Item::Reasoning(reasoning) => reasoning.text.len(),
+        Item::ToolCall(call) => call.arguments.len(),
+        Item::ToolOutput(output) => output.content.iter().filter_map(|part| part.as_text()).map(str::len).sum(),
+        Item::Opaque { value } => value.to_string().len(),
+    };
+    turn.iter().map(|item| text(item).saturating_add(256)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::item::{Message, Role};
+    use std::sync::Arc;
+
+    fn turn(text: &str) -> Turn {
+        Arc::from([Arc::new(Item::Message(Message::of(Role::Assistant, text)))])
+    }
+
+    fn kept(store: &MemoryStore, principal: &str, call: &str) -> Option<Turn> {
+        store.turn(principal, call).now_or_never().unwrap().unwrap()
+    }
+
+    #[test]
+    fn what_is_stored_belongs_to_its_principal() {
+        let store = MemoryStore::new(NonZeroUsize::MIN);
+        store.remember_session("ann", [7; 32], "s".into()).now_or_never().unwrap().unwrap();
+        store.keep_turn("ann", &["c1".into()], turn("hi")).now_or_never().unwrap().unwrap();
+        let session = |who| store.session(who, [7; 32]).now_or_never().unwrap().unwrap();
+        assert_eq!((session("ann"), session("bob")), (Some("s".into()), None));
+        assert_eq!((kept(&store, "ann", "c1"), kept(&store, "bob", "c1")), (Some(turn("hi")), None));
+    }
+
+    #[test]
+    fn turns_are_bounded_by_bytes_and_the_oldest_goes_first() {
+        let store = MemoryStore::bounded(NonZeroUsize::MIN, 1000);
+        for call in ["a", "b", "c"] {
+            store.keep_turn("p", &[call.into()], turn(&call.repeat(100))).now_or_never().unwrap().unwrap();
+        }
+        let left: Vec<bool> = ["a", "b", "c"].iter().map(|call| kept(&store, "p", call).is_some()).collect();
+        assert_eq!(left, [false, true, true]);
+        assert!(store.lock().turn_bytes <= 1000);
+    }
+}

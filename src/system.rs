@@ -1,0 +1,46 @@
+//! What is asked of the operating system at start: open files, a listener, private folders.
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
+
+/// Connections that may wait to be accepted; a burst of thousands of streams is one of the things we are for.
+const BACKLOG: u32 = 4096;
+
+/// Files a run needs: its client's socket and its upstream's.
+const FILES_PER_RUN: u64 = 2;
+
+/// Raises the limit of open files as far as it goes, and says so if that is too low for `max_runs`.
+pub fn raise_open_files(max_runs: usize) {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let raised = setrlimit(Resource::Nofile, limit);
+    let allowed = getrlimit(Resource::Nofile).current;
+    let needed = (max_runs as u64).saturating_mul(FILES_PER_RUN).saturating_add(64);
+    if raised.is_err() || allowed.is_some_and(|allowed| allowed < needed) {
+        tracing::warn!(?allowed, needed, "the limit of open files is low for server.max_runs: raise it (ulimit -Hn)");
+    }
+}
+
+/// Listens on the first address of `host` that can be bound.
+pub async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in lookup_host((host, port)).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart must not wait for the connections of the last run to be forgotten.
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+/// Makes a folder, and those above it, that only its owner can look into.
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}

@@ -1,0 +1,72 @@
+//! The tools that the daemon runs for a model. To add one: a file here that implements [`FileTool`](file_tool::FileTool)
+//! or the port itself, a line in [`builtin`], and its name in [`NAMES`].
+
+pub mod edit_file;
+pub mod file_tool;
+pub mod list_files;
+pub mod read_file;
+pub mod registry;
+pub mod schema;
+pub mod search_files;
+pub mod terminal;
+pub mod text;
+pub mod walk;
+pub mod workspace;
+pub mod write_file;
+
+use crate::core::ports::tool::Tool;
+use crate::sandbox::Supervisor;
+use edit_file::EditFile;
+use file_tool::Confined;
+use list_files::ListFiles;
+use read_file::ReadFile;
+use registry::{RegistryError, ToolSet};
+use search_files::SearchFiles;
+use std::sync::Arc;
+use std::time::Duration;
+use terminal::Terminal;
+use write_file::WriteFile;
+
+/// The names of all built-in tools, in the order of the alphabet.
+pub const NAMES: &[&str] = &["edit_file", "list_files", "read_file", "search_files", "terminal", "write_file"];
+
+/// What the tools may use up. The same for all profiles; what one call has left of its time is in its context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolSettings {
+    /// Bytes of text one call hands to the model; what is cut beyond that is said. It is paid for in tokens.
+    pub output_limit: usize,
+    /// Bytes of the largest file that is read or edited, as an edit holds all of it in memory.
+    pub read_limit: u64,
+    /// Matches one search reports.
+    pub max_matches: u64,
+    /// The longest time a command may ask for.
+    pub terminal_max_time: Duration,
+    /// The program that runs commands, as `shell -c COMMAND`.
+    pub shell: String,
+}
+
+impl Default for ToolSettings {
+    fn default() -> Self {
+        Self {
+            output_limit: 32 * 1024,
+            read_limit: 16 * 1024 * 1024,
+            max_matches: 200,
+            terminal_max_time: Duration::from_secs(600),
+            shell: "/bin/sh".to_owned(),
+        }
+    }
+}
+
+/// Every built-in tool. It fails only if a tool is at fault, and then always.
+pub fn builtin(settings: ToolSettings, supervisor: Supervisor) -> Result<ToolSet, RegistryError> {
+    let settings = Arc::new(settings);
+    let tools: [Arc<dyn Tool>; _] = [
+        Arc::new(Confined::<EditFile>::new(&settings)),
+        Arc::new(Confined::<ListFiles>::new(&settings)),
+        Arc::new(Confined::<ReadFile>::new(&settings)),
+        Arc::new(Confined::<SearchFiles>::new(&settings)),
+        Arc::new(Confined::<WriteFile>::new(&settings)),
+        Arc::new(Terminal::new(&settings, supervisor)),
+    ];
+    ToolSet::new(tools)
+}

@@ -1,0 +1,171 @@
+//! The tools of a daemon by name, each with its schema compiled once.
+
+use crate::core::ports::tool::{Tool, ToolSpec, Toolset};
+use crate::tools::text;
+use jsonschema::{ValidationError, Validator};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// How many faults of one call are told: enough to mend it in one go, too few to drown the model.
+const MAX_FAULTS: usize = 5;
+
+/// Longest value that is repeated to the model that wrote it, in bytes.
+const MAX_VALUE: usize = 60;
+
+/// Longest text about one fault, in characters.
+const MAX_FAULT: usize = 400;
+
+/// Tools by name, in the order of the alphabet, so that every prompt begins with the same text. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct ToolSet {
+    tools: Arc<BTreeMap<String, Entry>>,
+    /// Kept ready, as every model call takes them.
+    specs: Arc<[ToolSpec]>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    tool: Arc<dyn Tool>,
+    /// `None` for a tool that says nothing of its arguments.
+    validator: Option<Arc<Validator>>,
+}
+
+/// Which of the daemon's tools a profile offers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Allowed {
+    #[default]
+    All,
+    Only(Vec<String>),
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RegistryError {
+    #[error("two tools are called {0}")]
+    Duplicate(String),
+    #[error("the schema of tool {tool} is none: {reason}")]
+    Schema { tool: String, reason: String },
+    #[error("there is no tool {name}; the tools are {known}")]
+    Unknown { name: String, known: String },
+}
+
+impl ToolSet {
+    pub fn new(tools: impl IntoIterator<Item = Arc<dyn Tool>>) -> Result<Self, RegistryError> {
+        let mut entries = BTreeMap::new();
+        for tool in tools {
+            let spec = tool.spec();
+            let name = spec.name.clone();
+            let validator = match &spec.parameters {
+                None => None,
+                Some(schema) => Some(Arc::new(compile(&name, schema)?)),
+            };
+            if entries.insert(name.clone(), Entry { tool, validator }).is_some() {
+                return Err(RegistryError::Duplicate(name));
+            }
+        }
+        Ok(Self::of(entries))
+    }
+
+    fn of(tools: BTreeMap<String, Entry>) -> Self {
+        let specs = tools.values().map(|entry| entry.tool.spec().clone()).collect();
+        Self { tools: Arc::new(tools), specs }
+    }
+
+    /// The allowed part of this set. A name that no tool has is an error: left out in silence it would be missed late.
+    pub fn select(&self, allowed: &Allowed) -> Result<Self, RegistryError> {
+        let Allowed::Only(names) = allowed else { return Ok(self.clone()) };
+        let pick = |name: &String| match self.tools.get(name) {
+            Some(entry) => Ok((name.clone(), entry.clone())),
+            None => Err(RegistryError::Unknown { name: name.clone(), known: self.known() }),
+        };
+        names.iter().map(pick).collect::<Result<_, _>>().map(Self::of)
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn Tool>> {
+        self.tools.get(name).map(|entry| &entry.tool)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tools.keys().map(String::as_str)
+    }
+
+    /// What a model is offered.
+    pub fn specs(&self) -> Arc<[ToolSpec]> {
+        Arc::clone(&self.specs)
+    }
+
+    /// Checks the arguments of a call. The error tells the model everything it needs to call again.
+    pub fn validate(&self, name: &str, arguments: &Value) -> Result<(), String> {
+        let Some(entry) = self.tools.get(name) else {
+            return Err(format!("There is no tool {}. The tools are: {}.", text::quoted(name), self.known()));
+        };
+        match &entry.validator {
+            Some(validator) => check(validator, arguments)
+                .map_err(|faults| format!("The arguments of {name} do not fit its schema:{faults}")),
+            None => Ok(()),
+        }
+    }
+
+    fn known(&self) -> String {
+        self.names().collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Toolset for ToolSet {
+    fn get(&self, name: &str) -> Option<Arc<dyn Tool>> {
+        self.tools.get(name).map(|entry| Arc::clone(&entry.tool))
+    }
+
+    fn check(&self, name: &str, arguments: &Value) -> Result<(), String> {
+        self.validate(name, arguments)
+    }
+}
+
+impl fmt::Debug for ToolSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+fn compile(tool: &str, schema: &Value) -> Result<Validator, RegistryError> {
+    jsonschema::validator_for(schema)
+        .map_err(|error| RegistryError::Schema { tool: tool.to_owned(), reason: error.to_string() })
+}
+
+/// Models that were trained on strict schemas write `null` for what they leave out; so it counts as left out.
+fn check(validator: &Validator, arguments: &Value) -> Result<(), String> {
+    if validator.is_valid(arguments) {
+        return Ok(());
+    }
+    let mut arguments = arguments.clone();
+    if let Value::Object(members) = &mut arguments {
+        members.retain(|_, value| !value.is_null());
+    }
+    let mut faults = String::new();
+    for (index, error) in validator.iter_errors(&arguments).take(MAX_FAULTS + 1).enumerate() {
+        faults.push_str("\n- ");
+        match index {
+            MAX_FAULTS => faults.push_str("… and more"),
+            _ => faults.push_str(&fault(&error)),
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+fn fault(error: &ValidationError<'_>) -> String {
+    let short = match error.instance().as_ref() {
+        Value::String(text) => text.len() <= MAX_VALUE,
+        Value::Array(_) | Value::Object(_) => false,
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    };
+    let text = if short { error.to_string() } else { error.masked_with("the value").to_string() };
+    let text = match error.instance_path().as_str() {
+        "" => text,
+        path => format!("at {path}: {text}"),
+    };
+    text::ellipsis(&text, MAX_FAULT)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! What a model is told of a tool: its arguments' Rust type as a JSON Schema without noise.
+
+use crate::core::ports::tool::{ToolError, ToolSpec};
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// The spec of a tool that takes `A`. The docs of its fields become the descriptions of the arguments.
+pub fn spec<A: JsonSchema>(name: &str, description: impl Into<String>) -> ToolSpec {
+    ToolSpec {
+        name: name.to_owned(),
+        description: Some(description.into()),
+        parameters: Some(parameters::<A>()),
+        strict: None,
+        extra: Map::new(),
+    }
+}
+
+/// Everything is inlined, as models and the grammars built for them do not all follow `$ref`.
+fn parameters<A: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.meta_schema = None;
+        settings.inline_subschemas = true;
+    });
+    let mut schema = settings.with_transform(RecursiveTransform(tidy)).into_generator().into_root_schema_for::<A>();
+    schema.remove("description"); // the tool's own says more
+    schema.to_value()
+}
+
+/// An optional argument is one that may be left out; that `null` passes as well is the registry's doing and is not
+/// advertised, because some servers turn down a `type` that is a list.
+fn tidy(schema: &mut Schema) {
+    for noise in ["title", "format", "default"] {
+        schema.remove(noise);
+    }
+    if let Some(types) = schema.get_mut("type")
+        && let Value::Array(names) = types
+    {
+        names.retain(|name| name != "null");
+        if let [only] = names.as_mut_slice() {
+            *types = only.take();
+        }
+    }
+}
+
+/// The arguments of a call. They fit the schema, so what can still be wrong is what a schema cannot say.
+pub fn parse<A: DeserializeOwned>(arguments: Value) -> Result<A, ToolError> {
+    serde_json::from_value(arguments).map_err(|error| ToolError::TellModel(format!("Unusable arguments: {error}")))
+}
+
+/// A text among arguments that nobody has checked yet; `""` where there is none.
+pub fn text_at<'a>(arguments: &'a Value, key: &str) -> &'a str {
+    arguments.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    /// Docs of the struct are for people.
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its schema matters")]
+    struct Arguments {
+        /// Where.
+        path: String,
+        /// A field that is called like a keyword.
+        title: Option<String>,
+        #[schemars(range(min = 1))]
+        offset: Option<u64>,
+        #[serde(default)]
+        flags: Vec<Flag>,
+    }
+
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    enum Flag {
+        One,
+        Two,
+    }
+
+    #[test]
+    fn a_schema_holds_what_a_model_needs() {
+        let expected = json!({
+            "type": "object",
+            "properties": {
+                "path": {"type": "string", "description": "Where."},
+                "title": {"type": "string", "description": "A field that is called like a keyword."},
+                "offset": {"type": "integer", "minimum": 1},
+                "flags": {"type": "array", "items": {"type": "string", "enum": ["one", "two"]}},
+            },
+            "required": ["path"],
+            "additionalProperties": false,
+        });
+        assert_eq!(parameters::<Arguments>(), expected);
+    }
+}

@@ -1,0 +1,114 @@
+//! Writing: a file is replaced in one step, and by one call at a time.
+
+use super::{FOLDER, Place, Workspace, irregular, subfolder, tell, trouble};
+use crate::core::ports::tool::ToolError;
+use crate::tools::text;
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use uuid::Uuid;
+
+/// Locks for all files: a fixed number, so that nothing grows. Two files that share one only wait for each other.
+static LOCKS: [Mutex<()>; 64] = [const { Mutex::new(()) }; 64];
+
+/// What a new folder and file may be for the daemon's umask to take from.
+const NEW_FOLDER: Mode = Mode::from_raw_mode(0o777);
+const NEW_FILE: Mode = Mode::from_raw_mode(0o666);
+
+/// A file under a name of its own until it takes the place of the one it is for.
+struct Draft<'f> {
+    folder: &'f OwnedFd,
+    name: String,
+}
+
+impl Workspace {
+    /// Held from reading a file until it is replaced, so that parallel calls do not undo each other's change.
+    pub fn lock(&self, place: &Place) -> MutexGuard<'static, ()> {
+        let mut hasher = DefaultHasher::new();
+        (&self.root, &place.0).hash(&mut hasher);
+        let index = hasher.finish() as usize % LOCKS.len();
+        // invariant: the index is below the length. What a panic left is safe, as files are replaced in one step.
+        LOCKS[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts `content` in the place of a file, or makes one, with the folders it is in. Others see the old or the new
+    /// content and never a part. The mode stays; hard links to the old file keep the old content. Gives the old size.
+    pub fn replace(&self, place: &Place, content: &[u8]) -> Result<Option<u64>, ToolError> {
+        let name = place.to_string();
+        let Some((folder, file)) = place.split() else { return Err(irregular(place, FileType::Directory)) };
+        let write = || {
+            let folder = self.make_folders(folder)?;
+            let old = match fs::statat(&folder, file, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(old) => Some(old),
+                Err(Errno::NOENT) => None,
+                Err(error) => return Err(error.into()),
+            };
+            let mode = old.map(|old| (FileType::from_raw_mode(old.st_mode), Mode::from_raw_mode(old.st_mode)));
+            match mode {
+                Some((FileType::RegularFile, mode)) if !mode.intersects(Mode::from_raw_mode(0o222)) => {
+                    return Ok(Err(read_only(&name)));
+                }
+                Some((FileType::RegularFile, _)) | None => {}
+                Some((kind, _)) => return Ok(Err(irregular(place, kind))),
+            }
+            let draft = Draft::write(&folder, content, mode.map(|(_, mode)| mode))?;
+            draft.publish(file)?;
+            Ok(Ok(old.map(|old| old.st_size.unsigned_abs())))
+        };
+        write().unwrap_or_else(|error: std::io::Error| Err(trouble(&name, error)))
+    }
+
+    /// The folder at a path, made where it is missing.
+    fn make_folders(&self, path: &Path) -> Result<OwnedFd, Errno> {
+        let mut folder = fs::openat(&self.folder, ".", FOLDER, Mode::empty())?;
+        for name in path {
+            folder = match subfolder(&folder, name) {
+                Err(Errno::NOENT) => make_folder(&folder, name)?,
+                result => result?,
+            };
+        }
+        Ok(folder)
+    }
+}
+
+fn make_folder(folder: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+    match fs::mkdirat(folder, name, NEW_FOLDER) {
+        // A parallel call may have made it first.
+        Ok(()) | Err(Errno::EXIST) => subfolder(folder, name),
+        Err(error) => Err(error),
+    }
+}
+
+impl<'f> Draft<'f> {
+    fn write(folder: &'f OwnedFd, content: &[u8], mode: Option<Mode>) -> std::io::Result<Self> {
+        let draft = Self { folder, name: format!(".nuncio-{}.tmp", Uuid::now_v7().simple()) };
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(fs::openat(folder, &draft.name, flags, NEW_FILE)?);
+        if let Some(mode) = mode {
+            fs::fchmod(&file, mode)?;
+        }
+        file.write_all(content)?;
+        Ok(draft)
+    }
+
+    fn publish(self, name: &OsStr) -> Result<(), Errno> {
+        fs::renameat(self.folder, &self.name, self.folder, name)
+    }
+}
+
+/// Nothing is left of a draft that came to nothing. After `publish` there is no file of its name to remove.
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        let _ = fs::unlinkat(self.folder, &self.name, AtFlags::empty());
+    }
+}
+
+fn read_only(name: &str) -> ToolError {
+    tell(format!("{} is read-only. If it shall be changed, make it writable first (chmod u+w).", text::quoted(name)))
+}
