@@ -1,0 +1,215 @@
+//! What a server streams, read leniently: one payload in, the events it holds out.
+
+mod loose;
+
+use crate::core::ports::upstream::{FinishReason, ToolCallFragment, UpstreamEvent};
+use crate::core::usage::Usage;
+use loose::Loose;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::collections::VecDeque;
+
+/// A chunk of a stream, or the whole object of a server that does not stream.
+#[derive(Deserialize)]
+pub struct Chunk {
+    #[serde(default, deserialize_with = "or_default")]
+    choices: Vec<Choice>,
+    usage: Option<WireUsage>,
+    /// Set instead of or beside `choices` when the server gives up in mid-answer.
+    error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(default)]
+    delta: Option<Delta>,
+    /// What a server that does not stream sends for `delta`.
+    #[serde(default)]
+    message: Option<Delta>,
+    #[serde(default)]
+    finish_reason: Loose,
+    #[serde(default)]
+    error: Option<Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Delta {
+    content: Loose,
+    /// DeepSeek's name, which vLLM, llama.cpp and others took over.
+    reasoning_content: Loose,
+    /// OpenRouter's and Ollama's name; some servers send both.
+    reasoning: Loose,
+    refusal: Loose,
+    #[serde(deserialize_with = "or_default")]
+    tool_calls: Vec<WireCall>,
+    /// What `tool_calls` was called before there could be several.
+    function_call: Option<WireFunction>,
+}
+
+#[derive(Deserialize)]
+struct WireCall {
+    #[serde(default)]
+    index: Loose,
+    #[serde(default)]
+    id: Loose,
+    #[serde(default)]
+    function: Option<WireFunction>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireFunction {
+    name: Loose,
+    arguments: Loose,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireUsage {
+    prompt_tokens: Loose,
+    completion_tokens: Loose,
+    prompt_tokens_details: Option<InputDetails>,
+    completion_tokens_details: Option<OutputDetails>,
+    /// DeepSeek's place for `cached_tokens`.
+    prompt_cache_hit_tokens: Loose,
+    /// Anthropic's place for it, seen through gateways.
+    cache_read_input_tokens: Loose,
+    cache_creation_input_tokens: Loose,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct InputDetails {
+    cached_tokens: Loose,
+    cache_write_tokens: Loose,
+    cache_creation_tokens: Loose,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OutputDetails {
+    reasoning_tokens: Loose,
+}
+
+/// What has been read of one answer, beyond the events handed on at once.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// Held back to the end, because usage comes after it and some servers say it twice.
+    pub finish: Option<FinishReason>,
+    /// The last that came: servers that send it with every chunk send running totals.
+    pub usage: Option<Usage>,
+    pub has_calls: bool,
+    /// Whether anything came that a completion has and another JSON object has not.
+    pub has_choice: bool,
+}
+
+impl Chunk {
+    /// The error object in this chunk, wherever the server put it.
+    pub fn take_error(&mut self) -> Option<Value> {
+        let in_choice = || self.choices.first_mut().and_then(|choice| choice.error.take());
+        let error = self.error.take().or_else(in_choice)?;
+        // Some servers send the key with every chunk, empty.
+        (error.as_object().is_none_or(|error| !error.is_empty()) && error != "" && error != false).then_some(error)
+    }
+
+    /// Adds this chunk's events to `events` and the rest to `answer`. False if the model itself reports an error.
+    pub fn read(self, answer: &mut Answer, events: &mut VecDeque<UpstreamEvent>) -> bool {
+        if let Some(usage) = self.usage {
+            answer.usage = Some(usage.into());
+        }
+        // One choice is all that is ever asked for.
+        let Some(choice) = self.choices.into_iter().next() else { return true };
+        answer.has_choice = true;
+        if let Some(message) = choice.message {
+            message.read(true, answer, events);
+        }
+        if let Some(delta) = choice.delta {
+            delta.read(false, answer, events);
+        }
+        match choice.finish_reason.as_str() {
+            None | Some("") => {}
+            Some("error") => return false,
+            Some(reason) => answer.finish = Some(finish_reason(reason)),
+        }
+        true
+    }
+}
+
+impl Answer {
+    /// The reason to report at the end. Several servers say `stop` after tool calls.
+    pub fn finish_reason(&self) -> FinishReason {
+        match self.finish {
+            None | Some(FinishReason::Stop) if self.has_calls => FinishReason::ToolCalls,
+            reason => reason.unwrap_or(FinishReason::Stop),
+        }
+    }
+}
+
+impl Delta {
+    /// `whole`: the calls are complete and numbered by their place, as no index comes with them.
+    fn read(self, whole: bool, answer: &mut Answer, events: &mut VecDeque<UpstreamEvent>) {
+        let reasoning = Some(self.reasoning_content.into_text()).filter(|text| !text.is_empty());
+        let reasoning = reasoning.unwrap_or_else(|| self.reasoning.into_text());
+        let mut push = |text: String, event: fn(String) -> UpstreamEvent| {
+            if !text.is_empty() {
+                events.push_back(event(text));
+            }
+        };
+        push(reasoning, UpstreamEvent::Reasoning);
+        push(self.content.into_text(), UpstreamEvent::Text);
+        push(self.refusal.into_text(), UpstreamEvent::Refusal);
+        let legacy = self.function_call.map(|function| WireCall {
+            index: Loose::Other(Value::from(0)),
+            id: Loose::Nothing,
+            function: Some(function),
+        });
+        for (place, call) in (0u32..).zip(self.tool_calls.into_iter().chain(legacy)) {
+            let function = call.function.unwrap_or_default();
+            let index = call.index.as_count().and_then(|index| u32::try_from(index).ok());
+            answer.has_calls = true;
+            events.push_back(UpstreamEvent::ToolCall(ToolCallFragment {
+                index: index.or(whole.then_some(place)),
+                id: call.id.into_name(),
+                name: function.name.into_name(),
+                arguments: function.arguments.into_arguments(),
+            }));
+        }
+    }
+}
+
+fn finish_reason(reason: &str) -> FinishReason {
+    match reason {
+        "tool_calls" | "function_call" | "tool_use" => FinishReason::ToolCalls,
+        "length" | "max_tokens" | "model_length" => FinishReason::Length,
+        "content_filter" | "safety" => FinishReason::ContentFilter,
+        _ => FinishReason::Stop,
+    }
+}
+
+impl From<WireUsage> for Usage {
+    fn from(usage: WireUsage) -> Self {
+        let input = usage.prompt_tokens_details.unwrap_or_default();
+        let output = usage.completion_tokens_details.unwrap_or_default();
+        let first = |counts: &[&Loose]| counts.iter().find_map(|count| count.as_count()).unwrap_or(0);
+        Self {
+            input: first(&[&usage.prompt_tokens]),
+            output: first(&[&usage.completion_tokens]),
+            cached: first(&[&input.cached_tokens, &usage.prompt_cache_hit_tokens, &usage.cache_read_input_tokens]),
+            cache_write: first(&[
+                &input.cache_write_tokens,
+                &input.cache_creation_tokens,
+                &usage.cache_creation_input_tokens,
+            ]),
+            reasoning: first(&[&output.reasoning_tokens]),
+        }
+    }
+}
+
+/// A list that may be `null`.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+use super::*;
+use UpstreamEvent::{Reasoning, Refusal, Text, ToolCall};
+
+/// The events of one payload, and what it adds to the answer.
+fn read(payload: &str) -> (Vec<UpstreamEvent>, Option<FinishReason>, Option<Usage>) {
+    let chunk: Chunk = serde_json::from_str(payload).unwrap_or_else(|error| panic!("{error}: {payload}"));
+    let (mut answer, mut events) = (Answer::default(), VecDeque::new());
+    assert!(chunk.read(&mut answer, &mut events), "{payload}");
+    (events.into(), answer.finish, answer.usage)
+}
+
+fn events_of(delta: &str) -> Vec<UpstreamEvent> {
+    read(&format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#)).0
+}
+
+fn text(text: &str) -> UpstreamEvent {
+    Text(text.into())
+}
+
+fn call(index: Option<u32>, id: Option<&str>, name: Option<&str>, arguments: &str) -> UpstreamEvent {
+    let (id, name) = (id.map(Into::into), name.map(Into::into));
+    ToolCall(ToolCallFragment { index, id, name, arguments: arguments.into() })
+}
+
+#[test]
+fn a_delta_of_any_server_becomes_the_same_events() {
+    let cases = [
+        (r#"{"role":"assistant","content":"","refusal":null,"tool_calls":null}"#, vec![]),
+        (r#"{"content":"a\nb"}"#, vec![text("a\nb")]),
+        (r#"{"content":[{"type":"text","text":"a"},{"type":"image"},{"text":"b"}]}"#, vec![text("ab")]),
+        (r#"{"content":7}"#, vec![]),
+        (r#"{"reasoning_content":"r","reasoning":"r","content":"c"}"#, vec![Reasoning("r".into()), text("c")]),
+        (r#"{"reasoning":"r","reasoning_content":null}"#, vec![Reasoning("r".into())]),
+        (r#"{"reasoning":{"text":"r"}}"#, vec![Reasoning("r".into())]),
+        (r#"{"refusal":"no"}"#, vec![Refusal("no".into())]),
+        (
+            r#"{"tool_calls":[{"index":1,"id":"c1","type":"function","function":{"name":"f","arguments":""}}]}"#,
+            vec![call(Some(1), Some("c1"), Some("f"), "")],
+        ),
+        (
+            r#"{"tool_calls":[{"index":"0","id":"","function":{"name":"","arguments":"{\"a"}},{"function":null}]}"#,
+            vec![call(Some(0), None, None, "{\"a"), call(None, None, None, "")],
+        ),
+        (
+            r#"{"tool_calls":[{"id":7,"function":{"name":"f","arguments":{"b":1,"a":[2]}}}]}"#,
+            vec![call(None, Some("7"), Some("f"), r#"{"b":1,"a":[2]}"#)],
+        ),
+        (r#"{"function_call":{"name":"f","arguments":"{}"}}"#, vec![call(Some(0), None, Some("f"), "{}")]),
+    ];
+    for (delta, events) in cases {
+        assert_eq!(events_of(delta), events, "{delta}");
+    }
+}
+
+#[test]
+fn a_whole_completion_numbers_its_calls() {
+    let payload = r#"{"object":"chat.completion","choices":[{"index":0,"finish_reason":"tool_calls","message":{
+        "role":"assistant","content":"hm","tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}},
+        {"id":"b","function":{"name":"g","arguments":"{}"}}]}}],"usage":{"prompt_tokens":3,"completion_tokens":2.0}}"#;
+    let usage = Usage { input: 3, output: 2, ..Usage::default() };
+    let calls = [call(Some(0), Some("a"), Some("f"), "{}"), call(Some(1), Some("b"), Some("g"), "{}")];
+    let events = [text("hm")].into_iter().chain(calls).collect();
+    assert_eq!(read(payload), (events, Some(FinishReason::ToolCalls), Some(usage)));
+}
+
+#[test]
+fn usage_is_read_in_the_words_of_every_server() {
+    let cases = [
+        (r#"{"prompt_tokens":null,"completion_tokens":"4"}"#, Usage { output: 4, ..Usage::default() }),
+        (
+            r#"{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,"cost":0.1,"prompt_tokens_details":
+            {"cached_tokens":5,"cache_write_tokens":2},"completion_tokens_details":{"reasoning_tokens":3}}"#,
+            Usage { input: 9, output: 4, cached: 5, cache_write: 2, reasoning: 3 },
+        ),
+        (
+            r#"{"prompt_tokens":9,"prompt_tokens_details":null,"completion_tokens_details":null,
+            "cache_read_input_tokens":5,"cache_creation_input_tokens":2}"#,
+            Usage { input: 9, cached: 5, cache_write: 2, ..Usage::default() },
+        ),
+        (r#"{"prompt_tokens":-3,"prompt_cache_hit_tokens":1}"#, Usage { cached: 1, ..Usage::default() }),
+    ];
+    for (wire, usage) in cases {
+        let payload = format!(r#"{{"choices":null,"usage":{wire}}}"#);
+        assert_eq!(read(&payload), (vec![], None, Some(usage)), "{wire}");
+    }
+}
+
+#[test]
+fn finish_reasons_of_any_spelling_are_understood() {
+    use FinishReason::{ContentFilter, Length, Stop, ToolCalls};
+    let cases = [
+        ("null", None),
+        ("\"\"", None),
+        ("\"stop\"", Some(Stop)),
+        ("\"eos\"", Some(Stop)),
+        ("\"length\"", Some(Length)),
+        ("\"function_call\"", Some(ToolCalls)),
+        ("\"content_filter\"", Some(ContentFilter)),
+    ];
+    for (wire, reason) in cases {
+        let payload = format!(r#"{{"choices":[{{"delta":null,"finish_reason":{wire}}}],"usage":null}}"#);
+        assert_eq!(read(&payload), (vec![], reason, None), "{wire}");
+    }
+    let stopped = Answer { finish: Some(Stop), has_calls: true, ..Answer::default() };
+    assert_eq!(stopped.finish_reason(), ToolCalls, "many servers say stop after tool calls");
+}
+
+#[test]
+fn an_error_is_found_wherever_it_stands_and_only_if_it_says_something() {
+    let error = |payload: &str| serde_json::from_str::<Chunk>(payload).unwrap().take_error();
+    let said = Some(serde_json::json!({"message": "no"}));
+    assert_eq!(error(r#"{"error":{"message":"no"}}"#), said);
+    assert_eq!(error(r#"{"choices":[{"error":{"message":"no"},"finish_reason":"error"}]}"#), said);
+    assert_eq!(error(r#"{"error":"no"}"#), Some("no".into()));
+    for nothing in [r#"{"error":null}"#, r#"{"error":""}"#, r#"{"error":{}}"#, r#"{"error":false}"#, "{}"] {
+        assert_eq!(error(nothing), None, "{nothing}");
+    }
+    let cut: Chunk = serde_json::from_str(r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#).unwrap();
+    assert!(!cut.read(&mut Answer::default(), &mut VecDeque::new()));
+}

@@ -1,0 +1,76 @@
+//! One model of a server that speaks the chat completions API, always streamed.
+
+use super::reader::Reader;
+use super::request::Body;
+use super::server::Server;
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::ports::upstream::{ModelRequest, Upstream, UpstreamEvent, UpstreamStream};
+use futures_util::{StreamExt, stream};
+use std::mem;
+use std::sync::Arc;
+
+/// A model on a server.
+pub struct OpenAiChat {
+    server: Arc<Server>,
+    model: Arc<str>,
+}
+
+impl OpenAiChat {
+    pub fn new(server: Arc<Server>, model: impl Into<Arc<str>>) -> Self {
+        Self { server, model: model.into() }
+    }
+}
+
+impl Upstream for OpenAiChat {
+    fn call(&self, request: ModelRequest) -> UpstreamStream {
+        let (server, model) = (Arc::clone(&self.server), Arc::clone(&self.model));
+        let call = Call { server, model, state: State::Ready(request) };
+        let events = stream::unfold(call, |mut call| async move { Some((call.next().await?, call)) });
+        Box::pin(events.fuse())
+    }
+}
+
+struct Call {
+    server: Arc<Server>,
+    model: Arc<str>,
+    state: State,
+}
+
+enum State {
+    Ready(ModelRequest),
+    Reading(Box<Reader>),
+    /// The answer is complete, and only the end of its body is missing.
+    Ending(Box<Reader>),
+    Over,
+}
+
+impl Call {
+    async fn next(&mut self) -> Option<Result<UpstreamEvent, Failure>> {
+        match mem::replace(&mut self.state, State::Over) {
+            State::Ready(request) => Some(self.open(&request).await),
+            State::Reading(mut reader) => {
+                let event = reader.next(&self.server).await;
+                match event {
+                    Ok(UpstreamEvent::Finish(_)) => self.state = State::Ending(reader),
+                    Ok(_) => self.state = State::Reading(reader),
+                    Err(_) => {}
+                }
+                Some(event)
+            }
+            State::Ending(reader) => {
+                reader.give_back().await;
+                None
+            }
+            State::Over => None,
+        }
+    }
+
+    async fn open(&mut self, request: &ModelRequest) -> Result<UpstreamEvent, Failure> {
+        let body = Body { model: &self.model, request, limit_field: self.server.limit_field() };
+        let body = serde_json::to_vec(&body)
+            .map_err(|error| Failure::new(FailureKind::Internal, format!("the request cannot be written: {error}")))?;
+        let (response, left) = self.server.open(body).await?;
+        self.state = State::Reading(Box::new(Reader::new(response, left)));
+        Ok(UpstreamEvent::Opened)
+    }
+}

@@ -1,0 +1,174 @@
+//! Reads one accepted answer, streamed or whole, no faster than it is asked to.
+
+use super::chunk::{Answer, Chunk};
+use super::server::{Server, root_cause};
+use super::sse::{MAX_EVENT_BYTES, SseReader};
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::ports::upstream::UpstreamEvent;
+use bytes::Bytes;
+use reqwest::Response;
+use serde_json::error::Category;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long usage and `[DONE]` may lag behind a finish reason. The answer is complete without them.
+const LAG: Duration = Duration::from_secs(5);
+
+/// How long the end of a body may lag behind `[DONE]`, to spare the next call a new connection.
+const BODY_LAG: Duration = Duration::from_millis(50);
+
+/// An answer being read.
+pub struct Reader {
+    response: Response,
+    /// Until the first piece of the body has come: the time it may still take.
+    first_byte_left: Option<Duration>,
+    form: Form,
+    /// What has been received and not yet read.
+    chunk: Bytes,
+    /// What has been read and not yet told: the events of one payload.
+    events: VecDeque<UpstreamEvent>,
+    answer: Answer,
+}
+
+/// What the body turned out to be. Content types are not to be relied on.
+enum Form {
+    Unknown,
+    Events(SseReader),
+    /// A server that does not stream sends one object.
+    Object(Vec<u8>),
+}
+
+impl Reader {
+    /// `first_byte_left`: how long the first piece of the body may take.
+    pub fn new(response: Response, first_byte_left: Duration) -> Self {
+        Self {
+            response,
+            first_byte_left: Some(first_byte_left),
+            form: Form::Unknown,
+            chunk: Bytes::new(),
+            events: VecDeque::new(),
+            answer: Answer::default(),
+        }
+    }
+
+    /// The next event; `Finish` is the last.
+    pub async fn next(&mut self, server: &Server) -> Result<UpstreamEvent, Failure> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(event);
+            }
+            if let Form::Events(sse) = &mut self.form {
+                let payload = sse.next(&mut self.chunk).map_err(|error| broken(server, error))?;
+                if let Some(payload) = payload {
+                    if read(payload, &mut self.answer, &mut self.events, server)? {
+                        self.finish();
+                    }
+                    continue;
+                }
+            }
+            match self.receive(server).await? {
+                Some(chunk) => self.accept(chunk, server)?,
+                None => self.end(server)?,
+            }
+        }
+    }
+
+    /// Reads what is left of a complete answer, so that its connection can serve the next call.
+    pub async fn give_back(mut self) {
+        let rest = async { while let Ok(Some(_)) = self.response.chunk().await {} };
+        timeout(BODY_LAG, rest).await.ok();
+    }
+
+    /// The next piece of the body, `None` at its end.
+    async fn receive(&mut self, server: &Server) -> Result<Option<Bytes>, Failure> {
+        let complete = self.answer.finish.is_some();
+        let limit = self.first_byte_left.take().unwrap_or(server.idle_timeout);
+        let limit = if complete { limit.min(LAG) } else { limit };
+        match timeout(limit, self.response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            _ if complete => Ok(None),
+            Ok(Err(error)) => Err(broken(server, format_args!("broke off in mid-answer: {}", root_cause(&error)))),
+            Err(_) => Err(server.silent(limit)),
+        }
+    }
+
+    fn accept(&mut self, chunk: Bytes, server: &Server) -> Result<(), Failure> {
+        if let Form::Unknown = self.form {
+            self.form = match chunk.trim_ascii_start().first() {
+                None => return Ok(()),
+                Some(b'{') => Form::Object(Vec::new()),
+                Some(b'<') => return Err(broken(server, "answered with a web page: is base_url right?")),
+                Some(_) => Form::Events(SseReader::default()),
+            };
+        }
+        match &mut self.form {
+            Form::Object(body) if body.len() + chunk.len() > MAX_EVENT_BYTES => {
+                Err(broken(server, format_args!("sent an answer of more than {MAX_EVENT_BYTES} bytes in one piece")))
+            }
+            Form::Object(body) => {
+                body.extend_from_slice(&chunk);
+                Ok(())
+            }
+            Form::Events(_) | Form::Unknown => {
+                self.chunk = chunk;
+                Ok(())
+            }
+        }
+    }
+
+    /// The body is at its end.
+    fn end(&mut self, server: &Server) -> Result<(), Failure> {
+        let done = match &mut self.form {
+            Form::Unknown => false,
+            Form::Events(sse) => match sse.finish().map_err(|error| broken(server, error))? {
+                Some(payload) => read(payload, &mut self.answer, &mut self.events, server)?,
+                None => false,
+            },
+            // An object is whole by itself, if it is an answer at all.
+            Form::Object(body) => {
+                read(body, &mut self.answer, &mut self.events, server)?;
+                self.answer.has_choice
+            }
+        };
+        if !done && self.answer.finish.is_none() {
+            return Err(broken(server, "ended its answer without a finish reason"));
+        }
+        self.finish();
+        Ok(())
+    }
+
+    fn finish(&mut self) {
+        self.events.extend(self.answer.usage.map(UpstreamEvent::Usage));
+        self.events.push_back(UpstreamEvent::Finish(self.answer.finish_reason()));
+    }
+}
+
+/// Reads one payload. True if it was the mark that ends a stream.
+fn read(
+    payload: &[u8],
+    answer: &mut Answer,
+    events: &mut VecDeque<UpstreamEvent>,
+    server: &Server,
+) -> Result<bool, Failure> {
+    let payload = payload.trim_ascii();
+    if payload.is_empty() || payload == b"[DONE]" {
+        return Ok(!payload.is_empty());
+    }
+    let mut chunk: Chunk = serde_json::from_slice(payload).map_err(|error| match error.classify() {
+        // Without serde's words, which quote what was said.
+        Category::Data => broken(server, "sent a chunk of an unknown shape"),
+        _ => broken(server, "sent a chunk that is not JSON"),
+    })?;
+    if let Some(error) = chunk.take_error() {
+        return Err(server.gave_up(&error));
+    }
+    if !chunk.read(answer, events) {
+        return Err(broken(server, "gave up in mid-answer without a reason"));
+    }
+    Ok(false)
+}
+
+fn broken(server: &Server, what: impl std::fmt::Display) -> Failure {
+    server.failure(FailureKind::UpstreamBroken, what)
+}

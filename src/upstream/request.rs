@@ -1,0 +1,101 @@
+//! Writes a model call as the body of a chat completions request.
+
+mod messages;
+
+use crate::core::ports::tool::ToolSpec;
+use crate::core::ports::upstream::{ModelRequest, ToolChoice};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+/// A call on its way to one model; its serialised form is the body.
+pub struct Body<'a> {
+    pub model: &'a str,
+    pub request: &'a ModelRequest,
+    /// The name for `max_output_tokens` where the client used none.
+    pub limit_field: &'a str,
+}
+
+/// Keys of `params` that are never sent, because they are written from elsewhere.
+const OURS: [&str; 6] = ["model", "messages", "stream", "stream_options", "tools", "tool_choice"];
+
+/// The two names of one limit.
+const LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ModelRequest { tools, tool_choice, params, max_output_tokens, .. } = self.request;
+        let mut body = serializer.serialize_map(None)?;
+        body.serialize_entry("model", self.model)?;
+        body.serialize_entry("messages", &messages::of(self.request))?;
+        body.serialize_entry("stream", &true)?;
+        body.serialize_entry("stream_options", &json!({"include_usage": true}))?;
+        for (key, value) in params.iter().filter(|(key, _)| !OURS.contains(&key.as_str())) {
+            match max_output_tokens {
+                Some(limit) if LIMITS.contains(&key.as_str()) => body.serialize_entry(key, limit)?,
+                // OpenAI refuses it where no tools are offered.
+                _ if key == "parallel_tool_calls" && tools.is_empty() => {}
+                _ => body.serialize_entry(key, value)?,
+            }
+        }
+        if let Some(limit) = max_output_tokens
+            && !LIMITS.iter().any(|name| params.contains_key(*name))
+        {
+            body.serialize_entry(self.limit_field, limit)?;
+        }
+        if !tools.is_empty() {
+            body.serialize_entry("tools", &tools.iter().map(Offer::new).collect::<Vec<_>>())?;
+            if let Some(choice) = wire_choice(tool_choice) {
+                body.serialize_entry("tool_choice", &choice)?;
+            }
+        }
+        body.end()
+    }
+}
+
+/// `None` for what every server does anyway: some refuse the field itself.
+fn wire_choice(choice: &ToolChoice) -> Option<Value> {
+    match choice {
+        ToolChoice::Auto => None,
+        ToolChoice::None => Some("none".into()),
+        ToolChoice::Required => Some("required".into()),
+        ToolChoice::Function(name) => Some(json!({"type": "function", "function": {"name": name}})),
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Offer<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(serde::Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    parameters: Cow<'a, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+    #[serde(flatten)]
+    extra: &'a Map<String, Value>,
+}
+
+impl<'a> Offer<'a> {
+    fn new(tool: &'a ToolSpec) -> Self {
+        // No schema means no arguments by OpenAI's rules, but some chat templates fail without one.
+        let no_arguments = || Cow::Owned(json!({"type": "object", "properties": {}}));
+        let function = Function {
+            name: &tool.name,
+            description: tool.description.as_deref(),
+            parameters: tool.parameters.as_ref().map_or_else(no_arguments, Cow::Borrowed),
+            strict: tool.strict,
+            extra: &tool.extra,
+        };
+        Self { kind: "function", function }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! The content of a chat message: a plain string wherever one will do, since not every server reads parts.
+
+use crate::core::item::{Message, Part};
+use serde::{Serialize, Serializer};
+use serde_json::json;
+use std::borrow::Cow;
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Content<'a> {
+    Null,
+    Text(Cow<'a, str>),
+    Parts(Vec<WirePart<'a>>),
+}
+
+pub enum WirePart<'a> {
+    Part(&'a Part),
+    Text(String),
+}
+
+impl<'a> Content<'a> {
+    /// The content of one message.
+    pub fn of(parts: &'a [Part]) -> Self {
+        match parts {
+            [] => Self::Text(Cow::Borrowed("")),
+            [Part::Text { text }] => Self::Text(Cow::Borrowed(text)),
+            parts => Self::Parts(parts.iter().map(WirePart::Part).collect()),
+        }
+    }
+
+    /// The leading system text: the profile's instructions, then the client's.
+    pub fn leading(instructions: Option<&'a str>, messages: &[&'a Message]) -> Self {
+        let parts = || messages.iter().flat_map(|message| &message.content);
+        if parts().all(is_plain) {
+            return Self::Text(paragraphs(instructions.into_iter().chain(parts().filter_map(Part::as_text))));
+        }
+        let instructions = instructions.map(|text| WirePart::Text(format!("{text}\n\n")));
+        Self::Parts(instructions.into_iter().chain(parts().map(WirePart::Part)).collect())
+    }
+
+    /// What the model said in one step; nothing said beside calls is `null`, as OpenAI writes it.
+    pub fn said(messages: &[&'a Message], calls: bool) -> Self {
+        let parts = || messages.iter().flat_map(|message| &message.content);
+        let empty = parts().all(|part| matches!(part, Part::Text { text } if text.is_empty()));
+        match messages {
+            _ if empty && calls => Self::Null,
+            [message] => Self::of(&message.content),
+            _ if parts().all(is_plain) => Self::Text(paragraphs(parts().filter_map(Part::as_text))),
+            _ => Self::Parts(parts().map(WirePart::Part).collect()),
+        }
+    }
+}
+
+fn is_plain(part: &Part) -> bool {
+    matches!(part, Part::Text { .. })
+}
+
+fn paragraphs<'a>(texts: impl Iterator<Item = &'a str>) -> Cow<'a, str> {
+    let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
+    match texts.as_slice() {
+        [text] => Cow::Borrowed(text),
+        texts => Cow::Owned(texts.join("\n\n")),
+    }
+}
+
+/// A tool's output as text, which is all that chat lets a tool say.
+pub fn tool_text(parts: &[Part]) -> Cow<'_, str> {
+    fn line(part: &Part) -> Cow<'_, str> {
+        match (part.as_text(), part) {
+            (Some(text), _) => Cow::Borrowed(text),
+            (None, Part::Opaque { value }) => Cow::Owned(value.to_string()),
+            (None, _) => Cow::Borrowed("[an image, which cannot be shown here]"),
+        }
+    }
+    match parts {
+        [] => Cow::Borrowed(""),
+        [part] => line(part),
+        parts => Cow::Owned(parts.iter().map(line).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+impl Serialize for WirePart<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => json!({"type": "text", "text": text}).serialize(serializer),
+            Self::Part(Part::Opaque { value }) => value.serialize(serializer),
+            // Text and refusals are stored in chat's own shape.
+            Self::Part(part @ (Part::Text { .. } | Part::Refusal { .. })) => part.serialize(serializer),
+            Self::Part(Part::Image { url, detail }) => Image::new(url, detail.as_deref()).serialize(serializer),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Image<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    image_url: ImageUrl<'a>,
+}
+
+#[derive(Serialize)]
+struct ImageUrl<'a> {
+    url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+impl<'a> Image<'a> {
+    fn new(url: &'a str, detail: Option<&'a str>) -> Self {
+        Self { kind: "image_url", image_url: ImageUrl { url, detail } }
+    }
+}

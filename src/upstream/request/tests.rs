@@ -1,0 +1,213 @@
+use super::*;
+use crate::core::item::{Item, Message, Origin, Part, Reasoning, Role, Status, ToolCall, ToolOutput};
+use std::sync::Arc;
+
+fn message(role: Role, content: Vec<Part>) -> Item {
+    Item::Message(Message { content, ..Message::of(role, "") })
+}
+
+fn said(role: Role, text: &str) -> Item {
+    Item::Message(Message::of(role, text))
+}
+
+fn thought(text: &str) -> Item {
+    Item::Reasoning(Reasoning { id: "rs_1".into(), status: Status::Completed, text: text.into() })
+}
+
+fn call(call_id: &str, name: &str, arguments: &str) -> Item {
+    let (call_id, name, arguments) = (call_id.into(), name.into(), arguments.into());
+    let (id, origin, status) = ("fc_1".into(), Origin::Server, Status::Completed);
+    Item::ToolCall(ToolCall { id, call_id, name, arguments, origin, status })
+}
+
+fn output(call_id: &str, parts: &[&str], failed: bool) -> Item {
+    let content = parts.iter().copied().map(Part::text).collect();
+    Item::ToolOutput(ToolOutput { id: "fo_1".into(), call_id: call_id.into(), content, failed })
+}
+
+fn tool(name: &str) -> ToolSpec {
+    let (description, parameters, strict, extra) = Default::default();
+    ToolSpec { name: name.into(), description, parameters, strict, extra }
+}
+
+fn map(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap()
+}
+
+fn request(items: Vec<Item>) -> ModelRequest {
+    ModelRequest {
+        instructions: None,
+        items: items.into_iter().map(Arc::new).collect(),
+        tools: Arc::new([]),
+        tool_choice: ToolChoice::Auto,
+        params: Arc::default(),
+        max_output_tokens: None,
+    }
+}
+
+fn body(request: &ModelRequest) -> Value {
+    let body = serde_json::to_vec(&Body { model: "m", request, limit_field: "max_tokens" }).unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+fn messages(request: &ModelRequest) -> Value {
+    body(request)["messages"].take()
+}
+
+#[test]
+fn a_whole_turn_becomes_the_messages_a_chat_server_expects() {
+    let mut named = Message::of(Role::User, "Which?");
+    named.extra = map(json!({"name": "Ann", "content": "not this"}));
+    let request = ModelRequest {
+        instructions: Some("Be an agent.".into()),
+        ..request(vec![
+            said(Role::System, "Be kind."),
+            said(Role::Developer, "Be short."),
+            said(Role::User, "Hello"),
+            thought("an old thought"),
+            said(Role::Assistant, "Hi"),
+            said(Role::System, "It is noon."),
+            Item::Message(named),
+            thought("first "),
+            thought("think"),
+            said(Role::Assistant, "Looking."),
+            call("c1", "ls", "{\"a\": 1}"),
+            call("c2", "cat", ""),
+            said(Role::Assistant, "Still."),
+            output("c1", &["one", "two"], false),
+            output("c2", &["no such file"], true),
+            call("c3", "ls", "[1]"),
+            output("c3", &[], false),
+        ])
+    };
+    let calls = json!([
+        {"id": "c1", "type": "function", "function": {"name": "ls", "arguments": "{\"a\": 1}"}},
+        {"id": "c2", "type": "function", "function": {"name": "cat", "arguments": "{}"}},
+    ]);
+    let last = json!([
+        {"id": "c3", "type": "function", "function": {"name": "ls", "arguments": "{\"invalid_arguments\":\"[1]\"}"}},
+    ]);
+    let expected = json!([
+        {"role": "system", "content": "Be an agent.\n\nBe kind.\n\nBe short."},
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Hi"},
+        {"role": "system", "content": "It is noon."},
+        {"role": "user", "content": "Which?", "name": "Ann"},
+        {"role": "assistant", "content": "Looking.\n\nStill.", "reasoning_content": "first think", "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "c1", "content": "one\ntwo"},
+        {"role": "tool", "tool_call_id": "c2", "content": "no such file"},
+        {"role": "assistant", "content": null, "tool_calls": last},
+        {"role": "tool", "tool_call_id": "c3", "content": ""},
+    ]);
+    assert_eq!(messages(&request), expected);
+}
+
+#[test]
+fn parts_stay_parts_only_where_a_string_would_lose_something() {
+    let audio = json!({"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}});
+    let cached = json!({"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral"}});
+    let image = |detail| Part::Image { url: "data:image/png;base64,AA".into(), detail };
+    let (low, plain) = (image(Some("low".into())), image(None));
+    let opaque = |value: &Value| Part::Opaque { value: value.clone() };
+    let with_parts = ModelRequest {
+        instructions: Some("Be an agent.".into()),
+        ..request(vec![
+            message(Role::System, vec![opaque(&cached)]),
+            message(Role::User, vec![Part::text("See"), low, plain, opaque(&audio)]),
+            message(Role::Assistant, vec![Part::Refusal { refusal: "No.".into() }]),
+            message(Role::User, vec![]),
+            message(Role::Assistant, vec![]),
+        ])
+    };
+    let expected = json!([
+        {"role": "system", "content": [{"type": "text", "text": "Be an agent.\n\n"}, cached]},
+        {"role": "user", "content": [
+            {"type": "text", "text": "See"},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA", "detail": "low"}},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}},
+            audio,
+        ]},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
+        {"role": "user", "content": ""},
+        {"role": "assistant", "content": ""},
+    ]);
+    assert_eq!(messages(&with_parts), expected);
+}
+
+#[test]
+fn what_a_chat_server_cannot_take_is_left_out_or_mended() {
+    let function = json!({"role": "function", "name": "f", "content": "1"});
+    let odd = request(vec![
+        said(Role::Assistant, "one"),
+        said(Role::Assistant, "two"),
+        said(Role::User, "Hello"),
+        Item::Opaque { value: function.clone() },
+        Item::Opaque { value: json!({"type": "web_search_call", "id": "ws_1"}) },
+        said(Role::User, "?"),
+        call("c1", "näme with spaces", "{\"cut"),
+        call("c2", "", "{}"),
+        output("c2", &["ok"], false),
+        thought("and nothing else"),
+    ]);
+    let calls = json!([
+        {"id": "c1", "type": "function", "function":
+            {"name": "n_me_with_spaces", "arguments": "{\"invalid_arguments\":\"{\\\"cut\"}"}},
+        {"id": "c2", "type": "function", "function": {"name": "unnamed", "arguments": "{}"}},
+    ]);
+    let expected = json!([
+        {"role": "assistant", "content": "one"},
+        {"role": "assistant", "content": "two"},
+        {"role": "user", "content": "Hello"},
+        function,
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "content": null, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "c2", "content": "ok"},
+    ]);
+    assert_eq!(messages(&odd), expected);
+}
+
+#[test]
+fn params_pass_and_never_override_what_is_ours() {
+    let params = json!({
+        "model": "x", "messages": [], "stream": false, "stream_options": {}, "tools": [1], "tool_choice": "none",
+        "temperature": 0.5, "seed": 7, "parallel_tool_calls": true, "top_k": 3, "max_tokens": 900,
+    });
+    let mut request = ModelRequest { params: Arc::new(map(params)), ..request(vec![said(Role::User, "Hello")]) };
+    let mut expected = json!({
+        "model": "m", "messages": [{"role": "user", "content": "Hello"}], "stream": true,
+        "stream_options": {"include_usage": true}, "temperature": 0.5, "seed": 7, "top_k": 3, "max_tokens": 900,
+    });
+    assert_eq!(body(&request), expected);
+
+    request.max_output_tokens = Some(50);
+    request.tools = Arc::new([
+        tool("ls"),
+        ToolSpec {
+            description: Some("Reads.".into()),
+            parameters: Some(json!({"type": "object", "required": ["path"]})),
+            strict: Some(true),
+            extra: map(json!({"cache_control": {"type": "ephemeral"}})),
+            ..tool("read")
+        },
+    ]);
+    request.tool_choice = ToolChoice::Function("ls".into());
+    expected["max_tokens"] = 50.into();
+    expected["parallel_tool_calls"] = true.into();
+    expected["tools"] = json!([
+        {"type": "function", "function": {"name": "ls", "parameters": {"type": "object", "properties": {}}}},
+        {"type": "function", "function": {"name": "read", "description": "Reads.", "strict": true,
+            "parameters": {"type": "object", "required": ["path"]}, "cache_control": {"type": "ephemeral"}}},
+    ]);
+    expected["tool_choice"] = json!({"type": "function", "function": {"name": "ls"}});
+    assert_eq!(body(&request), expected);
+}
+
+#[test]
+fn the_output_limit_goes_under_one_name() {
+    for (params, name) in [(json!({}), "max_tokens"), (json!({"max_completion_tokens": 9}), "max_completion_tokens")] {
+        let params = Arc::new(map(params));
+        let request = ModelRequest { params, max_output_tokens: Some(5), ..request(vec![]) };
+        let limits: Vec<_> = map(body(&request)).into_iter().filter(|(key, _)| key.starts_with("max_")).collect();
+        assert_eq!(limits, [(name.to_owned(), 5.into())]);
+    }
+}

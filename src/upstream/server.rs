@@ -1,0 +1,225 @@
+//! One server behind HTTP: its client, its address, its headers, made once; and the opening of a call.
+
+use super::failure;
+use super::settings::{MaxTokensField, UpstreamSettings};
+use crate::core::failure::{Failure, FailureKind};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Response, Url, redirect};
+use secrecy::{ExposeSecret, SecretString};
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// How much of a refusal is read: an error text, not a web site.
+const MAX_REFUSAL_BYTES: usize = 64 * 1024;
+
+/// How long a refusal may take to come in, once its status is known.
+const REFUSAL_TIME: Duration = Duration::from_secs(5);
+
+/// A server as all its models share it.
+pub struct Server {
+    pub name: Arc<str>,
+    pub idle_timeout: Duration,
+    first_byte_timeout: Duration,
+    base_url: Url,
+    completions: Url,
+    headers: HeaderMap,
+    client: Client,
+    limit_field: &'static str,
+    /// Kept to take it out of whatever the server says.
+    api_key: Option<SecretString>,
+}
+
+/// An upstream that cannot be set up; the text names the key of the configuration and what it needs.
+#[derive(Debug, thiserror::Error)]
+#[error("upstreams.{upstream}.{key}: {problem}")]
+pub struct SetupError {
+    upstream: String,
+    key: &'static str,
+    problem: String,
+}
+
+impl Server {
+    pub fn new(settings: &UpstreamSettings) -> Result<Self, SetupError> {
+        let error = |key, problem: String| SetupError { upstream: settings.name.clone(), key, problem };
+        let base_url = base_url(&settings.base_url).map_err(|problem| error("base_url", problem))?;
+        let client = client(settings.connect_timeout, &base_url)
+            .map_err(|cause| error("base_url", format!("no HTTPS client can be made: {}", root_cause(&cause))))?;
+        let limit_field = match settings.max_tokens_field {
+            MaxTokensField::Auto if base_url.host_str() == Some("api.openai.com") => "max_completion_tokens",
+            MaxTokensField::MaxCompletionTokens => "max_completion_tokens",
+            MaxTokensField::Auto | MaxTokensField::MaxTokens => "max_tokens",
+        };
+        Ok(Self {
+            name: settings.name.as_str().into(),
+            idle_timeout: settings.idle_timeout,
+            first_byte_timeout: settings.first_byte_timeout,
+            completions: under(&base_url, &["chat", "completions"]),
+            base_url,
+            headers: headers(settings).map_err(|(key, problem)| error(key, problem))?,
+            client,
+            limit_field,
+            api_key: settings.api_key.clone(),
+        })
+    }
+
+    /// Where it is; holds no credentials.
+    pub fn base_url(&self) -> &Url {
+        &self.base_url
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The name for a limit on output tokens where the client used none.
+    pub(super) fn limit_field(&self) -> &'static str {
+        self.limit_field
+    }
+
+    /// Sends a request for a completion. Gives the accepted answer, and the time left until its first byte.
+    pub(super) async fn open(&self, body: Vec<u8>) -> Result<(Response, Duration), Failure> {
+        let start = Instant::now();
+        let request = self.client.post(self.completions.clone()).headers(self.headers.clone()).body(body);
+        let response = match timeout(self.first_byte_timeout, request.send()).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(self.unreachable(&error)),
+            Err(_) => return Err(self.silent(self.first_byte_timeout)),
+        };
+        let left = self.first_byte_timeout.saturating_sub(start.elapsed());
+        if response.status().is_success() { Ok((response, left)) } else { Err(self.refusal(response).await) }
+    }
+
+    /// A failure in this server's name.
+    pub(super) fn failure(&self, kind: FailureKind, what: impl std::fmt::Display) -> Failure {
+        Failure::new(kind, format!("upstream `{}` {what}", self.name))
+    }
+
+    /// The failure of a server that sent nothing for so long.
+    pub(super) fn silent(&self, time: Duration) -> Failure {
+        self.failure(FailureKind::UpstreamTimeout, format_args!("sent nothing for {} s", time.as_secs_f64()))
+    }
+
+    /// The failure that an error object in an accepted answer stands for.
+    pub(super) fn gave_up(&self, error: &serde_json::Value) -> Failure {
+        self.without_key(failure::of_object(&self.name, error))
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let (kind, what) = match (error.is_connect(), error.is_timeout()) {
+            (true, true) => (FailureKind::UpstreamTimeout, "took too long to connect"),
+            (true, false) => (FailureKind::UpstreamUnavailable, "cannot be reached"),
+            (false, _) => (FailureKind::UpstreamUnavailable, "closed the connection without an answer"),
+        };
+        // The cause alone: reqwest's own text names the whole URL.
+        self.failure(kind, format_args!("{what}: {}", root_cause(error)))
+    }
+
+    async fn refusal(&self, mut response: Response) -> Failure {
+        let mut body = Vec::new();
+        let read = async {
+            while let Ok(Some(chunk)) = response.chunk().await {
+                let room = MAX_REFUSAL_BYTES - body.len();
+                body.extend(chunk.iter().take(room));
+                if chunk.len() >= room {
+                    break;
+                }
+            }
+        };
+        // What has come by then will have to do.
+        timeout(REFUSAL_TIME, read).await.ok();
+        self.without_key(failure::of_status(&self.name, response.status(), response.headers(), &body))
+    }
+
+    pub(super) fn without_key(&self, mut failure: Failure) -> Failure {
+        if let Some(key) = self.api_key.as_ref().map(|key| key.expose_secret()).filter(|key| !key.is_empty()) {
+            failure.message = failure.message.replace(key, "[key]");
+        }
+        failure
+    }
+}
+
+/// A client for one server. Its pool is what makes a call cheap, so it lives as long as the server does.
+pub fn client(connect_timeout: Duration, base_url: &Url) -> reqwest::Result<Client> {
+    // An error means that a provider is installed already, which is as good.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let mut client = Client::builder()
+        .user_agent(concat!("nuncio/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(connect_timeout)
+        .tcp_nodelay(true)
+        .pool_idle_timeout(Duration::from_secs(60))
+        // A redirect would carry prompts, and perhaps the key, to where nobody meant them to go.
+        .redirect(redirect::Policy::none());
+    if is_loopback(base_url) {
+        client = client.no_proxy();
+    }
+    if base_url.scheme() == "http" {
+        // Spares a plain server the loading of the system's certificates, which fails where there are none.
+        client = client.tls_certs_only([]);
+    }
+    client.build()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+fn base_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text.trim()).map_err(|error| format!("{error}; expected a URL like https://host/v1"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("expected http:// or https://, found {}:", url.scheme()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds credentials, which would show in logs; set api_key or headers instead".to_owned());
+    }
+    Ok(url)
+}
+
+/// The URL with some segments added to its path; a query stays.
+pub(super) fn under(base: &Url, segments: &[&str]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
+}
+
+fn headers(settings: &UpstreamSettings) -> Result<HeaderMap, (&'static str, String)> {
+    let mut headers = HeaderMap::from_iter([
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (ACCEPT, HeaderValue::from_static("text/event-stream")),
+    ]);
+    if let Some(key) = &settings.api_key {
+        let value = secret(&format!("Bearer {}", key.expose_secret()));
+        headers.insert(AUTHORIZATION, value.ok_or(("api_key", "holds characters that no header can".to_owned()))?);
+    }
+    for (name, value) in &settings.headers {
+        let problem = |what: &str| ("headers", format!("{name:?} {what}"));
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| problem("is no header name"))?;
+        let value = secret(value.expose_secret()).ok_or_else(|| problem("holds characters that no header can"))?;
+        headers.insert(key, value);
+    }
+    Ok(headers)
+}
+
+/// A header value that no log shows.
+fn secret(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_bytes(text.as_bytes()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The innermost cause: the part of an error that says what happened, without the addresses around it.
+pub(super) fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
