@@ -1,0 +1,91 @@
+use super::*;
+use crate::core::id::RunId;
+use serde::Deserialize;
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// Works until nobody waits, and leaves a file then.
+struct Endless;
+
+#[derive(Deserialize, JsonSchema)]
+struct Nothing {}
+
+impl FileTool for Endless {
+    const NAME: &'static str = "endless";
+    const DESCRIPTION: &'static str = "";
+    const HAS_EFFECTS: bool = false;
+    type Arguments = Nothing;
+
+    fn summary(_: &Value) -> String {
+        String::new()
+    }
+
+    fn run(_: Nothing, scope: &Scope) -> Result<String, ToolError> {
+        let end = loop {
+            if let Err(error) = scope.check() {
+                break error;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        scope.workspace.replace(&scope.workspace.locate("ended")?, b"")?;
+        Err(end)
+    }
+}
+
+/// Panics.
+struct Faulty;
+
+impl FileTool for Faulty {
+    const NAME: &'static str = "faulty";
+    const DESCRIPTION: &'static str = "";
+    const HAS_EFFECTS: bool = false;
+    type Arguments = Nothing;
+
+    fn summary(_: &Value) -> String {
+        String::new()
+    }
+
+    fn run(_: Nothing, _: &Scope) -> Result<String, ToolError> {
+        panic!("as it does")
+    }
+}
+
+fn context(workspace: &std::path::Path) -> ToolContext {
+    let workspace = workspace.canonicalize().unwrap().into();
+    ToolContext { run: RunId::new(Uuid::nil()), workspace, time_limit: LONG }
+}
+
+#[tokio::test]
+async fn work_that_nobody_waits_for_ends() {
+    let workspace = tempfile::tempdir().unwrap();
+    let call = Confined::<Endless>::new(&Arc::default()).call(json!({}), context(workspace.path()));
+    timeout(Duration::from_millis(100), call).await.expect_err("it works on while it is waited for");
+    let ended = async {
+        while !workspace.path().join("ended").exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LONG, ended).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_panic_is_our_fault() {
+    let workspace = tempfile::tempdir().unwrap();
+    let result = Confined::<Faulty>::new(&Arc::default()).call(json!({}), context(workspace.path())).await;
+    assert!(
+        matches!(&result, Err(ToolError::Fatal(text)) if text.starts_with("faulty ended by itself: ")),
+        "{result:?}"
+    );
+}
+
+#[tokio::test]
+async fn arguments_that_slipped_through_are_told() {
+    let workspace = tempfile::tempdir().unwrap();
+    let result = Confined::<Endless>::new(&Arc::default()).call(json!(3), context(workspace.path())).await;
+    let text = "Unusable arguments: invalid type: integer `3`, expected struct Nothing";
+    assert_eq!(result, Err(ToolError::TellModel(text.to_owned())));
+}

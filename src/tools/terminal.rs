@@ -1,0 +1,161 @@
+//! `terminal`: a command in the workspace, under a supervisor that leaves none of its processes behind.
+//!
+//! It runs with the rights of the daemon: unlike the file tools it reaches whatever the daemon's user does.
+
+use crate::core::item::Part;
+use crate::core::ports::tool::{Tool, ToolContext, ToolError, ToolSpec};
+use crate::sandbox::{Captured, Command, Ended, Finished, OutputLimits, SpawnError, Supervisor};
+use crate::tools::{ToolSettings, file_tool, schema, text};
+use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+const NAME: &str = "terminal";
+
+/// The time of a command that asks for none.
+const USUAL_TIME: Duration = Duration::from_secs(120);
+
+/// Left of a call's time for the supervisor to clean up, or the caller would end the call and its output be lost.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// The kernel takes no longer argument, in bytes.
+const MAX_COMMAND: usize = 128 * 1024 - 1;
+
+/// Where commands are looked up if the daemon itself was started without a `PATH`.
+const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+pub struct Terminal {
+    spec: ToolSpec,
+    settings: Arc<ToolSettings>,
+    supervisor: Supervisor,
+    /// The daemon's `PATH`, all that a command gets of its environment.
+    path: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Arguments {
+    /// A shell command or script.
+    command: String,
+    /// Seconds after which the command and all it started are killed.
+    #[schemars(range(min = 1))]
+    timeout_seconds: Option<u64>,
+}
+
+impl Terminal {
+    pub fn new(settings: &Arc<ToolSettings>, supervisor: Supervisor) -> Self {
+        let max = settings.terminal_max_time;
+        let description = format!(
+            "Runs a shell command in the workspace, and shows what it wrote to stdout and stderr, and its exit code. \
+             It has no input and no terminal to ask on. Every call is a fresh shell: no folder or variable carries \
+             over, and processes in the background are killed when the command ends. Its time is {} s, or \
+             timeout_seconds up to {}.",
+            USUAL_TIME.min(max).as_secs(),
+            max.as_secs()
+        );
+        Self {
+            spec: schema::spec::<Arguments>(NAME, description),
+            settings: Arc::clone(settings),
+            supervisor,
+            path: std::env::var("PATH").unwrap_or_else(|_| USUAL_PATH.to_owned()),
+        }
+    }
+
+    fn command(&self, script: String, workspace: &Path) -> Result<Command, ToolError> {
+        if script.contains('\0') {
+            return Err(ToolError::TellModel("command holds a NUL character, which no command can.".to_owned()));
+        }
+        if script.len() > MAX_COMMAND {
+            let limit = text::count(MAX_COMMAND as u64, "byte");
+            return Err(ToolError::TellModel(format!(
+                "command is longer than {limit}. Write it to a file with write_file and run that."
+            )));
+        }
+        let Some(home) = workspace.to_str() else {
+            return Err(ToolError::Fatal(format!("the workspace {} is not UTF-8", workspace.display())));
+        };
+        let env = [("PATH", &*self.path), ("HOME", home), ("PWD", home), ("LANG", "C.UTF-8"), ("TERM", "dumb")];
+        Ok(Command {
+            program: self.settings.shell.clone(),
+            args: vec!["-c".to_owned(), script],
+            cwd: workspace.to_owned(),
+            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        })
+    }
+
+    fn time_limit(&self, asked: Option<u64>, left: Duration) -> Duration {
+        let asked = asked.map_or(USUAL_TIME, Duration::from_secs);
+        let left = left.saturating_sub(MARGIN).max(left / 2);
+        asked.min(self.settings.terminal_max_time).min(left)
+    }
+}
+
+impl Tool for Terminal {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn has_effects(&self) -> bool {
+        true
+    }
+
+    fn summary(&self, arguments: &Value) -> String {
+        text::summary(schema::text_at(arguments, "command"))
+    }
+
+    fn call(&self, arguments: Value, context: ToolContext) -> BoxFuture<'static, Result<Vec<Part>, ToolError>> {
+        let supervisor = self.supervisor.clone();
+        let limit = self.settings.output_limit;
+        let prepared = schema::parse::<Arguments>(arguments).and_then(|arguments| {
+            let time_limit = self.time_limit(arguments.timeout_seconds, context.time_limit);
+            Ok((self.command(arguments.command, &context.workspace)?, time_limit))
+        });
+        Box::pin(async move {
+            let (command, time_limit) = prepared?;
+            let limits = OutputLimits { head: limit / 2, tail: limit / 2 };
+            match supervisor.run(&command, limits, time_limit).await {
+                Ok(finished) => Ok(file_tool::answer(told(finished, time_limit))),
+                Err(error) => Err(failure(error, &context.workspace)),
+            }
+        })
+    }
+}
+
+/// The output, and after it how the command ended.
+fn told(Finished { ended, output }: Finished, time_limit: Duration) -> String {
+    let Captured { head, cut, tail } = output;
+    let mut text = head;
+    if cut > 0 {
+        let newline = if text.ends_with('\n') { "" } else { "\n" };
+        text += &format!("{newline}[… {} cut …]\n{tail}", text::count(cut, "byte"));
+    }
+    if text.is_empty() {
+        text += "[no output]";
+    }
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text + &match ended {
+        Ended::Exit(code) => format!("[exit code {code}]"),
+        Ended::Signal(signal) => format!("[killed by signal {signal}]"),
+        Ended::TimedOut => format!("[killed: time limit of {} s reached]", time_limit.as_secs_f64()),
+    }
+}
+
+fn failure(error: SpawnError, workspace: &Path) -> ToolError {
+    match error {
+        SpawnError::Command(_) if workspace.is_dir() => ToolError::TellModel(format!("{error}.")),
+        SpawnError::Lost => ToolError::TellModel(
+            "The command's supervisor was killed, most likely by the command itself, and the command with it. Kill \
+             processes by their own ids only."
+                .to_owned(),
+        ),
+        SpawnError::Command(_) | SpawnError::Supervisor { .. } | SpawnError::Lifeline(_) => {
+            ToolError::Fatal(error.to_string())
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Starts the real daemon for a test, on a free port with a folder of its own, and ends it with the test.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+pub struct Daemon {
+    child: Child,
+    pub base: String,
+    pub folder: TempDir,
+}
+
+/// Variables that would lead a daemon of a test to somewhere else than the test wants.
+const FOREIGN: &[&str] = &[
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENROUTER_API_KEY",
+    "NUNCIO_CONFIG",
+    "NUNCIO_DATA_DIR",
+    "NUNCIO_LOG",
+    "NUNCIO_UPSTREAM_BASE_URL",
+    "NUNCIO_UPSTREAM_API_KEY",
+    "NUNCIO_UPSTREAM_MODEL",
+    "API_SERVER_HOST",
+    "API_SERVER_PORT",
+    "API_SERVER_KEY",
+    "API_SERVER_MODEL_NAME",
+    "API_SERVER_CORS_ORIGINS",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+];
+
+/// An upstream of its own keeps a daemon from looking for an Ollama.
+pub const REHEARSAL: &str = "upstreams: {default: {kind: rehearsal}}\n";
+
+impl Daemon {
+    /// The daemon as it is without any upstream: it rehearses.
+    pub fn rehearsing() -> Self {
+        Self::with(REHEARSAL)
+    }
+
+    /// The daemon with a configuration file.
+    pub fn with(yaml: &str) -> Self {
+        Self::with_environment(yaml, &[])
+    }
+
+    pub fn with_environment(yaml: &str, variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
+        let mut command = command(folder.path());
+        command.args(["--port", "0"]).envs(variables.iter().copied());
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next().and_then(Result::ok).unwrap_or_default();
+        let base = first.split("serves ").nth(1).and_then(|url| url.strip_suffix("/v1"));
+        let Some(base) = base.map(str::to_owned) else {
+            let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+            panic!("the daemon did not start: {first}\n{log}");
+        };
+        // Kept open, so that the daemon can go on printing.
+        drop(std::thread::Builder::new().spawn(move || lines.for_each(drop)));
+        Self { child, base, folder }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for the daemon to end by itself.
+    pub fn ended(&mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary in a clean environment, with its data and its home in `folder`.
+#[expect(clippy::disallowed_methods, reason = "the tests start the daemon itself")]
+pub fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nuncio"));
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
+    command.current_dir(folder).env("HOME", folder).arg("--data-dir").arg(folder.join("data"));
+    command
+}
+
+/// An HTTP client without a pool, so that a dropped answer is a closed connection.
+pub fn client() -> reqwest::Client {
+    // A second call finds the provider there, which is what it wants.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().pool_max_idle_per_host(0).no_proxy().build().unwrap()
+}
