@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::io::Read;
 
-/// How many of the places that a text was found at are told.
+/// Of how many of the places that a text was found at the lines are told.
 const MAX_LINES: usize = 10;
 
 pub struct EditFile;
@@ -51,7 +51,8 @@ impl FileTool for EditFile {
         let edit = Edit::new(arguments, &content)?;
         let found = edit.find(&content, &text::quoted(&place.to_string()))?;
         // Checked before it is made: a short text that occurs often can grow a file out of all memory.
-        let size = content.len() - found.count * edit.old.len() + found.count.saturating_mul(edit.new.len());
+        let kept = content.len() - found.count * edit.old.len();
+        let size = kept.saturating_add(found.count.saturating_mul(edit.new.len()));
         if size as u64 > scope.settings.read_limit {
             let limit = text::count(scope.settings.read_limit, "byte");
             return Err(tell(format!("The file would have more than {limit}, the most that can be edited.")));
@@ -124,7 +125,9 @@ impl Found {
         for (at, _) in content.match_indices(old).take(MAX_LINES) {
             line += content.get(from..at).unwrap_or_default().matches('\n').count();
             from = at;
-            lines.push(line);
+            if lines.last() != Some(&line) {
+                lines.push(line);
+            }
         }
         Self { count: content.matches(old).count(), lines }
     }
@@ -133,7 +136,7 @@ impl Found {
     fn lines(&self) -> String {
         let lines: Vec<String> = self.lines.iter().map(|line| text::number(*line as u64)).collect();
         let noun = if lines.len() == 1 { "line" } else { "lines" };
-        let more = if self.count > lines.len() { " and more" } else { "" };
+        let more = if self.count > MAX_LINES { " and more" } else { "" };
         format!("{noun} {}{more}", lines.join(", "))
     }
 

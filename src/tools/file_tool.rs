@@ -67,7 +67,9 @@ impl Scope {
         let start = reader.fill_buf().map_err(|error| self.unreadable(place, &error))?;
         if start.iter().take(PROBE).any(|byte| *byte == 0) {
             let size = text::count(size, "byte");
-            return Err(ToolError::TellModel(format!("{name} is binary ({size}), and only text can be shown or edited.")));
+            return Err(ToolError::TellModel(format!(
+                "{name} is binary ({size}), and only text can be shown or edited."
+            )));
         }
         Ok(reader)
     }
@@ -129,3 +131,6 @@ impl<T: FileTool> Tool for Confined<T> {
 pub fn answer(text: String) -> Vec<Part> {
     vec![Part::text(if text.contains('\0') { text.replace('\0', "\u{FFFD}") } else { text })]
 }
+
+#[cfg(test)]
+mod tests;

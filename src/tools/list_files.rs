@@ -74,7 +74,9 @@ impl List {
     fn take(&mut self, found: Found<'_>, start: &Place, filter: &Filter) -> Result<(), Halt> {
         match found {
             Found::Closed => self.closed += 1,
-            Found::More { folder, count } => self.push(&format!("{folder}/ [{} more]\n", text::number(count as u64)))?,
+            Found::More { folder, count } => {
+                self.push(&format!("{folder}/ [{} more]\n", text::number(count as u64)))?
+            }
             Found::Entry(entry) => {
                 let file = entry.kind != FileType::Directory;
                 if !filter.is_set() || (file && filter.fits(start, &entry)) {

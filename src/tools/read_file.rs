@@ -78,7 +78,19 @@ struct Page {
 impl Page {
     fn new(first: u64, limit: u64, budget: usize) -> Self {
         let (text, line) = (String::new(), Vec::new());
-        Self { first, limit, budget, text, shown: 0, total: 0, line, length: 0, open: false, full: false, damaged: false }
+        Self {
+            first,
+            limit,
+            budget,
+            text,
+            shown: 0,
+            total: 0,
+            line,
+            length: 0,
+            open: false,
+            full: false,
+            damaged: false,
+        }
     }
 
     fn push(&mut self, chunk: &[u8]) {

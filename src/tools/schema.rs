@@ -35,6 +35,10 @@ fn tidy(schema: &mut Schema) {
     for noise in ["title", "format", "default"] {
         schema.remove(noise);
     }
+    // Where a doc comment breaks its lines means nothing.
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = description.replace('\n', " ");
+    }
     if let Some(types) = schema.get_mut("type")
         && let Value::Array(names) = types
     {
@@ -66,7 +70,8 @@ mod tests {
     #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "only its schema matters")]
     struct Arguments {
-        /// Where.
+        /// Where
+        /// it is.
         path: String,
         /// A field that is called like a keyword.
         title: Option<String>,
@@ -88,7 +93,7 @@ mod tests {
         let expected = json!({
             "type": "object",
             "properties": {
-                "path": {"type": "string", "description": "Where."},
+                "path": {"type": "string", "description": "Where it is."},
                 "title": {"type": "string", "description": "A field that is called like a keyword."},
                 "offset": {"type": "integer", "minimum": 1},
                 "flags": {"type": "array", "items": {"type": "string", "enum": ["one", "two"]}},

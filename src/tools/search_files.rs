@@ -3,11 +3,13 @@
 use crate::core::ports::tool::ToolError;
 use crate::tools::file_tool::{FileTool, Scope};
 use crate::tools::walk::{Filter, Found, Halt, MAX_DEPTH, Walk};
-use crate::tools::workspace::Place;
+use crate::tools::workspace::{self, Place};
 use crate::tools::{schema, text};
 use grep_matcher::{LineTerminator, Matcher};
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
-use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkContextKind, SinkFinish, SinkMatch};
+use grep_searcher::{
+    BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkContextKind, SinkFinish, SinkMatch,
+};
 use rustix::fs::FileType;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -92,7 +94,7 @@ struct Search<'s> {
 impl<'s> Search<'s> {
     fn new(arguments: &Arguments, scope: &'s Scope) -> Result<Self, ToolError> {
         let mut matcher = RegexMatcherBuilder::new();
-        matcher.case_insensitive(arguments.ignore_case.unwrap_or(false)).crlf(true);
+        matcher.case_insensitive(arguments.ignore_case.unwrap_or(false)).crlf(true).multi_line(true);
         let matcher = matcher.build(&arguments.pattern).map_err(|error| {
             let reason = text::ellipsis(&error.to_string(), MAX_REASON);
             ToolError::TellModel(format!("pattern is not a usable regular expression: {reason}"))
@@ -113,7 +115,7 @@ impl<'s> Search<'s> {
             Found::Closed => self.missed += 1,
             Found::More { count, .. } => self.missed += count as u64,
             Found::Entry(entry) if entry.kind == FileType::RegularFile && filter.fits(start, &entry) => {
-                match self.scope.workspace.open_file(&entry.place) {
+                match workspace::open_file_in(entry.folder, entry.name, &entry.place) {
                     Ok(file) => self.file(&entry.place, file)?,
                     Err(_) => self.missed += 1,
                 }

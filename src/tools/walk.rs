@@ -111,7 +111,12 @@ impl Walker<'_> {
                 continue;
             }
             taken += 1;
-            (self.visit)(Found::Entry(Entry { place: place.clone(), name, kind: *kind, folder: listing.folder.as_fd() }))?;
+            (self.visit)(Found::Entry(Entry {
+                place: place.clone(),
+                name,
+                kind: *kind,
+                folder: listing.folder.as_fd(),
+            }))?;
             if *kind == FileType::Directory {
                 self.descend(&place, name, listing, level)?;
             }
@@ -198,7 +203,8 @@ pub struct Filter {
 
 impl Filter {
     pub fn new(glob: Option<&str>) -> Result<Self, ToolError> {
-        let Some(glob) = glob else { return Ok(Self { glob: None, by_path: false }) };
+        // Models fill in what they do not need with nothing.
+        let Some(glob) = glob.filter(|glob| !glob.is_empty()) else { return Ok(Self { glob: None, by_path: false }) };
         let glob = glob.trim_start_matches("./").trim_start_matches('/');
         let compiled = GlobBuilder::new(glob).literal_separator(true).build();
         match compiled {

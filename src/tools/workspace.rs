@@ -94,19 +94,8 @@ impl Workspace {
 
     /// Opens a regular file to read.
     pub fn open_file(&self, place: &Place) -> Result<File, ToolError> {
-        let open = || {
-            let (folder, name) = self.parent(place)?;
-            let file = fs::openat(&folder, name, READ, Mode::empty())?;
-            let kind = FileType::from_raw_mode(fs::fstat(&file)?.st_mode);
-            Ok((kind, file))
-        };
-        match open() {
-            Ok((FileType::RegularFile, file)) => Ok(file.into()),
-            Ok((kind, _)) => Err(irregular(place, kind)),
-            // What opening a socket gives.
-            Err(Errno::NXIO) => Err(irregular(place, FileType::Socket)),
-            Err(error) => Err(trouble(&place.to_string(), error)),
-        }
+        let (folder, name) = self.parent(place).map_err(|error| trouble(&place.to_string(), error))?;
+        open_file_in(folder, name, place)
     }
 
     pub fn is_folder(&self, place: &Place) -> bool {
@@ -115,7 +104,13 @@ impl Workspace {
 
     /// Opens a folder to list it or to reach what is in it.
     pub fn open_folder(&self, place: &Place) -> Result<OwnedFd, ToolError> {
-        self.folder(&place.0).map_err(|error| trouble(&place.to_string(), error))
+        self.folder(&place.0).map_err(|error| match error {
+            Errno::NOTDIR => {
+                let name = text::quoted(&place.to_string());
+                tell(format!("{name} is a file, not a folder. read_file shows what is in it."))
+            }
+            error => trouble(&place.to_string(), error),
+        })
     }
 
     fn folder(&self, path: &Path) -> Result<OwnedFd, Errno> {
@@ -163,6 +158,21 @@ impl fmt::Display for Place {
 /// A folder in a folder; a symlink to one is none.
 pub fn subfolder(folder: impl AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
     fs::openat(folder, name, FOLDER, Mode::empty())
+}
+
+/// Opens a regular file to read, by its name in an open folder. `place` is what it is called in an error.
+pub fn open_file_in(folder: impl AsFd, name: &OsStr, place: &Place) -> Result<File, ToolError> {
+    let open = || {
+        let file = fs::openat(folder, name, READ, Mode::empty())?;
+        Ok((FileType::from_raw_mode(fs::fstat(&file)?.st_mode), file))
+    };
+    match open() {
+        Ok((FileType::RegularFile, file)) => Ok(file.into()),
+        Ok((kind, _)) => Err(irregular(place, kind)),
+        // What opening a socket gives.
+        Err(Errno::NXIO) => Err(irregular(place, FileType::Socket)),
+        Err(error) => Err(trouble(&place.to_string(), error)),
+    }
 }
 
 /// What is in an open folder, in no order.

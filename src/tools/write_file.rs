@@ -30,13 +30,13 @@ impl FileTool for WriteFile {
     }
 
     fn run(Arguments { path, content }: Arguments, scope: &Scope) -> Result<String, ToolError> {
+        let place = scope.workspace.locate(&path)?;
         if path.ends_with('/') {
             return Err(ToolError::TellModel(format!(
                 "{} names a folder, as it ends in `/`. Folders are made with the files in them.",
                 text::quoted(&path)
             )));
         }
-        let place = scope.workspace.locate(&path)?;
         let _alone = scope.workspace.lock(&place);
         scope.check()?;
         let old = scope.workspace.replace(&place, content.as_bytes())?;

@@ -15,8 +15,8 @@ const TELLING: usize = 4;
 
 /// Why `edit.old` is not in `content`, as well as can be told.
 pub(super) fn explain(content: &str, edit: &Edit, name: &str) -> String {
-    let reason = if content.len() > MAX_FILE { None } else { guess(content, edit) };
-    let reason = reason.unwrap_or_else(|| "Read the file again: it may have changed.".to_owned());
+    let guess = if content.len() > MAX_FILE { None } else { guess(content, edit) };
+    let reason = guess.unwrap_or_else(|| "Read the file again: it may have changed.".to_owned());
     format!("old_string is not in {name}. {reason}")
 }
 
@@ -30,14 +30,14 @@ fn guess(content: &str, edit: &Edit) -> Option<String> {
         return Some("It begins with the line numbers that read_file shows: leave them and their tabs out.".to_owned());
     }
     if let Some(start) = position(&lines, &wanted) {
-        return Some(format!("It is but for whitespace. This is how the file has it:\n{}", quote(start)));
+        return Some(format!("But this is, which differs in whitespace only:\n{}", quote(start)));
     }
     if squash(&edit.new).len() >= TELLING && content.contains(&edit.new) {
         return Some("But new_string is: the edit may have been made already.".to_owned());
     }
     let first: Vec<&str> = wanted.iter().copied().filter(|line| squash(line).len() >= TELLING).take(1).collect();
     let start = position(&lines, &first)?;
-    Some(format!("A line of it is, but the file goes on differently there:\n{}", quote(start)))
+    Some(format!("One line of it is, but what is around it differs:\n{}", quote(start)))
 }
 
 /// The text of a line as read_file shows it, `12<tab>text`.

@@ -32,9 +32,9 @@ impl Workspace {
     pub fn lock(&self, place: &Place) -> MutexGuard<'static, ()> {
         let mut hasher = DefaultHasher::new();
         (&self.root, &place.0).hash(&mut hasher);
-        let index = hasher.finish() as usize % LOCKS.len();
-        // invariant: the index is below the length. What a panic left is safe, as files are replaced in one step.
-        LOCKS[index].lock().unwrap_or_else(PoisonError::into_inner)
+        let lock = &LOCKS[hasher.finish() as usize % LOCKS.len()]; // invariant: the index is below the length
+        // A panic leaves nothing half done, as files are replaced in one step.
+        lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts `content` in the place of a file, or makes one, with the folders it is in. Others see the old or the new
@@ -111,4 +111,20 @@ impl Drop for Draft<'_> {
 
 fn read_only(name: &str) -> ToolError {
     tell(format!("{} is read-only. If it shall be changed, make it writable first (chmod u+w).", text::quoted(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draft_that_comes_to_nothing_leaves_nothing() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = OwnedFd::from(File::open(temp.path()).unwrap());
+        std::fs::create_dir_all(temp.path().join("taken/by a folder")).unwrap();
+        let draft = Draft::write(&folder, b"content", None).unwrap();
+        assert_eq!(temp.path().read_dir().unwrap().count(), 2);
+        draft.publish(OsStr::new("taken")).unwrap_err();
+        assert_eq!(temp.path().read_dir().unwrap().count(), 1);
+    }
 }

@@ -31,15 +31,8 @@ type Beats = Box<dyn Iterator<Item = Beat> + Send>;
 pub fn play(actions: Vec<Action>, request: &ModelRequest) -> UpstreamStream {
     let calls = actions.iter().any(|action| matches!(action, Action::Call { .. }));
     let ids = if calls { fingerprint(request) } else { 0 };
-    let echoed: Vec<Action> = actions
-        .into_iter()
-        .map(|action| match action {
-            Action::Echo(what) => Action::say(what.of(request)),
-            action => action,
-        })
-        .collect();
     let mut calls = 0;
-    let beats = echoed.into_iter().flat_map(move |action| {
+    let beats = prepared(actions, request).into_iter().flat_map(move |action| {
         calls += u32::from(matches!(action, Action::Call { .. }));
         beats(action, ids, calls)
     });
@@ -55,6 +48,22 @@ pub fn play(actions: Vec<Action>, request: &ModelRequest) -> UpstreamStream {
     };
     let events = stream::unfold(player, |mut player| async move { Some((player.next().await?, player)) });
     Box::pin(events.fuse())
+}
+
+/// The actions with echoes made into text, and a line break between texts that follow one another.
+fn prepared(actions: Vec<Action>, request: &ModelRequest) -> Vec<Action> {
+    let mut prepared = Vec::with_capacity(actions.len());
+    let mut after_text = false;
+    for action in actions {
+        let action = if let Action::Echo(what) = action { Action::say(what.of(request)) } else { action };
+        let is_text = matches!(action, Action::Say { voice: Voice::Text, .. } | Action::Count { .. });
+        if is_text && after_text {
+            prepared.push(Action::say("\n"));
+        }
+        after_text = is_text || after_text && matches!(action, Action::Open | Action::Wait(_));
+        prepared.push(action);
+    }
+    prepared
 }
 
 struct Player {
@@ -148,7 +157,7 @@ fn beats(action: Action, ids: u64, number: u32) -> Beats {
                     .map(Beat::Event),
             )
         }
-        // Replaced by what is said before anything is played.
+        // `prepared` has made it into text.
         Action::Echo(_) => Box::new(iter::empty()),
         Action::Open => one(Beat::Open),
         Action::Wait(time) => one(Beat::Pause(time)),

@@ -80,37 +80,35 @@ struct Line<'a> {
 
 /// Reads a message as a script.
 pub fn parse(message: &str) -> Script {
-    let mut steps = vec![Vec::new()];
-    let mut shape = Shape::default();
     let lines = match lines(message) {
         Ok(lines) if lines.is_empty() => return Script::None,
         Ok(lines) => lines,
         Err(problem) => return Script::Wrong(problem),
     };
+    let (mut steps, mut step, mut shape) = (Vec::new(), Vec::new(), Shape::default());
     for line in lines {
         let read = match line.word.as_str() {
-            "then" => {
+            "then" if step.iter().any(|action| matches!(action, Action::Call { .. })) => {
+                steps.push(std::mem::take(&mut step));
                 shape = Shape::default();
-                next_step(&mut steps)
+                Ok(())
             }
+            "then" => Err("nothing can follow a step that calls no tool".to_owned()),
             "shape" => read_shape(line.rest).map(|words| shape = words),
-            _ => action(&line, shape)
-                .map(|action| steps.last_mut().into_iter().for_each(|step| step.push(action.clone()))),
+            _ => action(&line, shape).map(|action| step.push(action)),
         };
         if let Err(problem) = read {
-            return Script::Wrong(format!("The script is wrong in line {}: {problem}.", line.number));
+            return Script::Wrong(wrong(line.number, &problem));
         }
+    }
+    if !step.is_empty() {
+        steps.push(step);
     }
     Script::Steps(steps)
 }
 
-fn next_step(steps: &mut Vec<Vec<Action>>) -> Result<(), String> {
-    let calls = |step: &Vec<Action>| step.iter().any(|action| matches!(action, Action::Call { .. }));
-    if !steps.last().is_some_and(calls) {
-        return Err("nothing can follow a step that calls no tool".to_owned());
-    }
-    steps.push(Vec::new());
-    Ok(())
+fn wrong(line: usize, problem: &str) -> String {
+    format!("The script is wrong in line {line}: {problem}.")
 }
 
 /// The directives of a message; none if it does not begin with one.
@@ -126,7 +124,7 @@ fn lines(message: &str) -> Result<Vec<Line<'_>>, String> {
         } else if lines.is_empty() && !trimmed.is_empty() {
             return Ok(lines);
         } else if !trimmed.is_empty() {
-            return Err(format!("The script is wrong in line {number}: this is no directive (see docs/rehearsal.md)."));
+            return Err(wrong(number, "this is no directive (see docs/rehearsal.md)"));
         }
     }
     Ok(lines)

@@ -1,0 +1,151 @@
+//! The built-in tools as a run calls them: arguments checked against the schema, then the call, and all of its answer.
+
+mod confinement;
+mod edit;
+mod list;
+mod read;
+mod search;
+mod terminal;
+mod write;
+
+use nuncio::core::id::RunId;
+use nuncio::core::item::text_of;
+use nuncio::core::ports::tool::{ToolContext, ToolError};
+use nuncio::sandbox::Supervisor;
+use nuncio::tools::registry::ToolSet;
+use nuncio::tools::{NAMES, ToolSettings, builtin};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// A workspace in a folder of its own, so that there is an outside that may be touched.
+struct Desk {
+    _folder: TempDir,
+    outside: PathBuf,
+    workspace: PathBuf,
+    tools: ToolSet,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self::with(ToolSettings::default())
+    }
+
+    fn with(settings: ToolSettings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [outside, workspace] = ["outside", "workspace"].map(|name| {
+            let path = folder.path().canonicalize().unwrap().join(name);
+            fs::create_dir(&path).unwrap();
+            path
+        });
+        let tools = builtin(settings, Supervisor::new(env!("CARGO_BIN_EXE_nuncio"))).unwrap();
+        Self { _folder: folder, outside, workspace, tools }
+    }
+
+    fn put(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.workspace.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn content(&self, path: &str) -> String {
+        fs::read_to_string(self.workspace.join(path)).unwrap()
+    }
+
+    fn context(&self) -> ToolContext {
+        let run = RunId::new(Uuid::nil());
+        ToolContext { run, workspace: self.workspace.as_path().into(), time_limit: Duration::from_secs(60) }
+    }
+
+    async fn call(&self, name: &str, arguments: Value) -> Result<String, ToolError> {
+        self.tools.validate(name, &arguments).map_err(ToolError::TellModel)?;
+        let parts = self.tools.get(name).unwrap().call(arguments, self.context()).await?;
+        assert_eq!(parts.len(), 1);
+        Ok(text_of(&parts).into_owned())
+    }
+
+    async fn ok(&self, name: &str, arguments: Value) -> String {
+        self.call(name, arguments).await.unwrap()
+    }
+
+    /// What the model is told of a call that did not work.
+    async fn told(&self, name: &str, arguments: Value) -> String {
+        match self.call(name, arguments).await {
+            Err(ToolError::TellModel(text)) => text,
+            other => panic!("not told: {other:?}"),
+        }
+    }
+}
+
+/// What is in a folder: names, sorted.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_tools_are_those_named() {
+    let desk = Desk::new();
+    assert_eq!(desk.tools.names().collect::<Vec<_>>(), NAMES);
+    let effects = NAMES.iter().copied().filter(|name| desk.tools.get(name).unwrap().has_effects());
+    assert_eq!(effects.collect::<Vec<_>>(), ["edit_file", "terminal", "write_file"]);
+}
+
+#[test]
+fn a_call_is_summed_up_in_a_line() {
+    let desk = Desk::new();
+    let cases = [
+        ("terminal", json!({"command": "ls -la\nrm x"}), "ls -la rm x"),
+        ("read_file", json!({"path": "notes.txt", "offset": 3}), "notes.txt"),
+        ("write_file", json!({"path": "a\u{7}b", "content": ""}), "a b"),
+        ("edit_file", json!({"path": "x".repeat(100)}), &format!("{}…", "x".repeat(79))),
+        ("list_files", json!({}), "."),
+        ("list_files", json!({"path": "src", "glob": "*.rs"}), "src *.rs"),
+        ("search_files", json!({"pattern": "fn main"}), "fn main"),
+        ("search_files", json!(["not", "an", "object"]), ""),
+    ];
+    for (name, arguments, expected) in cases {
+        assert_eq!(desk.tools.get(name).unwrap().summary(&arguments), expected, "{name} {arguments}");
+    }
+}
+
+#[tokio::test]
+async fn a_workspace_that_is_gone_ends_the_run() {
+    for name in NAMES {
+        let desk = Desk::new();
+        fs::remove_dir(&desk.workspace).unwrap();
+        let arguments = match *name {
+            "terminal" => json!({"command": "true"}),
+            "search_files" => json!({"pattern": "x"}),
+            "list_files" => json!({}),
+            "edit_file" => json!({"path": "a", "old_string": "x", "new_string": "y"}),
+            "write_file" => json!({"path": "a", "content": "x"}),
+            _ => json!({"path": "a"}),
+        };
+        let error = desk.call(name, arguments).await.unwrap_err();
+        assert!(matches!(error, ToolError::Fatal(_)), "{name}: {error:?}");
+    }
+}
+
+/// What servers and the grammars they build understand everywhere: flat, described, closed.
+#[test]
+fn every_schema_is_plain() {
+    for spec in Desk::new().tools.specs().iter() {
+        let name = &spec.name;
+        let parameters = spec.parameters.as_ref().unwrap().as_object().unwrap();
+        assert_eq!(parameters["type"], "object", "{name}");
+        assert_eq!(parameters["additionalProperties"], false, "{name}");
+        let known = ["type", "properties", "required", "additionalProperties"];
+        assert!(parameters.keys().all(|key| known.contains(&key.as_str())), "{name}: {parameters:?}");
+        for (argument, schema) in parameters["properties"].as_object().unwrap() {
+            let keys = schema.as_object().unwrap().keys().map(String::as_str);
+            assert!(keys.into_iter().all(|key| ["type", "description", "minimum"].contains(&key)), "{name}.{argument}");
+            assert!(schema["type"].is_string() && schema["description"].is_string(), "{name}.{argument}");
+        }
+    }
+}
