@@ -7,7 +7,7 @@ root=$(cd "$here/../.." && pwd)
 cd "$here"
 
 fail() { echo "tests/interop/run.sh: $1" >&2; exit 1; }
-command -v python3 >/dev/null || fail "python3 (3.10 or newer, with venv) is needed"
+command -v python3 >/dev/null || fail "python3 (3.11 or newer, with venv) is needed"
 command -v npm >/dev/null || fail "npm is needed"
 
 # Installs again only when what the stamp was made from has changed. The stamp is
@@ -44,6 +44,6 @@ unset "${!OPENAI_@}" "${!LANGCHAIN_@}" "${!LANGSMITH_@}" "${!AIMOCK_@}" "${!LLMO
 export DO_NOT_TRACK=1 LANGSMITH_TRACING=false LITELLM_LOCAL_MODEL_COST_MAP=True HF_HUB_OFFLINE=1 AI_SDK_LOG_WARNINGS=false
 
 status=0
-.venv/bin/python -m pytest python "$@" || status=1
+.venv/bin/python -B -m pytest "$@" || status=1
 "$node" --test --test-reporter=spec node/*.test.js || status=1
 exit "$status"

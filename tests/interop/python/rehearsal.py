@@ -7,6 +7,10 @@ def call(tool: str, **arguments) -> str:
     return f"call: {tool} {json.dumps(arguments)}"
 
 
+def say(text: str) -> str:
+    return f"say: {text}"
+
+
 def run(command: str) -> str:
     return f"run: {command}"
 

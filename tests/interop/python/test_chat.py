@@ -4,6 +4,7 @@ import json
 
 import pytest
 import rehearsal
+from pydantic import BaseModel
 from wire import assert_ended_well, read_wire
 
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -70,6 +71,29 @@ def test_the_stream_helper_gathers_the_answer(client):
     assert final.choices[0].message.content == plain.choices[0].message.content
     assert final.choices[0].finish_reason == "stop"
     assert final.usage == plain.usage
+
+
+class City(BaseModel):
+    name: str
+    people: int
+
+
+def test_structured_output_is_parsed(client):
+    question = request(rehearsal.say('{"name": "Bonn", "people": 331885}'))
+    completion = client.chat.completions.parse(**question, response_format=City)
+    assert completion.choices[0].message.parsed == City(name="Bonn", people=331885)
+
+
+def test_an_answer_cut_by_the_token_limit_says_so(client):
+    completion = client.chat.completions.create(**request(rehearsal.count(100, "0ms")), max_tokens=5)
+    assert completion.choices[0].finish_reason == "length"
+    assert completion.usage.completion_tokens == 5
+
+
+def test_the_sdk_knows_the_request_id(client):
+    completion = client.chat.completions.create(**request(), extra_headers={"x-request-id": "my-own-id"})
+    assert completion._request_id == "my-own-id"
+    assert client.models.list()._request_id
 
 
 ECHO = {"type": "text", "text": rehearsal.echo("messages")}
