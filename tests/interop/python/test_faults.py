@@ -97,7 +97,9 @@ def test_a_fault_before_the_first_content_is_tried_again(gateway, upstream, coun
     else:
         assert ask(gateway) == TEXT
     assert count() == (3 if fault == "500 twice" else 2)
-    upstream.assert_resilient(strict=True)  # llmock's own verdict, Retry-After included
+    # llmock's own verdict, Retry-After included. It goes on sending after a malformed chunk, and takes what comes
+    # meanwhile for another call.
+    upstream.assert_resilient(strict="malformed" not in fault)
 
 
 def test_an_upstream_that_cannot_be_reached_is_502(gateway):
