@@ -96,9 +96,9 @@ async fn serve_until_stopped(mut loaded: Loaded) -> Result<(), AppError> {
     let config = &loaded.config;
     let gateway = Arc::new(gateway(config)?);
     let runs = Arc::clone(&gateway.runs);
-    let listener = system::listen(&config.server.host, config.server.port).await.map_err(|source| {
-        AppError::Listen { host: config.server.host.clone(), port: config.server.port, source }
-    })?;
+    let listener = system::listen(&config.server.host, config.server.port)
+        .await
+        .map_err(|source| AppError::Listen { host: config.server.host.clone(), port: config.server.port, source })?;
     let address = listener.local_addr().map_err(fault_of("the address is unknown"))?;
     let stop = CancellationToken::new();
     let server = serve::serve(listener, router(gateway), stop.clone());
@@ -230,7 +230,9 @@ fn profile(
 
 fn keys(config: &Config) -> Keys {
     let keys = config.auth.keys.iter();
-    Keys::new(keys.map(|key| Key { name: key.name.as_str().into(), hash: key.hash.0, max_runs: key.max_runs }).collect())
+    Keys::new(
+        keys.map(|key| Key { name: key.name.as_str().into(), hash: key.hash.0, max_runs: key.max_runs }).collect(),
+    )
 }
 
 fn http_settings(config: &Config) -> HttpSettings {

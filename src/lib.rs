@@ -1,4 +1,19 @@
 //! nuncio: a full agent behind the OpenAI API.
+//!
+//! A request goes one way through the house: [`http`] finds out who asks and reads the body, [`dialect`] turns it into
+//! a [`RunSpec`](core::run::RunSpec), [`runs`] starts a task that drives the [`Machine`](core::run::Machine), the
+//! machine's [`RunEvent`](core::event::RunEvent)s come back over a bounded channel, and the dialect makes frames of them.
+//!
+//! - [`core`] and [`dialect`] are pure: types, the agent loop as a state machine, projections onto the wire.
+//! - [`http`], [`upstream`], [`tools`], [`sandbox`] and [`store`] are the edges; they know the core and not each other.
+//! - [`app`] joins them, from what [`cli`] and [`config`] say.
+//!
+//! `tests/architecture.rs` holds these borders; `docs/architecture.md` is the longer story.
+
+// What a request can reach must not panic; a line that cannot fail says why.
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::todo)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
 pub mod app;
 pub mod cli;
 pub mod config;

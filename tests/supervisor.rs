@@ -132,6 +132,8 @@ async fn a_command_starts_from_a_clean_state() {
     let environment = format!("MARK={}\nPATH=/usr/bin:/bin\n", mark.0);
     let state = [
         (mark.command("env", &[]), environment.as_str()),
+        // The supervisor's own is as readable as that of any process of the same user.
+        (mark.script("wc -c < /proc/$PPID/environ"), "0\n"),
         (mark.script("pwd; readlink /proc/$$/fd/0; ls /proc/$$/fd"), "/tmp\n/dev/null\n0\n1\n2\n"),
         (mark.command("grep", &["SigBlk", "/proc/self/status"]), "SigBlk:\t0000000000000000\n"),
     ];
@@ -172,7 +174,7 @@ async fn what_cannot_be_started_is_said() {
 async fn a_time_limit_leaves_nothing_but_the_output() {
     let mark = Mark::new();
     let start = Instant::now();
-    let limit = Duration::from_secs(1);
+    let limit = Duration::from_secs(2);
     let result = in_time(supervisor().run(&mark.script(STUBBORN), LIMITS, limit)).await;
     assert_eq!(result.unwrap(), finished(Ended::TimedOut, "up\n"));
     assert_eq!(mark.processes(), [0; 0]);
@@ -238,7 +240,7 @@ async fn a_flood_of_output_is_read_but_not_kept() {
     let kept = "x".repeat(1000);
     let output = Captured { head: kept.clone(), cut: 50_000_000 - 2000, tail: kept };
     assert_eq!(flood, Finished { ended: Ended::Exit(0), output });
-    assert!(peak_memory() - before < 16 << 10, "{before} kB, then {} kB", peak_memory());
+    assert!(peak_memory() - before < 32 << 10, "{before} kB, then {} kB", peak_memory());
 }
 
 /// In kB.
@@ -250,16 +252,12 @@ fn peak_memory() -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_can_be_talked_to() {
-    let (theirs, mut input) = {
-        let (read, write) = std::io::pipe().unwrap();
-        (read, pipe::Sender::from_owned_fd(write.into()).unwrap())
-    };
-    let (mut output, stdout) = {
-        let (read, write) = std::io::pipe().unwrap();
-        (pipe::Receiver::from_owned_fd(read.into()).unwrap(), write)
-    };
+    let (stdin, input) = std::io::pipe().unwrap();
+    let (output, stdout) = std::io::pipe().unwrap();
+    let mut input = pipe::Sender::from_owned_fd(input.into()).unwrap();
+    let mut output = pipe::Receiver::from_owned_fd(output.into()).unwrap();
     let stderr = fs::File::create("/dev/null").unwrap();
-    let streams = Streams { stdin: theirs.into(), stdout: stdout.into(), stderr: stderr.into() };
+    let streams = Streams { stdin: stdin.into(), stdout: stdout.into(), stderr: stderr.into() };
     let mut running = supervisor().spawn(&Mark::new().command("cat", &[]), streams).await.unwrap();
 
     let mut echo = [0; 5];

@@ -28,7 +28,8 @@ pub async fn settle(loaded: &mut Loaded) -> String {
             (Upstream { base_url: Some(base_url), model, ..Upstream::default() }, reason)
         }
         Ollama::WithoutTools { models } => {
-            let reason = format!("{nothing}, and none of the {models} models of the Ollama on 127.0.0.1:11434 can call tools");
+            let reason =
+                format!("{nothing}, and none of the {models} models of the Ollama on 127.0.0.1:11434 can call tools");
             (rehearsal(), reason)
         }
         Ollama::Absent => (rehearsal(), format!("{nothing}, and no Ollama answers on 127.0.0.1:11434")),

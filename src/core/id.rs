@@ -19,6 +19,11 @@ impl RunId {
         format!("{prefix}_{}{number:04x}", self.0.simple())
     }
 
+    /// The id of the `number`th tool call: unique over all runs, and no longer than the 40 characters OpenAI takes.
+    pub fn call(&self, number: u32) -> String {
+        format!("call_{}{number:03x}", self.0.simple())
+    }
+
     /// The id a client sees for the whole answer, e.g. `chatcmpl-0192…` or `resp_0192…`.
     pub fn answer(&self, prefix: &str) -> String {
         format!("{prefix}{}", self.0.simple())

@@ -107,10 +107,9 @@ impl Toolbox {
 
     /// Lets the next turn of the conversation find this run's session.
     pub async fn remember(&self, history: &[Arc<Item>], output: &[Arc<Item>]) {
-        if let Some(session) = &self.session {
-            if let Err(error) = self.finder.remember(session, history, output).await {
-                tracing::error!(%error, "the session could not be remembered; the next turn gets a new workspace");
-            }
+        let Some(session) = &self.session else { return };
+        if let Err(error) = self.finder.remember(session, history, output).await {
+            tracing::error!(%error, "the session could not be remembered; the next turn gets a new workspace");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Kills everything below this process, however it tries to get away.
 
+use std::collections::HashSet;
 use std::fs;
 use std::time::Duration;
 
@@ -28,13 +29,11 @@ impl Descendants {
         Self { command, ended: None }
     }
 
-    /// Collects the children that have ended: how many, or `None` when there is no child left at all.
-    pub(super) fn reap(&mut self) -> Option<usize> {
-        let mut reaped = 0;
-        loop {
+    /// Collects children that have ended: how many, or `None` when there is no child left at all.
+    pub(super) fn reap(&mut self, at_most: usize) -> Option<usize> {
+        for reaped in 0..at_most {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {
-                    reaped += 1;
                     if pid == self.command && self.ended.is_none() {
                         self.ended = Some(status);
                     }
@@ -43,6 +42,7 @@ impl Descendants {
                 Ok(None) | Err(_) => return Some(reaped),
             }
         }
+        Some(at_most)
     }
 
     /// Returns when no descendant is left.
@@ -52,11 +52,18 @@ impl Descendants {
     /// grandchild's; and parents die before they can replace their children.
     pub(super) fn kill(&mut self, signals: &ChildSignals) {
         let mut pause = FIRST_WAIT;
-        while let Some(reaped) = self.reap() {
-            children().into_iter().for_each(kill_child);
-            if reaped > 0 {
-                pause = FIRST_WAIT;
-                continue;
+        loop {
+            let children = children();
+            kill_all(&children);
+            // As many as were just seen and one more, which can say that there is none. Not all: a process that
+            // forks and ends in a loop could keep this one busy with collecting, and get away.
+            match self.reap(children.len() + 1) {
+                None => return,
+                Some(1..) => {
+                    pause = FIRST_WAIT;
+                    continue;
+                }
+                Some(0) => {}
             }
             let timeout = pause.try_into().ok();
             let _ = poll(&mut [PollFd::new(signals, PollFlags::IN)], timeout.as_ref());
@@ -66,15 +73,19 @@ impl Descendants {
     }
 }
 
-/// Kills a child and its process group. The kernel kills a group in one step, so that nothing in it can fork
-/// its way out; the child alone may just be leaving it.
-fn kill_child(child: Pid) {
-    if let Ok(group) = getpgid(Some(child))
-        && group != getpgrp()
-    {
-        let _ = kill_process_group(group, Signal::KILL);
+/// Kills children and their process groups. The kernel kills a group in one step, so that nothing in it can
+/// fork its way out; the child itself may just be leaving it.
+fn kill_all(children: &[Pid]) {
+    let mut groups = HashSet::from([getpgrp()]);
+    // The last ones first, for they are alive: who forks and ends all the time leaves many dead before them.
+    for child in children.iter().rev() {
+        if let Ok(group) = getpgid(Some(*child))
+            && groups.insert(group)
+        {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = kill_process(*child, Signal::KILL);
     }
-    let _ = kill_process(child, Signal::KILL);
 }
 
 /// The children of this process, zombies included.
@@ -112,6 +123,7 @@ mod tests {
 
     #[test]
     fn finds_children_with_and_without_the_kernel_s_list() {
+        #[expect(clippy::disallowed_methods, reason = "a process to look at, not one of the agent")]
         let mut child = std::process::Command::new("sleep").arg("10").spawn().unwrap();
         let pid = Pid::from_child(&child);
         // The list is that of the thread that started the child; the search is that of the process.

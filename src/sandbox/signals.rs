@@ -22,6 +22,8 @@ impl ChildSignals {
         // SAFETY: each set is filled or emptied, that is initialised, before it is used, and none outlives
         // the block; signalfd returns a new descriptor that nobody else owns.
         unsafe {
+            // If the daemon was started with it ignored, the kernel would swallow how children ended.
+            libc::signal(libc::SIGCHLD, libc::SIG_DFL);
             libc::sigfillset(all.as_mut_ptr());
             libc::sigemptyset(child.as_mut_ptr());
             libc::sigaddset(child.as_mut_ptr(), libc::SIGCHLD);

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{self, ExitCode};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, Signal, WaitStatus, getpid, getppid, set_child_subreaper, set_parent_process_death_signal, setsid,
@@ -17,13 +17,17 @@ use super::descendants::Descendants;
 use super::protocol::{self, Answer, STREAMS};
 use super::signals::{self, ChildSignals};
 
+/// Children may end faster than they can be collected, and then the lifeline must still be looked at.
+const REAPED_AT_ONCE: usize = 128;
+
 /// Supervises the one command that is asked for on stdin. To be called first thing in `main`: what it does
 /// to signals, descriptors and children is meant for a process that has nothing else and one thread.
 pub fn run() -> ExitCode {
     match supervise() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("nuncio supervisor: {error}");
+            // The daemon's stderr, which may be closed: no reason to panic.
+            let _ = writeln!(io::stderr(), "nuncio supervisor: {error}");
             ExitCode::FAILURE
         }
     }
@@ -70,6 +74,7 @@ fn start(command: &Command, [stdin, stdout, stderr]: [OwnedFd; STREAMS]) -> Resu
         return Err(format!("cannot run {program}: the working directory {} is not there", cwd.display()));
     }
     let supervisor = getpid();
+    #[expect(clippy::disallowed_methods, reason = "this is the supervisor")]
     let mut process = process::Command::new(program);
     process.args(args).current_dir(cwd).env_clear().envs(env.iter().map(|(name, value)| (name, value)));
     process.stdin(stdin).stdout(stdout).stderr(stderr);
@@ -97,17 +102,17 @@ fn enter(supervisor: Pid) -> io::Result<()> {
 
 /// Returns when the command has ended or the lifeline was cut.
 fn watch(lifeline: &UnixStream, descendants: &mut Descendants, signals: &ChildSignals) {
+    let now = Timespec::default();
+    let mut timeout = None;
     while descendants.ended.is_none() {
         let mut events = [PollFd::new(lifeline, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
-        let waited = poll(&mut events, None);
-        let [cut, child_ended] = events.map(|event| !event.revents().is_empty());
+        let waited = poll(&mut events, timeout);
+        let [cut, _] = events.map(|event| !event.revents().is_empty());
         if cut || matches!(waited, Err(error) if error != Errno::INTR) {
             break;
         }
-        if child_ended {
-            signals.clear();
-            descendants.reap();
-        }
+        signals.clear();
+        timeout = (descendants.reap(REAPED_AT_ONCE) == Some(REAPED_AT_ONCE)).then_some(&now);
     }
 }
 

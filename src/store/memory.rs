@@ -21,7 +21,7 @@ struct Entries {
 }
 
 /// Turns wait for a client to run its tools, which takes moments: what is older may go.
-const MAX_TURNS: NonZeroUsize = NonZeroUsize::new(4096).unwrap(); // invariant: 4096 is not 0
+const MAX_TURNS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 const MAX_TURN_BYTES: usize = 64 << 20;
 
 impl MemoryStore {

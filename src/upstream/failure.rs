@@ -11,33 +11,22 @@ const MAX_TEXT: usize = 500;
 
 /// The failure that an answer other than 2xx stands for. `body` may be cut short.
 pub fn of_status(upstream: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
-    let said = Said::read(body);
-    let kind = said.kind(status);
-    let failure = Failure::new(kind, said.message(upstream, kind, status));
-    let failure = match retry_after(headers) {
-        Some(seconds) if !matches!(kind, FailureKind::InvalidRequest | FailureKind::ContextLength) => {
-            failure.with_retry_after(seconds)
-        }
-        _ => failure,
-    };
-    match said.param {
-        Some(param) if kind == FailureKind::InvalidRequest => failure.with_param(param),
-        _ => failure,
+    let failure = Said::read(body).failure(upstream, status);
+    match (failure.kind, retry_after(headers)) {
+        (FailureKind::InvalidRequest | FailureKind::ContextLength, _) | (_, None) => failure,
+        (_, Some(seconds)) => failure.with_retry_after(seconds),
     }
 }
 
 /// The failure that an error object within a 2xx answer stands for.
 pub fn of_object(upstream: &str, error: &Value) -> Failure {
     let said = Said::of(error);
-    let Some(status) = said.status() else {
-        let text = said.text.as_deref().unwrap_or("no reason given");
-        return Failure::new(FailureKind::UpstreamBroken, format!("upstream `{upstream}` gave up: {text}"));
-    };
-    let kind = said.kind(status);
-    let failure = Failure::new(kind, said.message(upstream, kind, status));
-    match said.param {
-        Some(param) if kind == FailureKind::InvalidRequest => failure.with_param(param),
-        _ => failure,
+    match said.status() {
+        Some(status) => said.failure(upstream, status),
+        None => {
+            let text = said.text.as_deref().unwrap_or("no reason given");
+            Failure::new(FailureKind::UpstreamBroken, format!("upstream `{upstream}` gave up: {text}"))
+        }
     }
 }
 
@@ -58,7 +47,7 @@ impl Said {
             Ok(Value::Object(object)) => {
                 // `{"error": …}` is OpenAI's shape, `detail` FastAPI's; the bare object is an old vLLM's.
                 let error = object.get("error").or_else(|| object.get("detail")).filter(|error| !error.is_null());
-                error.map_or_else(|| Self::of(&Value::Object(object.clone())), Self::of)
+                Self::of(&error.cloned().unwrap_or(Value::Object(object)))
             }
             Ok(other) => Self::of(&other),
             Err(_) => {
@@ -90,6 +79,15 @@ impl Said {
             words: ["code", "type"].iter().filter_map(|key| string(key)).map(str::to_lowercase).collect(),
             code: code.and_then(|code| u16::try_from(code).ok()),
             param: string("param").map(str::to_owned),
+        }
+    }
+
+    fn failure(self, upstream: &str, status: StatusCode) -> Failure {
+        let kind = self.kind(status);
+        let failure = Failure::new(kind, self.message(upstream, kind, status));
+        match self.param {
+            Some(param) if kind == FailureKind::InvalidRequest => failure.with_param(param),
+            _ => failure,
         }
     }
 

@@ -73,9 +73,12 @@ enum Next {
 impl Call {
     async fn next(&mut self) -> Option<Result<UpstreamEvent, Failure>> {
         loop {
-            let candidates = Arc::clone(&self.candidates);
-            let candidate = candidates.get(self.at)?;
-            let attempt = self.attempt.get_or_insert_with(|| candidate.upstream.call(self.request.clone()));
+            let candidate = self.candidates.get(self.at)?;
+            let attempt = self.attempt.get_or_insert_with(|| {
+                let Candidate { upstream, name, model, .. } = candidate;
+                tracing::debug!(upstream = %name, %model, attempt = self.repeats + 1, "calling the model");
+                upstream.call(self.request.clone())
+            });
             let failure = match attempt.next().await {
                 Some(Ok(UpstreamEvent::Opened)) if std::mem::replace(&mut self.opened, true) => continue,
                 Some(Ok(event)) => {

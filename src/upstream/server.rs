@@ -17,6 +17,9 @@ const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 /// How long a refusal may take to come in, once its status is known.
 const REFUSAL_TIME: Duration = Duration::from_secs(5);
 
+/// What one run may have under way over HTTP/2; times 256 it is what servers usually allow at once.
+const HTTP2_STREAM_WINDOW: u32 = 128 * 1024;
+
 /// A server as all its models share it.
 pub struct Server {
     pub name: Arc<str>,
@@ -153,6 +156,12 @@ pub fn client(connect_timeout: Duration, base_url: &Url) -> reqwest::Result<Clie
         .connect_timeout(connect_timeout)
         .tcp_nodelay(true)
         .pool_idle_timeout(Duration::from_secs(60))
+        // Over HTTP/2 runs share a connection. Small windows for each and a large one for all keep a run whose client
+        // reads slowly from stalling the others; pings find a connection that died in silence.
+        .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
+        .http2_initial_connection_window_size(HTTP2_STREAM_WINDOW * 256)
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .http2_keep_alive_timeout(Duration::from_secs(10))
         // A redirect would carry prompts, and perhaps the key, to where nobody meant them to go.
         .redirect(redirect::Policy::none());
     if is_loopback(base_url) {

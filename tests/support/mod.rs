@@ -1,5 +1,7 @@
 //! Starts the real daemon for a test, on a free port with a folder of its own, and ends it with the test.
 
+#![allow(dead_code, reason = "each test crate uses a part of this")]
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

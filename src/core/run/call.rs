@@ -6,7 +6,6 @@ use crate::core::event::{Delta, RunEvent};
 use crate::core::id::RunId;
 use crate::core::item::{Item, Origin, Status, ToolCall};
 use crate::core::ports::upstream::ToolCallFragment;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -20,10 +19,11 @@ pub(super) struct CallDraft {
 }
 
 impl CallDraft {
-    pub fn new(run: RunId, first: &ToolCallFragment, ids: &mut CallIds) -> Self {
+    /// `call_id` is ours: upstreams give the same ids in every conversation (`functions.look:0`), or none at all.
+    pub fn new(call_id: String, first: &ToolCallFragment) -> Self {
         let call = ToolCall {
             id: String::new(),
-            call_id: ids.claim(first.id.as_deref(), run),
+            call_id,
             name: String::new(),
             arguments: String::new(),
             origin: Origin::Server,
@@ -106,38 +106,5 @@ impl CallDraft {
 fn emit_arguments(index: u32, text: String, out: &mut Vec<Effect>) {
     if !text.is_empty() {
         out.push(Effect::Emit(RunEvent::Delta { index, delta: Delta::Arguments(text) }));
-    }
-}
-
-/// Call ids in use in this run: a call and its output find each other by it, so no two calls may share one.
-#[derive(Debug, Default)]
-pub(super) struct CallIds {
-    taken: HashSet<String>,
-    made: u32,
-}
-
-impl CallIds {
-    pub fn of<'a>(items: impl Iterator<Item = &'a Item>) -> Self {
-        let calls = items.filter_map(|item| match item {
-            Item::ToolCall(call) => Some(call.call_id.clone()),
-            _ => None,
-        });
-        Self { taken: calls.collect(), made: 0 }
-    }
-
-    /// The upstream's own id if it is usable, else one made from the run's.
-    fn claim(&mut self, wanted: Option<&str>, run: RunId) -> String {
-        if let Some(id) = wanted.filter(|id| !id.is_empty() && id.len() <= 128) {
-            if self.taken.insert(id.to_owned()) {
-                return id.to_owned();
-            }
-        }
-        loop {
-            let id = run.item("call", self.made);
-            self.made = self.made.saturating_add(1);
-            if self.taken.insert(id.clone()) {
-                return id;
-            }
-        }
     }
 }

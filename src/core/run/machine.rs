@@ -6,7 +6,6 @@ mod properties;
 mod tests;
 
 use super::agent::{Agent, Offer};
-use super::call::CallIds;
 use super::effect::Effect;
 use super::input::{Cancel, Input, ToolDone};
 use super::pending::Pending;
@@ -32,7 +31,8 @@ pub struct Machine {
     tool_choice: ToolChoice,
     params: Arc<Map<String, Value>>,
     max_output_tokens: Option<u64>,
-    call_ids: CallIds,
+    /// Calls the model has made so far, to number their ids.
+    calls: u32,
     /// What this run has made, in the order of the items' indexes.
     output: Vec<Arc<Item>>,
     usage: Usage,
@@ -66,7 +66,7 @@ impl Machine {
         };
         Ok(Self {
             id,
-            call_ids: CallIds::of(spec.input.iter().map(AsRef::as_ref)),
+            calls: 0,
             agent,
             input: spec.input,
             offer,
@@ -119,7 +119,7 @@ impl Machine {
             Some(_) => (Arc::default(), ToolChoice::Auto),
         };
         self.steps = self.steps.saturating_add(1);
-        self.phase = Phase::Calling(Step::new(self.id, index(self.output.len())));
+        self.phase = Phase::Calling(Step::new(self.id, index(self.output.len()), self.calls));
         out.push(Effect::CallUpstream(ModelRequest {
             instructions: self.instructions(),
             items: self.input.iter().chain(&self.output).cloned().collect(),
@@ -150,7 +150,7 @@ impl Machine {
         if self.cut.is_some() && matches!(event, UpstreamEvent::ToolCall(_)) {
             return; // The last call was offered no tools; a model that calls one all the same gets no answer.
         }
-        step.on(event, &self.offer, &mut self.call_ids, out);
+        step.on(event, &self.offer, out);
     }
 
     fn on_closed(&mut self, result: Result<(), Failure>, out: &mut Vec<Effect>) {
@@ -272,6 +272,7 @@ impl Machine {
         let Phase::Calling(step) = &mut self.phase else { return Vec::new() };
         let items = step.close(status, &self.offer, out);
         self.usage += step.usage;
+        self.calls = step.calls;
         self.output.extend(items.iter().cloned());
         out.push(Effect::Emit(RunEvent::StepDone { usage: step.usage }));
         items

@@ -1,7 +1,7 @@
 //! One model call, folded: what the upstream yields in, items and their events out.
 
 use super::agent::Offer;
-use super::call::{CallDraft, CallIds};
+use super::call::CallDraft;
 use super::effect::Effect;
 use crate::core::event::{Delta, RunEvent};
 use crate::core::id::RunId;
@@ -19,6 +19,8 @@ pub(super) struct Step {
     slots: Vec<Slot>,
     /// Calls whose name has not come yet: nothing can be told of them, so they take no place among the items.
     nameless: Vec<CallDraft>,
+    /// Calls the run has begun, those of earlier steps included.
+    pub calls: u32,
     pub usage: Usage,
     pub finish: Option<FinishReason>,
 }
@@ -33,8 +35,8 @@ enum Slot {
 }
 
 impl Step {
-    pub fn new(run: RunId, base: u32) -> Self {
-        Self { run, base, slots: Vec::new(), nameless: Vec::new(), usage: Usage::default(), finish: None }
+    pub fn new(run: RunId, base: u32, calls: u32) -> Self {
+        Self { run, base, slots: Vec::new(), nameless: Vec::new(), calls, usage: Usage::default(), finish: None }
     }
 
     /// Something of this call has been shown.
@@ -42,13 +44,13 @@ impl Step {
         !self.slots.is_empty()
     }
 
-    pub fn on(&mut self, event: UpstreamEvent, offer: &Offer, ids: &mut CallIds, out: &mut Vec<Effect>) {
+    pub fn on(&mut self, event: UpstreamEvent, offer: &Offer, out: &mut Vec<Effect>) {
         match event {
             UpstreamEvent::Opened => {}
             UpstreamEvent::Text(text) => self.add_text(Delta::Text(text), out),
             UpstreamEvent::Refusal(text) => self.add_text(Delta::Refusal(text), out),
             UpstreamEvent::Reasoning(text) => self.add_text(Delta::Reasoning(text), out),
-            UpstreamEvent::ToolCall(fragment) => self.add_fragment(fragment, offer, ids, out),
+            UpstreamEvent::ToolCall(fragment) => self.add_fragment(fragment, offer, out),
             // Some upstreams report a running total in every chunk, so the last report counts.
             UpstreamEvent::Usage(usage) => self.usage = usage,
             UpstreamEvent::Finish(reason) => self.finish = Some(reason),
@@ -108,7 +110,7 @@ impl Step {
         }
     }
 
-    fn add_fragment(&mut self, fragment: ToolCallFragment, offer: &Offer, ids: &mut CallIds, out: &mut Vec<Effect>) {
+    fn add_fragment(&mut self, fragment: ToolCallFragment, offer: &Offer, out: &mut Vec<Effect>) {
         let calls = self.slots.iter_mut().enumerate().rev().filter_map(|(at, slot)| match slot {
             Slot::Call(call) => Some((at, call)),
             _ => None,
@@ -120,10 +122,16 @@ impl Step {
         let nameless = self.nameless.iter_mut().enumerate().rev();
         let mut call = match CallDraft::find(nameless, &fragment).map(|(at, _)| at) {
             Some(at) => self.nameless.remove(at),
-            None => CallDraft::new(self.run, &fragment, ids),
+            None => CallDraft::new(self.next_call_id(), &fragment),
         };
         call.add(fragment, 0, out);
         if call.has_name() { self.start_call(call, offer, out) } else { self.nameless.push(call) }
+    }
+
+    fn next_call_id(&mut self) -> String {
+        let id = self.run.call(self.calls);
+        self.calls = self.calls.saturating_add(1);
+        id
     }
 
     fn start_call(&mut self, mut call: CallDraft, offer: &Offer, out: &mut Vec<Effect>) {

@@ -63,18 +63,11 @@ const AT_THE_END: u32 = 1_000_000;
 /// Folds the events of server tools into extras.
 #[derive(Debug, Default)]
 pub struct ActivityFold {
-    /// The server's calls that have no output yet, by call id.
-    open: HashMap<String, OpenCall>,
+    /// Names of the server's calls that have no output yet, by call id.
+    open: HashMap<String, String>,
     /// Names of running tools by the index of their output, for the status line.
     running: HashMap<u32, String>,
     shows_status: bool,
-}
-
-#[derive(Debug)]
-struct OpenCall {
-    name: String,
-    /// The card's own `call_id`: the upstream's may come again in a later turn, and would replace this card there.
-    card_id: String,
 }
 
 impl ActivityFold {
@@ -82,7 +75,7 @@ impl ActivityFold {
         match event {
             RunEvent::ItemStarted { index, item } => {
                 if let Item::ToolOutput(output) = item.as_ref() {
-                    let name = self.open.get(&output.call_id).map(|call| call.name.clone());
+                    let name = self.open.get(&output.call_id).cloned();
                     self.running.extend(name.map(|name| (*index, name)));
                 }
                 Vec::new()
@@ -111,20 +104,18 @@ impl ActivityFold {
     }
 
     fn call(&mut self, call: &ToolCall) -> Extra {
-        let card_id = call.id.replace("fc_", "call_");
-        let open = OpenCall { name: call.name.clone(), card_id: card_id.clone() };
-        self.open.insert(call.call_id.clone(), open);
-        let (id, name, arguments) = (call.id.clone(), call.name.clone(), call.arguments.clone());
-        card(Card::FunctionCall { id, call_id: card_id, name, arguments, status: "completed" })
+        self.open.insert(call.call_id.clone(), call.name.clone());
+        let (id, call_id, name) = (call.id.clone(), call.call_id.clone(), call.name.clone());
+        card(Card::FunctionCall { id, call_id, name, arguments: call.arguments.clone(), status: "completed" })
     }
 
     fn output(&mut self, output: &ToolOutput) -> Option<Extra> {
-        let call = self.open.remove(&output.call_id)?;
+        self.open.remove(&output.call_id)?;
         let text = text_of(&output.content).into_owned();
         // By this word the frontend knows to show a failure as one.
         let text = if output.failed { format!("Error: {text}") } else { text };
         let output_text = [OutputText { kind: "input_text", text }];
-        let (id, call_id) = (output.id.clone(), call.card_id);
+        let (id, call_id) = (output.id.clone(), output.call_id.clone());
         Some(card(Card::FunctionCallOutput { id, call_id, output: output_text, status: "completed" }))
     }
 }

@@ -79,18 +79,16 @@ fn include_usage(fields: &mut Fields, stream: bool) -> Result<bool, ApiError> {
 
 /// What would change the answer and cannot be done is refused, never dropped in silence.
 fn refuse_unsupported(fields: &mut Fields) -> Result<(), ApiError> {
-    if let Some(n) = fields.take("n") {
-        if integer("n", &n, 1)? > 1 {
-            return Err(ApiError::invalid("n", "`n` must be 1: an agent gives one answer to a request."));
-        }
+    let n = fields.take("n").map_or(Ok(1), |n| integer("n", &n, 1))?;
+    if n > 1 {
+        return Err(ApiError::invalid("n", "`n` must be 1: an agent gives one answer to a request."));
     }
-    if let Some(modalities) = fields.take_array("modalities")? {
-        if modalities.iter().any(|modality| modality.as_str() != Some("text")) {
-            return Err(ApiError::invalid(
-                "modalities",
-                "`modalities` may only be [\"text\"]: this server answers in text.",
-            ));
-        }
+    let modalities = fields.take_array("modalities")?.unwrap_or_default();
+    if modalities.iter().any(|modality| modality != "text") {
+        return Err(ApiError::invalid(
+            "modalities",
+            "`modalities` may only be [\"text\"]: this server answers in text.",
+        ));
     }
     let unsupported = [
         ("audio", "`audio` is not supported: this server answers in text."),

@@ -32,7 +32,8 @@ impl Workspace {
     pub fn lock(&self, place: &Place) -> MutexGuard<'static, ()> {
         let mut hasher = DefaultHasher::new();
         (&self.root, &place.0).hash(&mut hasher);
-        let lock = &LOCKS[hasher.finish() as usize % LOCKS.len()]; // invariant: the index is below the length
+        #[expect(clippy::indexing_slicing, reason = "a remainder of the length is below it")]
+        let lock = &LOCKS[hasher.finish() as usize % LOCKS.len()];
         // A panic leaves nothing half done, as files are replaced in one step.
         lock.lock().unwrap_or_else(PoisonError::into_inner)
     }

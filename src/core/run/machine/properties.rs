@@ -21,7 +21,7 @@ fn input() -> impl Strategy<Value = Input> {
         let (id, name) = (id.map(str::to_owned), name.map(str::to_owned));
         Input::Upstream(UpstreamEvent::ToolCall(ToolCallFragment { index, id, name, arguments: arguments.into() }))
     });
-    let ids = || prop::sample::select(vec!["a", "b", "c", "call_000000000000000000000000000000000000"]);
+    let ids = || (0..4u32).prop_map(|number| RunId::new(uuid::Uuid::nil()).call(number));
     let failure = || Failure::new(FailureKind::UpstreamBroken, "cut");
     prop_oneof![
         4 => upstream(UpstreamEvent::Opened),
@@ -33,9 +33,9 @@ fn input() -> impl Strategy<Value = Input> {
         8 => fragment,
         6 => Just(Input::UpstreamClosed(Ok(()))),
         1 => Just(Input::UpstreamClosed(Err(failure()))),
-        8 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id.into(), result: Ok(vec![Part::text("out")]) })),
-        1 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id.into(), result: Err(ToolError::Fatal("x".into())) })),
-        2 => ids().prop_map(|id| Input::ToolProgress { call_id: id.into(), text: "p".into() }),
+        8 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Ok(vec![Part::text("out")]) })),
+        1 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Err(ToolError::Fatal("x".into())) })),
+        2 => ids().prop_map(|id| Input::ToolProgress { call_id: id, text: "p".into() }),
         1 => Just(Input::Deadline),
         1 => Just(Input::Cancelled(Cancel::Client)),
     ]

@@ -51,8 +51,13 @@ fn finish(reason: FinishReason) -> Input {
 const OPENED: Input = Input::Upstream(UpstreamEvent::Opened);
 const CLOSED: Input = Input::UpstreamClosed(Ok(()));
 
+/// `c1` is the first call of the run.
+fn id_of(short: &str) -> String {
+    RunId::new(Uuid::nil()).call(short[1..].parse::<u32>().unwrap() - 1)
+}
+
 fn done(call_id: &str, text: &str) -> Input {
-    Input::ToolDone(ToolDone { call_id: call_id.into(), result: Ok(vec![Part::text(text)]) })
+    Input::ToolDone(ToolDone { call_id: id_of(call_id), result: Ok(vec![Part::text(text)]) })
 }
 
 fn broken() -> Input {
@@ -61,7 +66,8 @@ fn broken() -> Input {
 
 /// Feeds all inputs and writes down what came of them.
 fn play(machine: &mut Machine, inputs: impl IntoIterator<Item = Input>) -> Vec<String> {
-    inputs.into_iter().flat_map(|input| machine.on(input)).map(|effect| note(&effect)).collect()
+    let notes = inputs.into_iter().flat_map(|input| machine.on(input)).map(|effect| note(&effect));
+    notes.map(|note| (1..9).fold(note, |note, n| note.replace(&id_of(&format!("c{n}")), &format!("c{n}")))).collect()
 }
 
 fn note(effect: &Effect) -> String {
@@ -150,7 +156,7 @@ fn parallel_tools_end_in_any_order_and_go_back_in_call_order() {
         text("b"),
         CLOSED,
     ];
-    let progress = Input::ToolProgress { call_id: "c2".into(), text: "acting".into() };
+    let progress = Input::ToolProgress { call_id: id_of("c2"), text: "acting".into() };
     let mut notes = play(&mut run, step);
     notes.extend(play(&mut run, [progress, done("c2", "two"), done("c2", "again"), done("c1", "one")]));
     assert_eq!(
@@ -221,23 +227,23 @@ fn a_client_call_ends_the_turn_after_the_servers_calls_have_run() {
     assert_eq!(run.output().len(), 4);
 }
 
+/// Index, id, name and arguments.
+type Fragment<'a> = (Option<u32>, Option<&'a str>, Option<&'a str>, &'a str);
+
 #[rstest]
-#[case::one_call_in_pieces(vec![(Some(0), Some("a"), Some("look"), "{\"x\""), (Some(0), None, None, ":1}")], &[("a", "look", "{\"x\":1}")])]
-#[case::id_and_name_repeated_in_every_piece(vec![(Some(0), Some("a"), Some("look"), "{\"x\""), (Some(0), Some("a"), Some("look"), ":1}")], &[("a", "look", "{\"x\":1}")])]
-#[case::interleaved(vec![(Some(0), Some("a"), Some("look"), ""), (Some(1), Some("b"), Some("act"), "{"), (Some(0), None, None, "{}"), (Some(1), None, None, "}")], &[("a", "look", "{}"), ("b", "act", "{}")])]
-#[case::every_call_at_index_0_with_an_id(vec![(Some(0), Some("a"), Some("look"), "{}"), (Some(0), Some("b"), Some("look"), "{}")], &[("a", "look", "{}"), ("b", "look", "{}")])]
-#[case::every_call_at_index_0_without_an_id(vec![(Some(0), None, Some("look"), "{}"), (Some(0), None, Some("look"), "{\"x\":1}")], &[("call_000000000000000000000000000000000000", "look", "{}"), ("call_000000000000000000000000000000000001", "look", "{\"x\":1}")])]
-#[case::another_name_at_the_same_index(vec![(Some(0), None, Some("look"), "{\"x\""), (Some(0), None, Some("act"), "{}")], &[("call_000000000000000000000000000000000000", "look", "{\"x\""), ("call_000000000000000000000000000000000001", "act", "{}")])]
-#[case::no_index_at_all(vec![(None, Some("a"), Some("look"), "{"), (None, None, None, "}"), (None, Some("b"), Some("act"), "{}")], &[("a", "look", "{}"), ("b", "act", "{}")])]
-#[case::id_only_in_the_second_piece(vec![(Some(0), None, Some("look"), "{"), (Some(0), Some("a"), None, "}")], &[("call_000000000000000000000000000000000000", "look", "{}")])]
-#[case::empty_id_and_name_in_later_pieces(vec![(Some(0), Some("a"), Some("look"), "{"), (Some(0), Some(""), Some(""), "}")], &[("a", "look", "{}")])]
-#[case::the_same_id_for_two_indexes(vec![(Some(0), Some("a"), Some("look"), "{}"), (Some(1), Some("a"), Some("look"), "{}")], &[("a", "look", "{}"), ("call_000000000000000000000000000000000000", "look", "{}")])]
-#[case::arguments_before_the_name(vec![(Some(0), Some("a"), None, "{"), (Some(0), Some("a"), Some("look"), "}")], &[("a", "look", "{}")])]
-#[case::no_name_ever(vec![(Some(0), Some("a"), None, "{}")], &[("a", "", "{}")])]
-fn fragments_make_calls(
-    #[case] fragments: Vec<(Option<u32>, Option<&str>, Option<&str>, &str)>,
-    #[case] expected: &[(&str, &str, &str)],
-) {
+#[case::one_call_in_pieces(vec![(Some(0), Some("a"), Some("look"), "{\"x\""), (Some(0), None, None, ":1}")], &[("c1", "look", "{\"x\":1}")])]
+#[case::id_and_name_repeated_in_every_piece(vec![(Some(0), Some("a"), Some("look"), "{\"x\""), (Some(0), Some("a"), Some("look"), ":1}")], &[("c1", "look", "{\"x\":1}")])]
+#[case::interleaved(vec![(Some(0), Some("a"), Some("look"), ""), (Some(1), Some("b"), Some("act"), "{"), (Some(0), None, None, "{}"), (Some(1), None, None, "}")], &[("c1", "look", "{}"), ("c2", "act", "{}")])]
+#[case::every_call_at_index_0_with_an_id(vec![(Some(0), Some("a"), Some("look"), "{}"), (Some(0), Some("b"), Some("look"), "{}")], &[("c1", "look", "{}"), ("c2", "look", "{}")])]
+#[case::every_call_at_index_0_without_an_id(vec![(Some(0), None, Some("look"), "{}"), (Some(0), None, Some("look"), "{\"x\":1}")], &[("c1", "look", "{}"), ("c2", "look", "{\"x\":1}")])]
+#[case::another_name_at_the_same_index(vec![(Some(0), None, Some("look"), "{\"x\""), (Some(0), None, Some("act"), "{}")], &[("c1", "look", "{\"x\""), ("c2", "act", "{}")])]
+#[case::no_index_at_all(vec![(None, Some("a"), Some("look"), "{"), (None, None, None, "}"), (None, Some("b"), Some("act"), "{}")], &[("c1", "look", "{}"), ("c2", "act", "{}")])]
+#[case::id_only_in_the_second_piece(vec![(Some(0), None, Some("look"), "{"), (Some(0), Some("a"), None, "}")], &[("c1", "look", "{}")])]
+#[case::empty_id_and_name_in_later_pieces(vec![(Some(0), Some("a"), Some("look"), "{"), (Some(0), Some(""), Some(""), "}")], &[("c1", "look", "{}")])]
+#[case::the_same_id_for_two_indexes(vec![(Some(0), Some("a"), Some("look"), "{}"), (Some(1), Some("a"), Some("look"), "{}")], &[("c1", "look", "{}"), ("c2", "look", "{}")])]
+#[case::arguments_before_the_name(vec![(Some(0), Some("a"), None, "{"), (Some(0), Some("a"), Some("look"), "}")], &[("c1", "look", "{}")])]
+#[case::no_name_ever(vec![(Some(0), Some("a"), None, "{}")], &[("c1", "", "{}")])]
+fn fragments_make_calls(#[case] fragments: Vec<Fragment>, #[case] expected: &[(&str, &str, &str)]) {
     let mut run = machine(agent(Limits::default()), spec());
     run.on(Input::Submitted);
     for (index, id, name, arguments) in fragments {
@@ -249,15 +255,12 @@ fn fragments_make_calls(
         })));
     }
     run.on(CLOSED);
-    let calls: Vec<(&str, &str, &str)> = run
-        .output()
-        .iter()
-        .filter_map(|item| match item.as_ref() {
-            Item::ToolCall(call) => Some((call.call_id.as_str(), call.name.as_str(), call.arguments.as_str())),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(calls, expected);
+    let calls = run.output().iter().filter_map(|item| match item.as_ref() {
+        Item::ToolCall(call) => Some((call.call_id.clone(), call.name.as_str(), call.arguments.as_str())),
+        _ => None,
+    });
+    let expected = expected.iter().map(|(id, name, arguments)| (id_of(id), *name, *arguments));
+    assert_eq!(calls.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
 
 #[test]
