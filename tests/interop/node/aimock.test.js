@@ -59,8 +59,17 @@ async function stream(content, more = {}) {
   };
 }
 
-const call = (id, name, args) => ({ id, name, arguments: args });
+const call = (name, args = {}) => ({ name, arguments: args });
 const outputs = (body) => body.messages.filter(({ role }) => role === "tool");
+const calls = (body) => body.messages.flatMap((message) => message.tool_calls ?? []);
+const namesOf = (toolCalls) => toolCalls.map((toolCall) => toolCall.function.name);
+
+/// Matches a request that holds so many tool outputs, the last of which says `contains`.
+const turn = (count, userMessage, contains) => ({
+  userMessage,
+  ...(contains && { toolResultContains: contains }),
+  predicate: (body) => outputs(body).length === count,
+});
 
 test("text passes through, streamed and plain, with the upstream's usage", async () => {
   const usage = { prompt_tokens: 11, completion_tokens: 5, total_tokens: 16 };
@@ -111,17 +120,17 @@ test("what the client sent reaches the model, under the house's own instructions
 });
 
 test("the model writes, reads and runs in one workspace, then answers", async () => {
-  // Each fixture answers one tool's output only, and only if it says what it should.
-  const step = (id, contains, response) => model.on({ toolCallId: id, toolResultContains: contains }, response);
-  step("call_w", "poem.txt", { toolCalls: [call("call_r", "read_file", { path: "poem.txt" })] });
-  step("call_r", "roses are red", { toolCalls: [call("call_t", "terminal", { command: "wc -w < poem.txt; exit 3" })] });
-  step("call_t", "3", { content: "The poem has three words." });
-  model.onMessage("write a poem", {
+  const wish = "write a poem";
+  model.on(turn(0, wish), {
     content: "I will write it down.",
-    toolCalls: [call("call_w", "write_file", { path: "poem.txt", content: "roses are red\n" })],
+    toolCalls: [call("write_file", { path: "poem.txt", content: "roses are red\n" })],
   });
+  model.on(turn(1, wish, "poem.txt"), { toolCalls: [call("read_file", { path: "poem.txt" })] });
+  const command = "wc -w < poem.txt; exit 7";
+  model.on(turn(2, wish, "roses are red"), { toolCalls: [call("terminal", { command })] });
+  model.on(turn(3, wish, "3"), { content: "The poem has three words." });
 
-  const { text, finish, chunks } = await stream("write a poem");
+  const { text, finish, chunks } = await stream(wish);
   assert.match(text, /I will write it down\.[^]*The poem has three words\./);
   assert.deepEqual(finish, ["stop"]);
   assert.ok(chunks.every((chunk) => !chunk.choices[0].delta.tool_calls));
@@ -135,40 +144,42 @@ test("the model writes, reads and runs in one workspace, then answers", async ()
     assert.deepEqual(later.messages.slice(earlier.messages.length).map(({ role }) => role), ["assistant", "tool"]);
     assert.deepEqual(later.tools, earlier.tools);
   }
-  assert.deepEqual(outputs(bodies[3]).map((message) => message.tool_call_id), ["call_w", "call_r", "call_t"]);
+  assert.deepEqual(namesOf(calls(bodies[3])), ["write_file", "read_file", "terminal"]);
+  assert.deepEqual(JSON.parse(calls(bodies[3])[2].function.arguments), { command });
+  assert.match(outputs(bodies[3])[2].content, /7/); // the exit code
 });
 
 test("parallel calls run at the same time and go back in call order", async () => {
   // Each command waits for the file that the other one makes: one after the other would never end.
   const meet = (mine, other) => `touch ${mine}; until [ -e ${other} ]; do sleep 0.02; done; echo ${mine} met ${other}`;
-  model.on({ userMessage: "meet", hasToolResult: false }, {
+  model.on(turn(0, "meet"), {
     toolCalls: [
-      call("call_1", "terminal", { command: `${meet("one", "two")}; sleep 0.2` }),
-      call("call_2", "terminal", { command: meet("two", "one") }),
-      call("call_3", "list_files", {}),
+      call("terminal", { command: `${meet("one", "two")}; sleep 0.2` }),
+      call("terminal", { command: meet("two", "one") }),
+      call("list_files"),
     ],
   });
-  model.on({ userMessage: "meet", hasToolResult: true }, { content: "They met." });
+  model.on(turn(3, "meet"), { content: "They met." });
   const completion = await ask("meet");
   assert.equal(completion.choices[0].message.content, "They met.");
   const bodies = sent();
   assert.equal(bodies.length, 2);
   const told = outputs(bodies[1]);
-  assert.deepEqual(told.map((message) => message.tool_call_id), ["call_1", "call_2", "call_3"]);
+  assert.deepEqual(told.map((message) => message.tool_call_id), calls(bodies[1]).map(({ id }) => id));
   assert.match(told[0].content, /one met two/);
   assert.match(told[1].content, /two met one/);
 });
 
 test("text around tool calls arrives in order", async () => {
-  model.on({ userMessage: "narrate", hasToolResult: false }, {
+  model.on(turn(0, "narrate"), {
     blocks: [
       { type: "text", text: "Before. " },
-      { type: "toolCall", ...call("call_1", "list_files", {}) },
+      { type: "toolCall", ...call("list_files") },
       { type: "text", text: "Between. " },
-      { type: "toolCall", ...call("call_2", "list_files", {}) },
+      { type: "toolCall", ...call("list_files") },
     ],
   });
-  model.on({ userMessage: "narrate", hasToolResult: true }, { content: "After." });
+  model.on(turn(2, "narrate"), { content: "After." });
   const { text } = await stream("narrate");
   assert.match(text, /^Before\. Between\. \s*After\.$/);
   assert.equal(sent().length, 2);
@@ -183,12 +194,12 @@ test("reasoning passes on, and usage is the sum over all model calls", async () 
     completion_tokens_details: { reasoning_tokens },
   });
   const processing = { openRouterProcessing: true };
-  model.on({ userMessage: "think", hasToolResult: false }, {
+  model.on(turn(0, "think"), {
     reasoning: "First I should look around.",
-    toolCalls: [call("call_1", "list_files", {})],
+    toolCalls: [call("list_files")],
     usage: usage(100, 10, 20, 7),
   }, processing);
-  model.on({ userMessage: "think", hasToolResult: true }, {
+  model.on(turn(1, "think"), {
     reasoning: "Now I know.",
     content: "It is empty.",
     usage: usage(150, 90, 30, 5),
@@ -202,22 +213,25 @@ test("reasoning passes on, and usage is the sum over all model calls", async () 
 });
 
 test("a client's tool and the server's go side by side", async () => {
-  model.on({ userMessage: "both", hasToolResult: false }, { toolCalls: [call("call_s", "list_files", {})] });
-  model.on({ toolCallId: "call_s" }, { toolCalls: [call("call_c", "get_weather", { city: "Bonn" })] });
-  model.on({ toolCallId: "call_c", toolResultContains: "rain" }, { content: "It rains in Bonn." });
+  const weather = call("get_weather", { city: "Bonn" });
+  model.on(turn(0, "both"), { toolCalls: [call("list_files")] });
+  model.on(turn(1, "both"), { toolCalls: [call("list_files"), weather] });
+  // The client knows of its own call alone; the model is shown all three again.
+  model.on(turn(3, "both", "rain"), { content: "It rains in Bonn." });
   const tools = [{ type: "function", function: { name: "get_weather", parameters: { type: "object" } } }];
   const messages = [{ role: "user", content: "both" }];
   const first = await client.chat.completions.create({ model: "nuncio", messages, tools });
   assert.equal(first.choices[0].finish_reason, "tool_calls");
   const { tool_calls } = first.choices[0].message;
-  assert.deepEqual(tool_calls.map(({ id, function: { name } }) => [id, name]), [["call_c", "get_weather"]]);
-  const names = sent()[0].tools.map((tool) => tool.function.name);
-  assert.ok(["get_weather", "list_files", "terminal"].every((name) => names.includes(name)), names.join());
+  assert.deepEqual(namesOf(tool_calls), ["get_weather"]);
+  const offered = namesOf(sent()[0].tools);
+  assert.ok(["get_weather", "list_files", "terminal"].every((name) => offered.includes(name)), offered.join());
 
-  messages.push(first.choices[0].message, { role: "tool", tool_call_id: "call_c", content: "rain" });
+  messages.push(first.choices[0].message, { role: "tool", tool_call_id: tool_calls[0].id, content: "rain" });
   const second = await client.chat.completions.create({ model: "nuncio", messages, tools });
   assert.equal(second.choices[0].message.content, "It rains in Bonn.");
   assert.equal(sent().length, 3);
+  assert.deepEqual(namesOf(calls(sent()[2])), ["list_files", "list_files", "get_weather"]);
 });
 
 test("no tools are offered to housekeeping calls, nor when the client forbids them", async () => {
@@ -229,7 +243,7 @@ test("no tools are offered to housekeeping calls, nor when the client forbids th
 
 test("at the step limit the model is asked once more, without tools, and the answer says length", async () => {
   model.on({ predicate: (body) => !body.tools?.length || body.tool_choice === "none" }, { content: "I got half-way." });
-  model.onMessage("dig", { toolCalls: [{ name: "list_files", arguments: {} }] });
+  model.onMessage("dig", { toolCalls: [call("list_files")] });
   const { text, finish } = await stream("dig", { model: "brief" });
   assert.match(text, /I got half-way\./);
   assert.deepEqual(finish, ["length"]);
