@@ -124,6 +124,11 @@ test("failures are the SDK's typed errors with code and param", async () => {
     assert.deepEqual([error.type, error.param], ["invalid_request_error", "n"]);
     return true;
   });
+  await assert.rejects(client.chat.completions.create(request("fail: 429 3")), (error) => {
+    assert.ok(error instanceof OpenAI.RateLimitError);
+    assert.deepEqual([error.code, error.headers.get("retry-after")], ["rate_limit_exceeded", "3"]);
+    return true;
+  });
   const locked = await Daemon.start(REHEARSAL, { API_SERVER_KEY: "the-right-key" });
   try {
     await assert.rejects(locked.client().models.list(), (error) => {

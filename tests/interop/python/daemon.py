@@ -68,6 +68,10 @@ class Daemon:
         except OSError:
             return False
 
+    def runs_in_flight(self) -> int:
+        with urllib.request.urlopen(f"{self.root_url}/health/detailed", timeout=2) as answer:
+            return json.load(answer)["runs_in_flight"]
+
     def workspace_files(self, name: str) -> list[Path]:
         """The files of this name in the sessions' workspaces."""
         return sorted(self.data_dir.glob(f"workspaces/*/{name}"))

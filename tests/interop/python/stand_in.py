@@ -24,6 +24,9 @@ def _frame(delta: dict) -> bytes:
 ROLE = _frame({"role": "assistant", "content": ""})
 WORD = _frame({"content": "word "})
 
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 20\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+"""The daemon waits before it asks again."""
+
 SAYS = {
     "nothing": b"",
     "only its header": HEAD,
@@ -60,6 +63,10 @@ class StandIn(socketserver.ThreadingTCPServer):
 
 class _Connection(socketserver.StreamRequestHandler):
     def handle(self):
+        if self.rfile.readline().startswith(b"GET"):
+            # Its models, which /health/detailed asks for.
+            self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\nconnection: close\r\n\r\n" + b'{"data":[]}')
+            return
         length = 0
         while (line := self.rfile.readline()) not in (b"\r\n", b""):
             name, _, value = line.partition(b":")

@@ -9,7 +9,7 @@ import rehearsal
 from conftest import strict_client
 from daemon import wait_for
 from openai import AsyncOpenAI
-from stand_in import SAYS, StandIn
+from stand_in import BUSY, SAYS, StandIn
 
 CANCEL_SECONDS = 1
 KILL_SECONDS = 2
@@ -57,6 +57,15 @@ def test_an_abort_reaches_the_upstream(gateway, upstream, says, stream):
     upstream.says = SAYS[says]
     cancelled_at = asyncio.run(abort_when(gateway, stream, "hello", lambda: upstream.asked.get(timeout=10)))
     assert upstream.closed.get(timeout=10) - cancelled_at < CANCEL_SECONDS
+    wait_for(lambda: gateway.runs_in_flight() == 0, CANCEL_SECONDS, "the run is over")
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "plain"])
+def test_an_abort_ends_the_wait_before_a_retry(gateway, upstream, stream):
+    upstream.says = BUSY
+    asyncio.run(abort_when(gateway, stream, "hello", lambda: upstream.asked.get(timeout=10)))
+    wait_for(lambda: gateway.runs_in_flight() == 0, CANCEL_SECONDS, "the run is over")
+    assert upstream.asked.empty()
 
 
 def test_closing_a_stream_after_its_first_word_reaches_the_upstream(gateway, upstream):

@@ -7,7 +7,7 @@ import rehearsal
 from pydantic import BaseModel
 from wire import assert_ended_well, read_wire
 
-PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
 
 
 def request(text: str = "hello", **more) -> dict:
