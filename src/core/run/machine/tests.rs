@@ -37,6 +37,7 @@ fn call(index: u32, id: &str, name: &str, arguments: &str) -> Input {
         id: Some(id.into()),
         name: Some(name.into()),
         arguments: arguments.into(),
+        ..Default::default()
     }))
 }
 
@@ -252,6 +253,7 @@ fn fragments_make_calls(#[case] fragments: Vec<Fragment>, #[case] expected: &[(&
             id: id.map(Into::into),
             name: name.map(Into::into),
             arguments: arguments.into(),
+            ..Default::default()
         })));
     }
     run.on(CLOSED);
