@@ -101,7 +101,7 @@ async fn serve_until_stopped(mut loaded: Loaded) -> Result<(), AppError> {
         .map_err(|source| AppError::Listen { host: config.server.host.clone(), port: config.server.port, source })?;
     let address = listener.local_addr().map_err(fault_of("the address is unknown"))?;
     let stop = CancellationToken::new();
-    let server = serve::serve(listener, router(gateway), stop.clone());
+    let server = serve::serve(listener, router(gateway), config.server.slow_client_timeout, stop.clone());
     tokio::pin!(server);
     greeting::print(&loaded, address, &source);
     shutdown::tell_ready();
