@@ -82,7 +82,8 @@ async fn idle(daemon: &Daemon) {
 async fn while_the_upstream_is_silent() {
     let upstream = upstream().await;
     let daemon = daemon(&upstream, &Settings { server: "header_wait: 1h", ..Settings::default() });
-    for (number, (way, body)) in WAYS.iter().flat_map(|way| both_forms("be silent").map(|body| (way, body))).enumerate() {
+    for (number, (way, body)) in WAYS.iter().flat_map(|way| both_forms("be silent").map(|body| (way, body))).enumerate()
+    {
         let client = Client::post(&daemon, &body).await;
         upstream.asked(number + 1).await;
         let (_client, went) = way.go(client).await;
@@ -111,7 +112,9 @@ async fn in_mid_stream() {
 async fn while_deltas_pour_in() {
     let upstream = upstream().await;
     let daemon = daemon(&upstream, &Settings::default());
-    for (number, (way, body)) in WAYS.iter().flat_map(|way| both_forms("never stop").map(|body| (way, body))).enumerate() {
+    for (number, (way, body)) in
+        WAYS.iter().flat_map(|way| both_forms("never stop").map(|body| (way, body))).enumerate()
+    {
         let mut client = Client::post(&daemon, &body).await;
         upstream.asked(number + 1).await;
         if body["stream"] == true {
@@ -148,7 +151,7 @@ async fn while_a_tool_runs() {
 async fn after_it_has_sent_more_than_its_request() {
     let upstream = upstream().await;
     let daemon = daemon(&upstream, &Settings { server: "header_wait: 1h", ..Settings::default() });
-    let more = ["\r\n".to_owned(), "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n".to_owned(), "x".repeat(1 << 20)];
+    let more = ["\r\n".to_owned(), "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n".to_owned(), "x".repeat(1 << 16)];
     for (number, more) in more.iter().enumerate() {
         let mut client = Client::post(&daemon, &ask("be silent")).await;
         upstream.asked(number + 1).await;

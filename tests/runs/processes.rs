@@ -49,7 +49,8 @@ impl Stubborn {
 
     /// The live processes of the command. (A zombie has no environment any more.)
     fn alive(&self) -> Vec<u32> {
-        let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let pids =
+            fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let marked = |pid: &u32| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|variable| variable == self.mark.as_bytes())
