@@ -6,6 +6,7 @@ mod opening;
 mod pace;
 mod processes;
 mod shape;
+mod shutdown;
 mod slow;
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 #[path = "../support/mod.rs"]

@@ -37,7 +37,7 @@ fn memory(daemon: &Daemon) -> usize {
 }
 
 /// Waits until the upstream can write no more, and says how much it could.
-async fn stuck(upstream: &Server) -> usize {
+pub async fn stuck(upstream: &Server) -> usize {
     let mut written = upstream.written();
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
