@@ -52,8 +52,11 @@ impl SessionFinder {
             (Some(fixed), _) => return make(fixed, None).await,
             (None, SessionKey::Named(name)) => (format!("named\0{name}"), None),
             (None, SessionKey::ByHistory) => {
-                let fingerprint = fingerprint(&Opening::of(history));
-                match self.store.session(&self.principal, fingerprint).await? {
+                let known = match fingerprint(&Opening::of(history)) {
+                    Some(fingerprint) => self.store.session(&self.principal, fingerprint).await?,
+                    None => None,
+                };
+                match known {
                     Some(name) => (name, None),
                     None => {
                         let name = format!("made\0{}", Uuid::now_v7());
@@ -75,7 +78,8 @@ impl SessionFinder {
         let Some(name) = &session.fresh else { return Ok(()) };
         let opening = Opening::of(history);
         let opening = if opening.answer.is_none() { opening.answered_with(output) } else { opening };
-        self.store.remember_session(&self.principal, fingerprint(&opening), name.clone()).await
+        let Some(fingerprint) = fingerprint(&opening) else { return Ok(()) };
+        self.store.remember_session(&self.principal, fingerprint, name.clone()).await
     }
 }
 
@@ -96,11 +100,13 @@ fn folder(principal: &str, session: &str) -> String {
     hex::encode(hash.get(..16).unwrap_or(&hash))
 }
 
-fn fingerprint(opening: &Opening) -> Fingerprint {
+/// `None` where nothing has been answered yet, or nothing in words: all who ask the same would be taken for one.
+fn fingerprint(opening: &Opening) -> Option<Fingerprint> {
+    let answer = opening.answer.as_ref().filter(|answer| !answer.is_empty())?;
     let mut hash = Sha256::new();
-    for text in [&opening.system, &opening.question, opening.answer.as_ref().unwrap_or(&String::new())] {
+    for text in [&opening.system, &opening.question, answer] {
         hash.update(text.len().to_le_bytes());
         hash.update(text);
     }
-    hash.finalize().into()
+    Some(hash.finalize().into())
 }
