@@ -6,6 +6,7 @@ mod chat;
 pub mod error;
 mod guard;
 mod health;
+mod linger;
 mod models;
 mod request_id;
 pub mod serve;
@@ -39,6 +40,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .layer(guard::cors(&gateway.settings.cors_origins))
         .layer(from_fn_with_state(Arc::clone(&gateway), guard::keep_browsers_out))
         .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(from_fn_with_state(Arc::clone(&gateway), linger::read_the_rest))
         .layer(fixed_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed_header(header::REFERRER_POLICY, "no-referrer"))
         .layer(from_fn(request_id::tag))
