@@ -1,5 +1,6 @@
 //! The HTTP surface of the running daemon; the modules mirror the URLs.
 
+mod door;
 mod raw;
 #[path = "../support/mod.rs"]
 mod support;
