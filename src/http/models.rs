@@ -2,6 +2,7 @@
 
 use super::error::Rejection;
 use super::state::Gateway;
+use crate::runs::Profile;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -13,6 +14,9 @@ pub struct Model {
     object: &'static str,
     created: u64,
     owned_by: &'static str,
+    /// Not in OpenAI's model object, which allows for more keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -22,15 +26,16 @@ pub struct ModelList {
 }
 
 pub async fn list(State(gateway): State<Arc<Gateway>>) -> Json<ModelList> {
-    let data = gateway.profiles.keys().map(|id| model(id, &gateway)).collect();
+    let data = gateway.profiles.values().map(|profile| model(profile, &gateway)).collect();
     Json(ModelList { object: "list", data })
 }
 
 pub async fn get(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Result<Json<Model>, Rejection> {
     let profile = gateway.profile(&id)?;
-    Ok(Json(model(&profile.id, &gateway)))
+    Ok(Json(model(&profile, &gateway)))
 }
 
-fn model(id: &str, gateway: &Gateway) -> Model {
-    Model { id: id.to_owned(), object: "model", created: gateway.started_at, owned_by: "nuncio" }
+fn model(profile: &Profile, gateway: &Gateway) -> Model {
+    let (id, description) = (profile.id.clone(), profile.description.clone());
+    Model { id, object: "model", created: gateway.started_at, owned_by: "nuncio", description }
 }

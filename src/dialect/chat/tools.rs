@@ -9,7 +9,9 @@ use serde_json::Value;
 type Parsed<T> = Result<T, ApiError>;
 
 /// Reads `tools`. Types that are not `function` are left out: clients offer their own hosted kinds to every server.
-pub(super) fn parse(tools: Vec<Value>) -> Parsed<Vec<ToolSpec>> {
+/// If nothing else is there the field counts as absent, because only an empty list says "no tools at all".
+pub(super) fn parse(tools: Vec<Value>) -> Parsed<Option<Vec<ToolSpec>>> {
+    let asks_for_none = tools.is_empty();
     let mut specs: Vec<ToolSpec> = Vec::with_capacity(tools.len());
     for (at, tool) in tools.into_iter().enumerate() {
         let path = format!("tools[{at}]");
@@ -35,7 +37,7 @@ pub(super) fn parse(tools: Vec<Value>) -> Parsed<Vec<ToolSpec>> {
         }
         specs.push(spec);
     }
-    Ok(specs)
+    Ok(Some(specs).filter(|specs| asks_for_none || !specs.is_empty()))
 }
 
 fn function(mut fields: Fields) -> Parsed<ToolSpec> {
