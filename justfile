@@ -19,6 +19,10 @@ lint:
     cargo fmt
     cargo clippy --all-targets -- -D warnings
 
+# The micro benches.
+bench:
+    cargo bench --bench micro
+
 # Everything the gate runs.
 ci:
     .ci/run

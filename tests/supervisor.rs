@@ -283,6 +283,7 @@ async fn no_supervisor_stays_a_zombie() {
 }
 
 /// Starts this binary once more, in one of the roles below.
+#[expect(clippy::disallowed_methods, reason = "the test itself, in another role")]
 fn play(role: &str, part: &str) -> Child {
     let mut this = std::process::Command::new(std::env::current_exe().unwrap());
     this.args(["--ignored", "--exact", role]).env("PLAY", part);

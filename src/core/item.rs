@@ -89,6 +89,10 @@ pub struct ToolCall {
     pub arguments: String,
     pub origin: Origin,
     pub status: Status,
+    /// Further keys of the call, sent back to the upstream with it: some models sign their calls there and refuse a
+    /// history in which the signature is missing.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
 }
 
 /// Who runs a tool.

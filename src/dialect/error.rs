@@ -82,10 +82,9 @@ impl From<&Failure> for ApiError {
     fn from(failure: &Failure) -> Self {
         if failure.after_effects {
             // What clients take for final (measured): they repeat a `server_error`, and so would repeat the effects.
-            let message = format!(
-                "{} Tools had already changed something, so do not repeat the request blindly.",
-                failure.message
-            );
+            let problem = failure.message.trim_end_matches('.');
+            let message =
+                format!("{problem}. Tools had already changed something, so do not repeat the request blindly.");
             return Self { final_: true, ..Self::new(400, "invalid_request_error", Some("invalid_prompt"), message) };
         }
         let (status, kind, code) = match failure.kind {

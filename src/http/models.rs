@@ -3,6 +3,7 @@
 use super::error::Rejection;
 use super::state::Gateway;
 use crate::dialect::error::ApiError;
+use crate::runs::Profile;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -15,6 +16,9 @@ pub struct Model {
     object: &'static str,
     created: u64,
     owned_by: &'static str,
+    /// Not in OpenAI's model object, which allows for more keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -24,7 +28,7 @@ pub struct ModelList {
 }
 
 pub async fn list(State(gateway): State<Arc<Gateway>>) -> Json<ModelList> {
-    let data = gateway.profiles.keys().map(|id| model(id, &gateway)).collect();
+    let data = gateway.profiles.values().map(|profile| model(profile, &gateway)).collect();
     Json(ModelList { object: "list", data })
 }
 
@@ -38,9 +42,10 @@ pub async fn get(
         return Err(error.with_param("model").into());
     };
     let profile = gateway.profile(&id)?;
-    Ok(Json(model(&profile.id, &gateway)))
+    Ok(Json(model(&profile, &gateway)))
 }
 
-fn model(id: &str, gateway: &Gateway) -> Model {
-    Model { id: id.to_owned(), object: "model", created: gateway.started_at, owned_by: "nuncio" }
+fn model(profile: &Profile, gateway: &Gateway) -> Model {
+    let (id, description) = (profile.id.clone(), profile.description.clone());
+    Model { id, object: "model", created: gateway.started_at, owned_by: "nuncio", description }
 }

@@ -6,7 +6,7 @@ use crate::core::ports::upstream::{FinishReason, ToolCallFragment, UpstreamEvent
 use crate::core::usage::Usage;
 use loose::Loose;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::VecDeque;
 
 /// A chunk of a stream, or the whole object of a server that does not stream.
@@ -55,6 +55,8 @@ struct WireCall {
     id: Loose,
     #[serde(default)]
     function: Option<WireFunction>,
+    #[serde(flatten)]
+    extra: Map<String, Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -163,8 +165,10 @@ impl Delta {
             index: Loose::Other(Value::from(0)),
             id: Loose::Nothing,
             function: Some(function),
+            extra: Map::new(),
         });
-        for (place, call) in (0u32..).zip(self.tool_calls.into_iter().chain(legacy)) {
+        for (place, mut call) in (0u32..).zip(self.tool_calls.into_iter().chain(legacy)) {
+            call.extra.shift_remove("type");
             let function = call.function.unwrap_or_default();
             let index = call.index.as_count().and_then(|index| u32::try_from(index).ok());
             answer.has_calls = true;
@@ -173,6 +177,7 @@ impl Delta {
                 id: call.id.into_name(),
                 name: function.name.into_name(),
                 arguments: function.arguments.into_arguments(),
+                extra: call.extra,
             }));
         }
     }

@@ -80,7 +80,13 @@ fn text(text: &str) -> UpstreamEvent {
 
 fn call(index: u32, id: Option<&str>, name: Option<&str>, arguments: &str) -> UpstreamEvent {
     let (id, name) = (id.map(Into::into), name.map(Into::into));
-    UpstreamEvent::ToolCall(ToolCallFragment { index: Some(index), id, name, arguments: arguments.into() })
+    UpstreamEvent::ToolCall(ToolCallFragment {
+        index: Some(index),
+        id,
+        name,
+        arguments: arguments.into(),
+        ..Default::default()
+    })
 }
 
 /// The events of an answer that says this and stops.

@@ -62,6 +62,8 @@ pub struct ToolCallFragment {
     pub id: Option<String>,
     pub name: Option<String>,
     pub arguments: String,
+    /// Keys that we do not know, to be sent back with the call.
+    pub extra: Map<String, Value>,
 }
 
 /// Why the model stopped.

@@ -6,6 +6,7 @@ use crate::core::event::{Delta, RunEvent};
 use crate::core::id::RunId;
 use crate::core::item::{Item, Origin, Status, ToolCall};
 use crate::core::ports::upstream::ToolCallFragment;
+use serde_json::Map;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -28,6 +29,7 @@ impl CallDraft {
             arguments: String::new(),
             origin: Origin::Server,
             status: Status::InProgress,
+            extra: Map::new(),
         };
         Self { call, sent_index: first.index, sent_id: None, started: false }
     }
@@ -70,6 +72,7 @@ impl CallDraft {
             self.call.name = fragment.name.unwrap_or_default();
         }
         self.call.arguments.push_str(&fragment.arguments);
+        self.call.extra.extend(fragment.extra);
         if self.started {
             emit_arguments(index, fragment.arguments, out);
         }

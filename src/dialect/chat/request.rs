@@ -49,7 +49,7 @@ pub fn parse(body: Value) -> Result<ChatRequest, ApiError> {
     let stream = fields.take_bool("stream")?.unwrap_or(false);
     let include_usage = include_usage(&mut fields, stream)?;
     refuse_unsupported(&mut fields)?;
-    let spec_tools = fields.take_array("tools")?.map(tools::parse).transpose()?;
+    let tools = fields.take_array("tools")?.map(tools::parse).transpose()?.flatten();
     let tool_choice = tools::choice(fields.take("tool_choice"))?;
     for (key, check) in PASSED_ON {
         fields.check(key, *check)?;
@@ -64,7 +64,7 @@ pub fn parse(body: Value) -> Result<ChatRequest, ApiError> {
         model,
         stream,
         include_usage,
-        spec: RunSpec { input, tools: spec_tools, tool_choice, params, max_output_tokens },
+        spec: RunSpec { input, tools, tool_choice, params, max_output_tokens },
     })
 }
 

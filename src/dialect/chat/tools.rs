@@ -13,11 +13,13 @@ type Parsed<T> = Result<T, ApiError>;
 const MAX_TOOLS: usize = 1024;
 
 /// Reads `tools`. Types that are not `function` are left out: clients offer their own hosted kinds to every server.
-pub(super) fn parse(tools: Vec<Value>) -> Parsed<Vec<ToolSpec>> {
+/// If nothing else is there the field counts as absent, because only an empty list says "no tools at all".
+pub(super) fn parse(tools: Vec<Value>) -> Parsed<Option<Vec<ToolSpec>>> {
     if tools.len() > MAX_TOOLS {
         let message = format!("`tools` may hold at most {MAX_TOOLS} tools, not {}.", tools.len());
         return Err(ApiError::invalid("tools", message));
     }
+    let asks_for_none = tools.is_empty();
     let mut specs: Vec<ToolSpec> = Vec::with_capacity(tools.len());
     let mut names = HashSet::new();
     for (at, tool) in tools.into_iter().enumerate() {
@@ -43,7 +45,7 @@ pub(super) fn parse(tools: Vec<Value>) -> Parsed<Vec<ToolSpec>> {
         }
         specs.push(spec);
     }
-    Ok(specs)
+    Ok(Some(specs).filter(|specs| asks_for_none || !specs.is_empty()))
 }
 
 fn function(mut fields: Fields) -> Parsed<ToolSpec> {

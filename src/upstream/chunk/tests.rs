@@ -19,7 +19,7 @@ fn text(text: &str) -> UpstreamEvent {
 
 fn call(index: Option<u32>, id: Option<&str>, name: Option<&str>, arguments: &str) -> UpstreamEvent {
     let (id, name) = (id.map(Into::into), name.map(Into::into));
-    ToolCall(ToolCallFragment { index, id, name, arguments: arguments.into() })
+    ToolCall(ToolCallFragment { index, id, name, arguments: arguments.into(), ..Default::default() })
 }
 
 #[test]
@@ -44,6 +44,15 @@ fn a_delta_of_any_server_becomes_the_same_events() {
         (
             r#"{"tool_calls":[{"id":7,"function":{"name":"f","arguments":{"b":1,"a":[2]}}}]}"#,
             vec![call(None, Some("7"), Some("f"), r#"{"b":1,"a":[2]}"#)],
+        ),
+        (
+            r#"{"tool_calls":[{"index":0,"type":"function","function":{"name":"f"},"extra_content":{"sig":"s"}}]}"#,
+            vec![ToolCall(ToolCallFragment {
+                index: Some(0),
+                name: Some("f".into()),
+                extra: Map::from_iter([("extra_content".to_owned(), serde_json::json!({"sig": "s"}))]),
+                ..Default::default()
+            })],
         ),
         (r#"{"function_call":{"name":"f","arguments":"{}"}}"#, vec![call(Some(0), None, Some("f"), "{}")]),
     ];

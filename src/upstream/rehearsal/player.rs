@@ -178,7 +178,7 @@ fn fragments(name: String, arguments: String, shape: Shape, id: String, index: u
         _ => Some(index),
     };
     let id = (!shape.no_ids).then_some(id);
-    let mut fragments = vec![ToolCallFragment { index, id, name: Some(name), arguments: String::new() }];
+    let mut fragments = vec![ToolCallFragment { index, id, name: Some(name), ..Default::default() }];
     if shape.fragments {
         let rest = arguments.chars().map(|c| ToolCallFragment { index, arguments: c.into(), ..Default::default() });
         fragments.extend(rest);

@@ -19,7 +19,15 @@ fn user(text: &str) -> Item {
 
 fn called(call_id: &str, name: &str) -> Item {
     let (id, call_id, name, arguments) = (String::new(), call_id.into(), name.into(), "{}".into());
-    Item::ToolCall(ToolCall { id, call_id, name, arguments, origin: Origin::Server, status: Status::Completed })
+    Item::ToolCall(ToolCall {
+        id,
+        call_id,
+        name,
+        arguments,
+        origin: Origin::Server,
+        status: Status::Completed,
+        extra: Map::new(),
+    })
 }
 
 fn returned(call_id: &str, text: &str, failed: bool) -> Item {

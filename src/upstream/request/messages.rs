@@ -45,6 +45,8 @@ struct Call<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     function: Function<'a>,
+    #[serde(flatten)]
+    extra: Extra<'a>,
 }
 
 #[derive(Serialize)]
@@ -53,7 +55,7 @@ struct Function<'a> {
     arguments: Cow<'a, str>,
 }
 
-/// A message's own further keys, without those that are written from elsewhere.
+/// Further keys of a message or a call, without those that are written from elsewhere.
 struct Extra<'a>(Option<&'a Map<String, Value>>);
 
 impl<'a> Extra<'a> {
@@ -65,7 +67,7 @@ impl<'a> Extra<'a> {
 
 impl Serialize for Extra<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const OURS: [&str; 4] = ["role", "content", "reasoning_content", "tool_calls"];
+        const OURS: [&str; 7] = ["role", "content", "reasoning_content", "tool_calls", "id", "type", "function"];
         serializer.collect_map(self.0.into_iter().flatten().filter(|(key, _)| !OURS.contains(&key.as_str())))
     }
 }
@@ -173,7 +175,7 @@ impl<'a> Call<'a> {
         let offered = tools.iter().any(|tool| tool.name == call.name);
         let name = if offered { Cow::Borrowed(call.name.as_str()) } else { sendable_name(&call.name) };
         let function = Function { name, arguments: sendable_arguments(&call.arguments) };
-        Self { id: &call.call_id, kind: "function", function }
+        Self { id: &call.call_id, kind: "function", function, extra: Extra(Some(&call.extra)) }
     }
 }
 

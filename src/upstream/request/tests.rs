@@ -17,7 +17,7 @@ fn thought(text: &str) -> Item {
 fn call(call_id: &str, name: &str, arguments: &str) -> Item {
     let (call_id, name, arguments) = (call_id.into(), name.into(), arguments.into());
     let (id, origin, status) = ("fc_1".into(), Origin::Server, Status::Completed);
-    Item::ToolCall(ToolCall { id, call_id, name, arguments, origin, status })
+    Item::ToolCall(ToolCall { id, call_id, name, arguments, origin, status, extra: Map::new() })
 }
 
 fn output(call_id: &str, parts: &[&str], failed: bool) -> Item {
@@ -210,4 +210,16 @@ fn the_output_limit_goes_under_one_name() {
         let limits: Vec<_> = map(body(&request)).into_iter().filter(|(key, _)| key.starts_with("max_")).collect();
         assert_eq!(limits, [(name.to_owned(), 5.into())]);
     }
+}
+
+#[test]
+fn a_calls_further_keys_go_back_with_it_and_never_over_ours() {
+    let mut signed = call("c1", "look", "{}");
+    let Item::ToolCall(signed_call) = &mut signed else { unreachable!() };
+    signed_call.extra = map(json!({"extra_content": {"sig": "s"}, "id": "other"}));
+    let sent = messages(&request(vec![said(Role::User, "go"), signed, output("c1", &["ok"], false)]));
+    let expected = json!({
+        "id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}, "extra_content": {"sig": "s"},
+    });
+    assert_eq!(sent[1]["tool_calls"], json!([expected]));
 }

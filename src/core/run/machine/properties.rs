@@ -19,7 +19,13 @@ fn input() -> impl Strategy<Value = Input> {
     );
     let fragment = fragment.prop_map(|(index, id, name, arguments)| {
         let (id, name) = (id.map(str::to_owned), name.map(str::to_owned));
-        Input::Upstream(UpstreamEvent::ToolCall(ToolCallFragment { index, id, name, arguments: arguments.into() }))
+        Input::Upstream(UpstreamEvent::ToolCall(ToolCallFragment {
+            index,
+            id,
+            name,
+            arguments: arguments.into(),
+            ..Default::default()
+        }))
     });
     let ids = || (0..4u32).prop_map(|number| RunId::new(uuid::Uuid::nil()).call(number));
     let failure = || Failure::new(FailureKind::UpstreamBroken, "cut");
