@@ -11,6 +11,7 @@ mod models;
 mod request_id;
 pub mod serve;
 mod session;
+mod socket;
 mod state;
 mod stream;
 

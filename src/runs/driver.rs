@@ -25,6 +25,8 @@ pub struct Driver {
     pub history: Vec<Arc<Item>>,
     /// Bounded: while it is full nothing is read from the upstream.
     pub events: mpsc::Sender<RunEvent>,
+    /// A place among the events for the last one: the end of a run is told however full the channel is.
+    pub last_event: Option<mpsc::OwnedPermit<RunEvent>>,
     pub slow_client_timeout: Duration,
     pub shutdown: CancellationToken,
     pub deadline: Instant,
@@ -92,6 +94,8 @@ impl Driver {
         while let Some(input) = inputs.pop_front() {
             for effect in self.machine.on(input) {
                 match effect {
+                    // The cancel is on its way to the machine, and nothing more may begin before it is there.
+                    Effect::CallUpstream(_) | Effect::RunTool(_) if held.unheard => {}
                     Effect::CallUpstream(request) => held.upstream = Some(self.upstream.call(request)),
                     Effect::RunTool(call) => inputs.push_back(self.run_tool(&call).await),
                     Effect::Abort => {
@@ -99,11 +103,15 @@ impl Driver {
                         self.toolbox.abort();
                     }
                     Effect::Emit(event) => {
+                        self.keep(&event).await;
                         if let RunEvent::Finished { outcome } = &event {
                             held.outcome = Some(outcome.clone());
+                            if let Some(place) = self.last_event.take() {
+                                place.send(event);
+                            }
+                        } else {
+                            inputs.extend(self.send(event, held).await.err().map(Input::Cancelled));
                         }
-                        self.keep(&event).await;
-                        inputs.extend(self.send(event, held).await.err().map(Input::Cancelled));
                     }
                 }
             }

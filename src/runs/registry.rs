@@ -92,7 +92,7 @@ impl Runs {
         }
         let permit = self.admission.enter(&request.principal, request.max_runs).map_err(StartError::Refused)?;
         let run = RunId::new(Uuid::now_v7());
-        let (sender, events) = mpsc::channel(EVENTS_AHEAD);
+        let (sender, events) = mpsc::channel(EVENTS_AHEAD + 1);
         let span = tracing::info_span!("run", %run, profile = request.profile.id, principal = %request.principal);
         let driver = self.driver(run, request, sender).await?;
         self.tracker.spawn(
@@ -136,6 +136,7 @@ impl Runs {
             store: Arc::clone(&self.store),
             principal,
             history,
+            last_event: events.clone().reserve_owned().await.ok(),
             events,
             slow_client_timeout: self.slow_client_timeout,
             shutdown: self.shutdown.child_token(),
@@ -171,18 +172,20 @@ impl Runs {
         self.draining.is_cancelled()
     }
 
-    /// Refuses new runs, gives those in flight `grace` to end, then ends them. `hurry` cuts the grace short.
-    pub async fn drain(&self, grace: Duration, hurry: impl Future<Output = ()>) {
+    /// Refuses new runs, gives those in flight `grace` to end, then ends them. `hurry` cuts the grace short, which is
+    /// when this returns false.
+    pub async fn drain(&self, grace: Duration, hurry: impl Future<Output = ()>) -> bool {
         self.draining.cancel();
         self.tracker.close();
-        tokio::select! {
-            () = self.tracker.wait() => return,
-            () = tokio::time::sleep(grace) => {}
-            () = hurry => {}
-        }
+        let in_time = tokio::select! {
+            () = self.tracker.wait() => return true,
+            () = tokio::time::sleep(grace) => true,
+            () = hurry => false,
+        };
         self.shutdown.cancel();
         // Ending a run means to tell its client and to kill its processes, which takes moments, not minutes.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.tracker.wait()).await;
+        in_time
     }
 }
 
