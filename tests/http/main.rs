@@ -2,6 +2,7 @@
 
 mod door;
 mod raw;
+mod recorder;
 #[path = "../support/mod.rs"]
 mod support;
 mod v1;
