@@ -185,8 +185,8 @@ fn supervisor() -> Result<Supervisor, AppError> {
 fn tool_settings(config: &Config) -> ToolSettings {
     let tools = &config.tools;
     ToolSettings {
-        output_limit: tools.terminal.output_limit,
-        read_limit: tools.files.read_limit as u64,
+        output_limit: tools.output_limit,
+        read_limit: tools.files.max_size as u64,
         max_matches: tools.search.max_matches as u64,
         terminal_max_time: tools.terminal.max_time,
         shell: tools.terminal.shell().display().to_string(),
@@ -226,6 +226,7 @@ fn profile(
     let workspace = profile.workspace.as_deref().map(Into::into);
     Ok(Profile {
         id: id.to_owned(),
+        description: profile.description.clone(),
         housekeeping: Profile::housekeeping_of(&agent),
         agent: Arc::new(agent),
         upstream,

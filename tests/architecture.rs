@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tools", &["core", "sandbox"]),
     ("store", &["core"]),
     ("sandbox", &[]),
-    ("config", &["cli"]),
+    ("config", &["cli", "core"]),
     ("cli", &["config"]),
     ("telemetry", &["config"]),
     ("shutdown", &[]),

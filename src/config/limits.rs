@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{error::Problems, value};
+use crate::core::run;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -17,18 +18,14 @@ pub struct Limits {
     /// Time of one tool call.
     #[serde(deserialize_with = "value::duration")]
     pub tool_time: Duration,
-    /// Tokens the model may put out in one call; `None` leaves it to the upstream.
+    /// Tokens of one answer, over all its model calls; `None` leaves it to the upstream.
     pub output_tokens: Option<u32>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            steps: 50,
-            wall_time: Duration::from_secs(30 * 60),
-            tool_time: Duration::from_secs(2 * 60),
-            output_tokens: None,
-        }
+        let run::Limits { steps, wall_time, tool_time, .. } = run::Limits::default();
+        Self { steps, wall_time, tool_time, output_tokens: None }
     }
 }
 

@@ -6,9 +6,12 @@ use serde::Deserialize;
 
 use super::{error::Problems, value};
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tools {
+    /// Bytes of text that one call of any tool hands to the model; it is paid for in tokens.
+    #[serde(deserialize_with = "value::size")]
+    pub output_limit: usize,
     pub terminal: Terminal,
     pub files: Files,
     pub search: Search,
@@ -19,9 +22,6 @@ pub struct Tools {
 pub struct Terminal {
     /// Runs the commands with `-c`; `None` means bash where there is one, else sh. See [`Terminal::shell`].
     pub shell: Option<PathBuf>,
-    /// Bytes of a command's output shown to the model, half from its head and half from its tail.
-    #[serde(deserialize_with = "value::size")]
-    pub output_limit: usize,
     /// The longest any command may run, whatever the profile allows and the model asks for.
     #[serde(deserialize_with = "value::duration")]
     pub max_time: Duration,
@@ -30,9 +30,9 @@ pub struct Terminal {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Files {
-    /// Bytes that one reading of a file gives the model.
+    /// Bytes of the largest file that is read or edited: an edit holds all of it in memory.
     #[serde(deserialize_with = "value::size")]
-    pub read_limit: usize,
+    pub max_size: usize,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -42,15 +42,22 @@ pub struct Search {
     pub max_matches: usize,
 }
 
+impl Default for Tools {
+    fn default() -> Self {
+        let (terminal, files, search) = Default::default();
+        Self { output_limit: 32 << 10, terminal, files, search }
+    }
+}
+
 impl Default for Terminal {
     fn default() -> Self {
-        Self { shell: None, output_limit: 32 << 10, max_time: Duration::from_secs(10 * 60) }
+        Self { shell: None, max_time: Duration::from_secs(10 * 60) }
     }
 }
 
 impl Default for Files {
     fn default() -> Self {
-        Self { read_limit: 256 << 10 }
+        Self { max_size: 16 << 20 }
     }
 }
 
@@ -75,9 +82,11 @@ impl Tools {
         let over_zero = "expected more than 0";
         let absolute = self.terminal.shell.as_ref().is_none_or(|shell| shell.is_absolute());
         problems.expect(absolute, "tools.terminal.shell", "expected an absolute path such as /bin/sh");
-        problems.expect(self.terminal.output_limit > 0, "tools.terminal.output_limit", over_zero);
+        let is_there = self.terminal.shell.as_ref().is_none_or(|shell| !shell.is_absolute() || shell.exists());
+        problems.expect(is_there, "tools.terminal.shell", "expected a program that is on this machine");
+        problems.expect(self.output_limit > 0, "tools.output_limit", over_zero);
         problems.expect(!self.terminal.max_time.is_zero(), "tools.terminal.max_time", over_zero);
-        problems.expect(self.files.read_limit > 0, "tools.files.read_limit", over_zero);
+        problems.expect(self.files.max_size > 0, "tools.files.max_size", over_zero);
         problems.expect(self.search.max_matches > 0, "tools.search.max_matches", over_zero);
     }
 }

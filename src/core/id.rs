@@ -9,6 +9,8 @@ use uuid::Uuid;
 #[serde(transparent)]
 pub struct RunId(Uuid);
 
+const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
 impl RunId {
     pub fn new(uuid: Uuid) -> Self {
         Self(uuid)
@@ -19,9 +21,17 @@ impl RunId {
         format!("{prefix}_{}{number:04x}", self.0.simple())
     }
 
-    /// The id of the `number`th tool call: unique over all runs, and no longer than the 40 characters OpenAI takes.
+    /// The id of the `number`th tool call, in the one form that every known server takes back: 9 letters and digits
+    /// (Mistral takes no other length, OpenAI none over 40). Its 53 bits come from the uuid's random part.
     pub fn call(&self, number: u32) -> String {
-        format!("call_{}{number:03x}", self.0.simple())
+        // An odd factor gives each number another value, far from those of its neighbours.
+        let mut rest = (self.0.as_u64_pair().1).wrapping_add(u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let digit = |_| {
+            let digit = DIGITS.get((rest % 62) as usize).copied().unwrap_or(b'0');
+            rest /= 62;
+            char::from(digit)
+        };
+        (0..9).map(digit).collect()
     }
 
     /// The id a client sees for the whole answer, e.g. `chatcmpl-0192…` or `resp_0192…`.
@@ -33,5 +43,20 @@ impl RunId {
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "run_{}", self.0.simple())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn call_ids_are_nine_letters_or_digits_and_differ() {
+        let runs = [Uuid::nil(), Uuid::max(), Uuid::from_u128(1 << 70), Uuid::from_u128(1)];
+        let ids: Vec<String> = runs.iter().flat_map(|run| (0..1000).map(|n| RunId::new(*run).call(n))).collect();
+        assert!(ids.iter().all(|id| id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric())), "{ids:?}");
+        // The nil uuid and the one that differs above the random part share theirs.
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 3000);
     }
 }

@@ -42,7 +42,7 @@ struct Held {
 }
 
 impl Driver {
-    /// Ends with the run's outcome, after everything the run had started is gone.
+    /// Ends with the run's outcome, once it has let go of everything that the run had started.
     pub async fn drive(mut self) -> Outcome {
         let deadline = Box::pin(sleep_until(self.deadline));
         let mut held = Held { upstream: None, deadline, outcome: None, unheard: false };

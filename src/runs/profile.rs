@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub struct Profile {
     /// The model id that clients ask for.
     pub id: String,
+    /// For people who choose among the models.
+    pub description: Option<String>,
     pub agent: Arc<Agent>,
     pub upstream: Arc<dyn Upstream>,
     /// The tools that `agent` offers.

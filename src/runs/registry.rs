@@ -9,6 +9,7 @@ use crate::core::event::RunEvent;
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::id::RunId;
 use crate::core::ports::store::{Store, Turn};
+use crate::core::ports::upstream::ToolChoice;
 use crate::core::run::{Machine, RunSpec};
 use crate::core::transcript::{restore_turns, turn_keys};
 use std::collections::HashMap;
@@ -115,6 +116,9 @@ impl Runs {
         let RunRequest { principal, profile, mut spec, session, housekeeping, .. } = request;
         self.restore(&principal, &mut spec).await?;
         let agent = if housekeeping { &profile.housekeeping } else { &profile.agent };
+        if housekeeping {
+            (spec.tools, spec.tool_choice) = (Some(Vec::new()), ToolChoice::Auto);
+        }
         let (agent, history) = (Arc::clone(agent), spec.input.clone());
         let deadline = Instant::now().checked_add(agent.limits.wall_time).unwrap_or_else(far_away);
         let machine = Machine::new(run, agent, spec).map_err(StartError::Failed)?;

@@ -33,8 +33,8 @@ pub struct SessionFinder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     pub workspace: Arc<Path>,
-    /// The name to remember under the opening, where the opening was not known yet.
-    fresh: Option<String>,
+    /// The name to remember under the conversation's opening, where only that can lead back here.
+    by_history: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,7 @@ pub enum SessionError {
 impl SessionFinder {
     /// Finds or begins the session and makes its folder. `history` is the run's input.
     pub async fn find(&self, history: &[Arc<Item>]) -> Result<Session, SessionError> {
-        let (name, fresh) = match (&self.fixed, &self.key) {
+        let (name, by_history) = match (&self.fixed, &self.key) {
             (Some(fixed), _) => return make(fixed, None).await,
             (None, SessionKey::Named(name)) => (format!("named\0{name}"), None),
             (None, SessionKey::ByHistory) => {
@@ -56,40 +56,36 @@ impl SessionFinder {
                     Some(fingerprint) => self.store.session(&self.principal, fingerprint).await?,
                     None => None,
                 };
-                match known {
-                    Some(name) => (name, None),
-                    None => {
-                        let name = format!("made\0{}", Uuid::now_v7());
-                        (name.clone(), Some(name))
-                    }
-                }
+                let name = known.unwrap_or_else(|| format!("made\0{}", Uuid::now_v7()));
+                (name.clone(), Some(name))
             }
         };
-        make(&self.root.join(folder(&self.principal, &name)), fresh).await
+        make(&self.root.join(folder(&self.principal, &name)), by_history).await
     }
 
-    /// Lets later turns find the session that this run began. `output` is what the run has made.
+    /// Lets later turns find the session by its history, once this run's output is part of it.
     pub async fn remember(
         &self,
         session: &Session,
         history: &[Arc<Item>],
         output: &[Arc<Item>],
     ) -> Result<(), StoreError> {
-        let Some(name) = &session.fresh else { return Ok(()) };
-        let opening = Opening::of(history);
-        let opening = if opening.answer.is_none() { opening.answered_with(output) } else { opening };
-        let Some(fingerprint) = fingerprint(&opening) else { return Ok(()) };
-        self.store.remember_session(&self.principal, fingerprint, name.clone()).await
+        let Some(name) = &session.by_history else { return Ok(()) };
+        let items: Vec<Arc<Item>> = history.iter().chain(output).cloned().collect();
+        for fingerprint in Opening::as_returned(&items).iter().filter_map(fingerprint) {
+            self.store.remember_session(&self.principal, fingerprint, name.clone()).await?;
+        }
+        Ok(())
     }
 }
 
-async fn make(path: &Path, fresh: Option<String>) -> Result<Session, SessionError> {
+async fn make(path: &Path, by_history: Option<String>) -> Result<Session, SessionError> {
     let made = async {
         tokio::fs::create_dir_all(path).await?;
         tokio::fs::canonicalize(path).await
     };
     match made.await {
-        Ok(workspace) => Ok(Session { workspace: workspace.into(), fresh }),
+        Ok(workspace) => Ok(Session { workspace: workspace.into(), by_history }),
         Err(source) => Err(SessionError::Workspace { path: path.to_owned(), source }),
     }
 }

@@ -10,21 +10,26 @@ async fn matches_come_by_file_with_their_lines() {
     desk.put(".hidden", "two");
     desk.put(".git/config", "two");
     desk.put(".gitignore", "/target\n*.log\n!keep.log\n");
-    desk.put("src/.gitignore", "gen.*\n");
+    desk.put("src/.gitignore", "gen.*\n!nested.log\n");
     for ignored in ["target/x", "x.log", "src/x.log", "src/gen.rs"] {
         desk.put(ignored, "two");
     }
-    desk.put("gen.rs", "two");
-    desk.put("keep.log", "two");
+    for kept in ["gen.rs", "keep.log", "src/nested.log", "web/gen.ts"] {
+        desk.put(kept, "two");
+    }
     let cases = [
         (
             json!({"pattern": "two"}),
-            ".hidden\n1: two\n\na.txt\n2: two\n\ngen.rs\n1: two\n\nkeep.log\n1: two\n\n[4 matches in 4 files]",
+            ".hidden\n1: two\n\na.txt\n2: two\n\ngen.rs\n1: two\n\nkeep.log\n1: two\n\nsrc/nested.log\n1: \
+             two\n\nweb/gen.ts\n1: two\n\n[6 matches in 6 files]",
         ),
-        (json!({"pattern": "TWO", "ignore_case": true, "path": "src"}), "src/b.rs\n1: Two\n\n[1 match in 1 file]"),
+        (
+            json!({"pattern": "TWO", "ignore_case": true, "path": "src", "glob": "*.rs"}),
+            "src/b.rs\n1: Two\n\n[1 match in 1 file]",
+        ),
         (
             json!({"pattern": "two", "path": "src", "include_ignored": true}),
-            "src/gen.rs\n1: two\n\nsrc/x.log\n1: two\n\n[2 matches in 2 files]",
+            "src/gen.rs\n1: two\n\nsrc/nested.log\n1: two\n\nsrc/x.log\n1: two\n\n[3 matches in 3 files]",
         ),
         (json!({"pattern": "two", "path": "target"}), "target/x\n1: two\n\n[1 match in 1 file]"),
         (json!({"pattern": "^t.*e$", "glob": "*.txt"}), "a.txt\n3: three\n\n[1 match in 1 file]"),

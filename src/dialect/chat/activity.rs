@@ -35,7 +35,8 @@ pub struct StatusEvent {
 #[derive(Debug, PartialEq, Serialize)]
 pub struct StatusData {
     description: String,
-    /// Until it is true the line shimmers, also after a reload.
+    /// Always true: while it is false the line shimmers, and nothing would end that if the client stops the run. The
+    /// cards have spinners of their own.
     done: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     hidden: bool,
@@ -126,7 +127,7 @@ fn line(name: &str, text: &str) -> String {
 
 /// The last status of a run hides the line: nothing else would, and the cards tell the rest.
 fn status(description: String, last: bool) -> Extra {
-    let data = StatusData { description, done: last, hidden: last };
+    let data = StatusData { description, done: true, hidden: last };
     Extra::Status { event: StatusEvent { kind: "status", data } }
 }
 

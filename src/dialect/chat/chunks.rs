@@ -4,6 +4,7 @@ use super::activity::{ActivityFold, Extra};
 use super::wire::{AnswerHead, Delta, FunctionDelta, ToolCallDelta, UsageObject, finish_reason};
 use crate::core::event::{self, Outcome, RunEvent};
 use crate::core::item::{Item, Origin, ToolCall};
+use crate::core::transcript::TextJoin;
 use crate::core::usage::Usage;
 use crate::dialect::Projection;
 use crate::dialect::activity::ToolActivity;
@@ -11,6 +12,7 @@ use crate::dialect::error::ApiError;
 use crate::dialect::sse;
 use bytes::Bytes;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Projects one run onto one stream: the role chunk, deltas, one finish reason, the usage if asked for, `[DONE]`.
@@ -21,6 +23,8 @@ pub struct ChunkStream {
     include_usage: bool,
     usage: Usage,
     activity: Option<ActivityFold>,
+    text_join: TextJoin,
+    reasoning_join: TextJoin,
     /// Position among the client's calls by item index.
     client_calls: HashMap<u32, u32>,
 }
@@ -55,10 +59,23 @@ impl ChunkStream {
         write(&mut head, &answer.model);
         head.extend_from_slice(b",\"choices\":[");
         let activity = (activity != ToolActivity::Hidden).then(ActivityFold::default);
-        Self { head, include_usage, usage: Usage::default(), activity, client_calls: HashMap::new() }
+        Self {
+            head,
+            include_usage,
+            usage: Usage::default(),
+            activity,
+            text_join: TextJoin::default(),
+            reasoning_join: TextJoin::default(),
+            client_calls: HashMap::new(),
+        }
     }
 
     fn started(&mut self, index: u32, item: &Item) -> Option<Bytes> {
+        match item {
+            Item::Message(_) => self.text_join.begin_item(),
+            Item::Reasoning(_) => self.reasoning_join.begin_item(),
+            _ => {}
+        }
         let Item::ToolCall(ToolCall { call_id, name, origin: Origin::Client, .. }) = item else { return None };
         let position = u32::try_from(self.client_calls.len()).unwrap_or(u32::MAX);
         self.client_calls.insert(index, position);
@@ -67,11 +84,18 @@ impl ChunkStream {
         Some(self.chunk(&Delta { tool_calls: Some([call]), ..Delta::default() }, None, None))
     }
 
-    fn delta(&self, index: u32, delta: &event::Delta) -> Option<Bytes> {
+    fn delta(&mut self, index: u32, delta: &event::Delta) -> Option<Bytes> {
+        let text;
         let delta = match delta {
-            event::Delta::Text(text) => Delta { content: Some(text), ..Delta::default() },
+            event::Delta::Text(piece) => {
+                text = joined(self.text_join.before(piece), piece);
+                Delta { content: Some(&text), ..Delta::default() }
+            }
+            event::Delta::Reasoning(piece) => {
+                text = joined(self.reasoning_join.before(piece), piece);
+                Delta { reasoning_content: Some(&text), ..Delta::default() }
+            }
             event::Delta::Refusal(text) => Delta { refusal: Some(text), ..Delta::default() },
-            event::Delta::Reasoning(text) => Delta { reasoning_content: Some(text), ..Delta::default() },
             event::Delta::Arguments(arguments) => {
                 let index = *self.client_calls.get(&index)?;
                 let function = FunctionDelta { name: None, arguments };
@@ -133,6 +157,10 @@ pub fn error(error: &ApiError) -> Bytes {
     let mut json = Vec::new();
     write(&mut json, &error.body());
     sse::data(&json)
+}
+
+fn joined<'a>(before: &str, piece: &'a str) -> Cow<'a, str> {
+    if before.is_empty() { Cow::Borrowed(piece) } else { Cow::Owned(format!("{before}{piece}")) }
 }
 
 fn write(out: &mut Vec<u8>, value: &impl Serialize) {

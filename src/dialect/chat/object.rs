@@ -3,6 +3,7 @@
 use super::wire::{AnswerHead, AnswerMessage, ChatCompletion, Choice, FunctionObject, ToolCallObject, finish_reason};
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, Message, Origin, Part, Role};
+use crate::core::transcript::TextJoin;
 use crate::core::usage::Usage;
 use crate::dialect::error::ApiError;
 
@@ -10,8 +11,10 @@ use crate::dialect::error::ApiError;
 #[derive(Debug, Default)]
 pub struct Gathered {
     text: String,
+    text_join: TextJoin,
     refusal: String,
     reasoning: String,
+    reasoning_join: TextJoin,
     tool_calls: Vec<(u32, ToolCallObject)>,
     usage: Usage,
     outcome: Option<Outcome>,
@@ -30,14 +33,18 @@ impl Gathered {
     fn item(&mut self, index: u32, item: &Item) {
         match item {
             Item::Message(Message { role: Role::Assistant, content, .. }) => {
+                self.text_join.begin_item();
                 for part in content {
                     match part {
                         Part::Refusal { refusal } => self.refusal.push_str(refusal),
-                        part => self.text.push_str(part.as_text().unwrap_or_default()),
+                        part => push(&mut self.text, &mut self.text_join, part.as_text().unwrap_or_default()),
                     }
                 }
             }
-            Item::Reasoning(reasoning) => self.reasoning.push_str(&reasoning.text),
+            Item::Reasoning(reasoning) => {
+                self.reasoning_join.begin_item();
+                push(&mut self.reasoning, &mut self.reasoning_join, &reasoning.text);
+            }
             Item::ToolCall(call) if call.origin == Origin::Client => {
                 let function = FunctionObject { name: call.name.clone(), arguments: call.arguments.clone() };
                 let call = ToolCallObject { id: call.call_id.clone(), kind: "function", function };
@@ -67,4 +74,9 @@ impl Gathered {
         let choices = [Choice { index: 0, message, logprobs: None, finish_reason }];
         Ok(ChatCompletion { id, object: "chat.completion", created, model, choices, usage: self.usage.into() })
     }
+}
+
+fn push(all: &mut String, join: &mut TextJoin, text: &str) {
+    all.push_str(join.before(text));
+    all.push_str(text);
 }

@@ -1,1 +1,2 @@
+mod chat_completions;
 mod models;

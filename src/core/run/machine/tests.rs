@@ -106,11 +106,13 @@ fn short(item: &Item) -> String {
     let cut = |status: &Status| if *status == Status::Incomplete { "!" } else { "" };
     match item {
         Item::Message(Message { role, status, content, .. }) => {
-            format!("{role:?}{} '{}'", cut(status), crate::core::item::text_of(content)).to_lowercase()
+            let role = format!("{role:?}").to_lowercase();
+            format!("{role}{} '{}'", cut(status), crate::core::item::text_of(content))
         }
         Item::Reasoning(reasoning) => format!("thought '{}'", reasoning.text),
         Item::ToolCall(ToolCall { call_id, name, arguments, origin, status, .. }) => {
-            format!("{origin:?}{} {call_id} {name} {arguments}", cut(status)).to_lowercase()
+            let origin = format!("{origin:?}").to_lowercase();
+            format!("{origin}{} {call_id} {name} {arguments}", cut(status))
         }
         Item::ToolOutput(output) => {
             let verdict = if output.failed { "failed" } else { "output" };
@@ -137,7 +139,7 @@ fn an_answer_without_tools() {
             "+1 assistant ''",
             "~1 He",
             "~1 llo",
-            "=1 assistant 'hello'",
+            "=1 assistant 'Hello'",
             "step 10+3",
             "finished Completed",
         ]
