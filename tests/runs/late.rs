@@ -79,6 +79,7 @@ async fn calls_after(words: usize) -> usize {
     let agent = Agent { tools: [spec.clone()].into(), ..Agent::default() };
     let profile = Profile {
         id: "nuncio".into(),
+        description: None,
         housekeeping: Profile::housekeeping_of(&agent),
         agent: Arc::new(agent),
         upstream: Arc::new(Talker(words)),

@@ -152,12 +152,11 @@ async fn a_turn_that_waited_for_the_client_goes_on_where_it_was() {
     let asked = turn_with(&daemon, "", tools.clone()).await;
     let id = &asked.answer["tool_calls"][0]["id"];
     let output = json!({"role": "tool", "tool_call_id": id, "content": "snow"});
-    let messages = json!([user("hi"), asked.answer, output]);
-    turn_with(&daemon, "", with(tools, json!({"messages": messages}))).await;
+    let messages = vec![user("hi"), asked.answer, output];
+    let told = turn_with(&daemon, "", with(tools, json!({"messages": messages}))).await;
     let before = worked_in(&upstream).remove(0);
-    let later =
-        [messages.as_array().unwrap().as_slice(), &[json!({"role": "assistant", "content": "It snows."}), user("ok")]];
-    assert_eq!(work(&upstream, &daemon, "", json!(later.concat())).await.folder, before);
+    let later = [messages, vec![told.answer, user("ok")]].concat();
+    assert_eq!(work(&upstream, &daemon, "", json!(later)).await.folder, before);
 }
 
 #[tokio::test]
