@@ -52,10 +52,7 @@ impl SessionFinder {
             (Some(fixed), _) => return make(fixed, None).await,
             (None, SessionKey::Named(name)) => (format!("named\0{name}"), None),
             (None, SessionKey::ByHistory) => {
-                let known = match fingerprint(&Opening::of(history)) {
-                    Some(fingerprint) => self.store.session(&self.principal, fingerprint).await?,
-                    None => None,
-                };
+                let known = self.known(history).await?;
                 let name = known.unwrap_or_else(|| format!("made\0{}", Uuid::now_v7()));
                 (name.clone(), Some(name))
             }
@@ -63,14 +60,27 @@ impl SessionFinder {
         make(&self.root.join(folder(&self.principal, &name)), by_history).await
     }
 
-    /// Lets later turns find the session by its history, once this run's output is part of it.
+    /// The name of a session that only its history leads to, if this history is known.
+    async fn known(&self, history: &[Arc<Item>]) -> Result<Option<String>, StoreError> {
+        match (&self.fixed, &self.key, fingerprint(&Opening::of(history))) {
+            (None, SessionKey::ByHistory, Some(fingerprint)) => self.store.session(&self.principal, fingerprint).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Lets later turns find the session by its history, once this run's output is part of it. That a run has not
+    /// entered its session (`None`) matters too: its words can be the end of the opening that another run began.
     pub async fn remember(
         &self,
-        session: &Session,
+        session: Option<&Session>,
         history: &[Arc<Item>],
         output: &[Arc<Item>],
     ) -> Result<(), StoreError> {
-        let Some(name) = &session.by_history else { return Ok(()) };
+        let name = match session {
+            Some(session) => session.by_history.clone(),
+            None => self.known(history).await?,
+        };
+        let Some(name) = name else { return Ok(()) };
         let items: Vec<Arc<Item>> = history.iter().chain(output).cloned().collect();
         for fingerprint in Opening::as_returned(&items).iter().filter_map(fingerprint) {
             self.store.remember_session(&self.principal, fingerprint, name.clone()).await?;
