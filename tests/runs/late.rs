@@ -78,6 +78,7 @@ async fn calls_after(words: usize) -> usize {
     let spec = ToolSpec { name: "act".into(), description: None, parameters: None, strict: None, extra: Map::new() };
     let agent = Agent { tools: [spec.clone()].into(), ..Agent::default() };
     let profile = Profile {
+        description: None,
         id: "nuncio".into(),
         description: None,
         housekeeping: Profile::housekeeping_of(&agent),

@@ -156,7 +156,6 @@ async fn prompts_are_in_no_log_line() {
 }
 
 #[tokio::test]
-#[ignore = "the driver logs what the model is told of arguments that do not fit, at `warn`"]
 async fn arguments_that_do_not_fit_are_in_no_log_line() {
     let daemon = Daemon::rehearsing();
     let body = chat(&format!("call: read_file {{\"path\": \"a\", \"{SECRET}\": 1}}"));
@@ -166,7 +165,6 @@ async fn arguments_that_do_not_fit_are_in_no_log_line() {
 }
 
 #[tokio::test]
-#[ignore = "a failed model call and the end of its run are logged with the upstream's own words"]
 async fn an_upstream_that_repeats_the_prompt_puts_it_in_no_log_line() {
     let upstream = MockServer::start().await;
     let error = json!({"error": {"message": format!("Invalid value: '{SECRET}'"), "type": "invalid_request_error", "param": "messages", "code": null}});
