@@ -80,7 +80,6 @@ async fn calls_after(words: usize) -> usize {
     let profile = Profile {
         description: None,
         id: "nuncio".into(),
-        description: None,
         housekeeping: Profile::housekeeping_of(&agent),
         agent: Arc::new(agent),
         upstream: Arc::new(Talker(words)),
