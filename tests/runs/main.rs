@@ -3,6 +3,7 @@
 mod client;
 mod crowd;
 mod gone;
+mod late;
 mod opening;
 mod pace;
 mod processes;

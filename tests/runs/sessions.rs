@@ -17,6 +17,9 @@ async fn upstream() -> Server {
         let tools = request.body["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
         let has = |name: &str| tools.iter().any(|tool| tool["function"]["name"] == name);
         let last = request.body["messages"].as_array().unwrap().last().unwrap();
+        if request.body["messages"][0]["content"] == "hush" && last["role"] == "tool" {
+            return turn([], "stop");
+        }
         if last["role"] == "tool" || last["content"] == "talk" || !has("terminal") {
             return stream(&format!("Answer {number}."));
         }
@@ -124,6 +127,21 @@ async fn without_a_header_a_conversation_is_known_by_its_opening() {
     let system = json!({"role": "system", "content": "Be brief."});
     let other = work(&upstream, &daemon, "", json!([system, user("hi"), first.answer, user("and now?")])).await;
     assert!(![first.folder, second.folder].contains(&other.folder), "another system text is another conversation");
+}
+
+/// A turn that was cut off before its first word is nobody's opening but that of all who ask the same.
+#[tokio::test]
+async fn a_turn_without_words_is_not_taken_for_another_one_s() {
+    let upstream = upstream().await;
+    let daemon = daemon(&upstream, &Settings::default());
+    let mut found = Vec::new();
+    for _ in 0..2 {
+        found.push(work(&upstream, &daemon, "", json!([user("hush")])).await.folder);
+        let silence = json!({"role": "assistant", "content": ""});
+        found.push(work(&upstream, &daemon, "", json!([user("hush"), silence, user("hi")])).await.folder);
+    }
+    let all = folders(&daemon);
+    assert_eq!(all.len(), found.len(), "{found:?}");
 }
 
 #[tokio::test]
