@@ -88,7 +88,13 @@ impl Driver {
                     Input::UpstreamClosed(Ok(()))
                 }
             },
-            Some(done) = self.toolbox.next(), if !tools_idle => Input::ToolDone(done),
+            Some(done) = self.toolbox.next(), if !tools_idle => {
+                // The client is told no more than that, so this is where the operator learns of it.
+                if let Err(ToolError::Fatal(error)) = &done.result {
+                    tracing::error!(call = done.call_id, error, "a tool failed for good");
+                }
+                Input::ToolDone(done)
+            }
         }
     }
 

@@ -288,9 +288,13 @@ fn index(length: usize) -> u32 {
 fn check_choice(choice: &ToolChoice, offer: &Offer) -> Result<(), Failure> {
     let problem = match choice {
         ToolChoice::Required if offer.specs.is_empty() => {
-            "tool_choice is `required`, but no tools are offered.".to_owned()
+            "`tool_choice` is `required`, but no tools are offered.".to_owned()
         }
-        ToolChoice::Function(name) if !offer.has(name) => offer.unknown(name),
+        ToolChoice::Function(name) if !offer.has(name) => {
+            let names: Vec<&str> = offer.specs.iter().map(|tool| tool.name.as_str()).collect();
+            let offered = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            format!("`tool_choice` names `{name}`, which is not offered. Offered are: {offered}.")
+        }
         _ => return Ok(()),
     };
     Err(Failure::new(FailureKind::InvalidRequest, problem).with_param("tool_choice"))

@@ -386,8 +386,8 @@ fn a_forced_choice_holds_for_the_first_call_and_tokens_are_counted_over_all() {
 }
 
 #[rstest]
-#[case::no_such_tool(ToolChoice::Function("nope".into()), None, "There is no tool named `nope`. The tools are: look, act.")]
-#[case::required_without_tools(ToolChoice::Required, Some(vec![]), "tool_choice is `required`, but no tools are offered.")]
+#[case::no_such_tool(ToolChoice::Function("nope".into()), None, "`tool_choice` names `nope`, which is not offered. Offered are: look, act.")]
+#[case::required_without_tools(ToolChoice::Required, Some(vec![]), "`tool_choice` is `required`, but no tools are offered.")]
 fn a_choice_that_cannot_be_met_is_refused(
     #[case] tool_choice: ToolChoice,
     #[case] tools: Option<Vec<ToolSpec>>,
