@@ -63,7 +63,11 @@ pub fn run(cli: &Cli) -> Result<(), AppError> {
         Command::Serve => {
             let loaded = load(&cli.flags)?;
             telemetry::init(&loaded.config.log);
-            runtime()?.block_on(serve_until_stopped(loaded))
+            let runtime = runtime()?;
+            let served = runtime.block_on(serve_until_stopped(loaded));
+            // All that is left is the work of ended runs, such as a search through a large file: nobody waits for it.
+            runtime.shutdown_background();
+            served
         }
     }
 }

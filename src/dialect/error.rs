@@ -82,7 +82,8 @@ impl From<&Failure> for ApiError {
     fn from(failure: &Failure) -> Self {
         if failure.after_effects {
             // What clients take for final (measured): they repeat a `server_error`, and so would repeat the effects.
-            let problem = failure.message.trim_end_matches('.');
+            let problem = failure.to_string();
+            let problem = problem.trim_end_matches('.');
             let message =
                 format!("{problem}. Tools had already changed something, so do not repeat the request blindly.");
             return Self { final_: true, ..Self::new(400, "invalid_request_error", Some("invalid_prompt"), message) };
@@ -99,9 +100,10 @@ impl From<&Failure> for ApiError {
             FailureKind::ShuttingDown => (503, "server_error", Some("shutting_down")),
             FailureKind::Internal => (500, "server_error", Some("internal_error")),
         };
-        let message = match failure.param.as_deref().filter(|param| !failure.message.contains(param)) {
-            Some(param) => format!("`{param}`: {}", failure.message),
-            None => failure.message.clone(),
+        let text = failure.to_string();
+        let message = match failure.param.as_deref().filter(|param| !text.contains(param)) {
+            Some(param) => format!("`{param}`: {text}"),
+            None => text,
         };
         let mut error = Self::new(status, kind, code, message);
         error.error.param.clone_from(&failure.param);

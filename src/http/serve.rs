@@ -13,6 +13,9 @@ use tokio_util::task::TaskTracker;
 /// A client has this long to send the head of a request; a connection that waits for its next one is closed after it.
 const HEAD_TIME: Duration = Duration::from_secs(75);
 
+/// A client that has sent a broken request and closed its half still gets the answer that says so.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
 /// Serves until `stop`, then lets the requests in hand end. The caller bounds that by dropping the future. A client that
 /// takes nothing of its answer for `slow_client_timeout` is cut off.
 pub async fn serve(listener: TcpListener, router: Router, slow_client_timeout: Duration, stop: CancellationToken) {
@@ -57,6 +60,6 @@ async fn connection(socket: Socket, router: Router, stop: CancellationToken) {
         served = served => if let Err(error) = served {
             tracing::debug!(%error, "a connection ended");
         },
-        () = socket.hung_up() => tracing::debug!("a client hung up"),
+        () = async { socket.hung_up().await; tokio::time::sleep(LAST_WORDS).await } => tracing::debug!("a client hung up"),
     }
 }

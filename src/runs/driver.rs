@@ -4,6 +4,7 @@ use super::toolbox::Toolbox;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, ToolCall};
 use crate::core::ports::store::Store;
+use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::{Upstream, UpstreamStream};
 use crate::core::run::{Cancel, Effect, Input, Limits, Machine};
 use futures_util::StreamExt;
@@ -123,7 +124,11 @@ impl Driver {
         match self.toolbox.start(call, &self.history).await {
             Ok(text) => Input::ToolProgress { call_id: call.call_id.clone(), text },
             Err(done) => {
-                tracing::warn!(tool = call.name, error = ?done.result.as_ref().err(), "tool call not started");
+                match &done.result {
+                    Err(ToolError::Fatal(error)) => tracing::error!(tool = call.name, error, "tool call not started"),
+                    // What the model is told may quote what the client said.
+                    told => tracing::debug!(tool = call.name, ?told, "tool call not started"),
+                }
                 Input::ToolDone(done)
             }
         }

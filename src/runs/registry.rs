@@ -5,7 +5,7 @@ use super::driver::Driver;
 use super::profile::Profile;
 use super::session::{SessionFinder, SessionKey};
 use super::toolbox::Toolbox;
-use crate::core::event::RunEvent;
+use crate::core::event::{Outcome, RunEvent};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::id::RunId;
 use crate::core::ports::store::{Store, Turn};
@@ -100,7 +100,7 @@ impl Runs {
                 let _permit = permit;
                 let begun = Instant::now();
                 let outcome = driver.drive().await;
-                tracing::info!(?outcome, ms = begun.elapsed().as_millis(), "run ended");
+                tracing::info!(outcome = word(&outcome), ms = begun.elapsed().as_millis(), "run ended");
             }
             .instrument(span),
         );
@@ -186,6 +186,17 @@ impl Runs {
         // Ending a run means to tell its client and to kill its processes, which takes moments, not minutes.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.tracker.wait()).await;
         in_time
+    }
+}
+
+/// An outcome for the log, which must hold nothing that a client or an upstream said.
+fn word(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Failed { failure } => format!("failed: {:?}", failure.kind),
+        Outcome::Incomplete { reason } => format!("incomplete: {reason:?}"),
+        Outcome::Completed => "completed".to_owned(),
+        Outcome::ClientTools => "client tools".to_owned(),
+        Outcome::Cancelled => "cancelled".to_owned(),
     }
 }
 

@@ -52,9 +52,8 @@ impl SessionFinder {
             (Some(fixed), _) => return make(fixed, None).await,
             (None, SessionKey::Named(name)) => (format!("named\0{name}"), None),
             (None, SessionKey::ByHistory) => {
-                let opening = Opening::of(history);
-                let known = match &opening.answer {
-                    Some(_) => self.store.session(&self.principal, fingerprint(&opening)).await?,
+                let known = match fingerprint(&Opening::of(history)) {
+                    Some(fingerprint) => self.store.session(&self.principal, fingerprint).await?,
                     None => None,
                 };
                 let name = known.unwrap_or_else(|| format!("made\0{}", Uuid::now_v7()));
@@ -73,8 +72,8 @@ impl SessionFinder {
     ) -> Result<(), StoreError> {
         let Some(name) = &session.by_history else { return Ok(()) };
         let items: Vec<Arc<Item>> = history.iter().chain(output).cloned().collect();
-        for opening in Opening::as_returned(&items) {
-            self.store.remember_session(&self.principal, fingerprint(&opening), name.clone()).await?;
+        for fingerprint in Opening::as_returned(&items).iter().filter_map(fingerprint) {
+            self.store.remember_session(&self.principal, fingerprint, name.clone()).await?;
         }
         Ok(())
     }
@@ -97,11 +96,13 @@ fn folder(principal: &str, session: &str) -> String {
     hex::encode(hash.get(..16).unwrap_or(&hash))
 }
 
-fn fingerprint(opening: &Opening) -> Fingerprint {
+/// `None` where nothing has been answered yet, or nothing in words: all who ask the same would be taken for one.
+fn fingerprint(opening: &Opening) -> Option<Fingerprint> {
+    let answer = opening.answer.as_ref().filter(|answer| !answer.is_empty())?;
     let mut hash = Sha256::new();
-    for text in [&opening.system, &opening.question, opening.answer.as_ref().unwrap_or(&String::new())] {
+    for text in [&opening.system, &opening.question, answer] {
         hash.update(text.len().to_le_bytes());
         hash.update(text);
     }
-    hash.finalize().into()
+    Some(hash.finalize().into())
 }

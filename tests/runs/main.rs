@@ -1,10 +1,13 @@
 //! Runs of the running daemon, from the first byte of their stream to whatever ends them.
 
 mod client;
+mod crowd;
 mod gone;
+mod late;
 mod opening;
 mod pace;
 mod processes;
+mod sessions;
 mod shape;
 mod shutdown;
 mod slow;

@@ -1,12 +1,13 @@
 //! Connections: what HTTP itself allows, and clients that take their time.
 
 use super::chat;
-use crate::raw::{exchange, local, request};
+use crate::raw::{PATIENCE, exchange, local, request};
 use crate::support::{Daemon, REHEARSAL, client};
 use serde_json::json;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 const HEAD: &str = "POST /v1/chat/completions HTTP/1.1\nContent-Type: application/json\nHost: localhost";
 
@@ -58,6 +59,23 @@ async fn a_request_may_end_in_white_space_and_bring_parameters() {
     }
 }
 
+/// As curl does for bodies of more than a megabyte.
+#[tokio::test]
+async fn a_client_that_asks_before_it_sends_is_told_to_go_on() {
+    let daemon = Daemon::rehearsing();
+    let body = chat("say: received").to_string();
+    let head = format!("{HEAD}\nConnection: close\nExpect: 100-continue\nContent-Length: {}", body.len());
+    let mut connection = TcpStream::connect(daemon.address()).await.unwrap();
+    connection.write_all(&request(&head, "")).await.unwrap();
+    let mut told = [0; 25];
+    timeout(PATIENCE, connection.read_exact(&mut told)).await.expect("no answer").unwrap();
+    assert_eq!(std::str::from_utf8(&told), Ok("HTTP/1.1 100 Continue\r\n\r\n"));
+    connection.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, connection.read_to_string(&mut answer)).await.expect("no answer").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("received"), "{answer}");
+}
+
 #[tokio::test]
 async fn slow_clients_hold_nobody_up() {
     let daemon = Daemon::with(&format!("{REHEARSAL}server: {{max_runs: 1}}\n"));
@@ -70,7 +88,7 @@ async fn slow_clients_hold_nobody_up() {
         slow.push(connection);
     }
     let ask = client().post(daemon.url("/v1/chat/completions")).json(&chat("say: here")).send();
-    let response = tokio::time::timeout(Duration::from_secs(10), ask).await.expect("no answer").unwrap();
+    let response = timeout(Duration::from_secs(10), ask).await.expect("no answer").unwrap();
     assert_eq!(response.status(), 200, "a body that is still on its way takes no run's place");
     drop(slow);
 }

@@ -103,6 +103,15 @@ async fn all_but_health_wants_a_key() {
 }
 
 #[tokio::test]
+async fn no_key_reaches_a_command() {
+    let daemon = Daemon::with_environment(REHEARSAL, &[("API_SERVER_KEY", "from-the-environment")]);
+    let head = "POST /v1/chat/completions HTTP/1.1\nContent-Type: application/json\nAuthorization: Bearer from-the-environment";
+    let answer = ask(daemon.address(), &local(head, chat("run: env; cat /proc/$PPID/environ").to_string())).await;
+    let said = answer.json()["choices"][0]["message"]["content"].to_string();
+    assert!(said.contains("PATH=") && !said.contains("from-the-env"), "{said}");
+}
+
+#[tokio::test]
 async fn a_refused_upload_is_told_why() {
     let keyed = Keyed::start();
     // More than any buffer on the way holds, so that it is refused while it is still being sent.

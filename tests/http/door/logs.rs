@@ -106,7 +106,6 @@ fn secrets() -> Vec<(Value, u16)> {
         (said(format!("write: {path}\n| {SECRET}\nthen\nread: {path}")), 200),
         (said(format!("read: /etc/{path}")), 200),
         (said(format!("call: read_file {{\"path\": {{\"{SECRET}\": \"{SECRET}\"}}}}")), 200),
-        (said(format!("call: read_file {{\"path\": \"a\", \"{SECRET}\": 1}}")), 200),
         (said(format!("call: read_file {{\"path\": \"{SECRET}")), 200),
         (said(format!("call: read_file \"{SECRET}\"")), 200),
         (said(format!("call: {SECRET} {{}}")), 200),
@@ -122,7 +121,7 @@ fn secrets() -> Vec<(Value, u16)> {
     ]
 }
 
-/// Asserts that the log of these daemons has a line for each request and the secret in none.
+/// Asserts that the log of this daemon has a line for each request and the secret in none.
 fn assert_kept(daemon: &Daemon, requests: usize) {
     let log = daemon.log();
     let answered = log.lines().filter(|line| line.contains("answered")).count();
@@ -154,6 +153,15 @@ async fn prompts_are_in_no_log_line() {
         }
     }
     assert_kept(&daemon, secrets.len() * 2);
+}
+
+#[tokio::test]
+async fn arguments_that_do_not_fit_are_in_no_log_line() {
+    let daemon = Daemon::rehearsing();
+    let body = chat(&format!("call: read_file {{\"path\": \"a\", \"{SECRET}\": 1}}"));
+    let response = client().post(daemon.url("/v1/chat/completions")).json(&body).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_kept(&daemon, 1);
 }
 
 #[tokio::test]
