@@ -9,6 +9,9 @@ use std::time::SystemTime;
 /// Error texts are for people: more than this is a web page or a dump.
 const MAX_TEXT: usize = 500;
 
+/// The longest wait that is passed on, in seconds: clients sleep for as long as they are told.
+const MAX_RETRY_AFTER: f64 = 24.0 * 60.0 * 60.0;
+
 /// The failure that an answer other than 2xx stands for. `body` may be cut short.
 pub fn of_status(upstream: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
     let failure = Said::read(body).failure(upstream, status);
@@ -190,12 +193,14 @@ fn tidy(text: impl AsRef<str>) -> Option<String> {
 /// Whole seconds, rounded up, from a count or an HTTP date.
 fn retry_after(headers: &HeaderMap) -> Option<u64> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse::<f64>() {
-        return (seconds >= 0.0).then(|| seconds.ceil() as u64);
-    }
-    let at = httpdate::parse_http_date(value).ok()?;
-    let left = at.duration_since(SystemTime::now()).unwrap_or_default();
-    Some(left.as_secs() + u64::from(left.subsec_nanos() > 0))
+    let seconds = match value.parse::<f64>() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let at = httpdate::parse_http_date(value).ok()?;
+            at.duration_since(SystemTime::now()).unwrap_or_default().as_secs_f64()
+        }
+    };
+    (seconds.is_finite() && seconds >= 0.0).then(|| seconds.ceil().min(MAX_RETRY_AFTER) as u64)
 }
 
 #[cfg(test)]

@@ -113,6 +113,10 @@ fn retry_after_is_read_as_seconds_or_date() {
     assert_eq!(seconds("0.2"), Some(1));
     assert_eq!(seconds("soon"), None);
     assert_eq!(seconds("-1"), None);
+    assert_eq!(seconds("NaN"), None);
+    assert_eq!(seconds("inf"), None);
+    assert_eq!(seconds("1e300"), Some(86_400));
+    assert_eq!(seconds("Thu, 01 Jan 2099 00:00:00 GMT"), Some(86_400));
     assert_eq!(seconds("Thu, 01 Jan 2015 00:00:00 GMT"), Some(0));
     let later = SystemTime::now() + std::time::Duration::from_secs(100);
     assert!((90..=101).contains(&seconds(&httpdate::fmt_http_date(later)).unwrap()));
