@@ -142,16 +142,19 @@ impl Said {
 
     /// OpenAI has a code for it; the others say it in words.
     fn is_context_length(&self) -> bool {
-        const WORDS: [&str; 9] = [
-            "maximum context length",               // OpenAI, vLLM, OpenRouter
-            "maximum model length",                 // vLLM
-            "exceeds the available context size",   // llama.cpp
-            "exceeds the context length",           // Ollama
-            "exceeded max context length",          // Ollama
-            "greater than the context length",      // LM Studio
-            "exceeds the context window",           // OpenAI's newer models
-            "exceeds the maximum number of tokens", // Gemini
-            "prompt is too long",                   // Anthropic
+        const WORDS: [&str; 12] = [
+            "maximum context length",                // OpenAI, vLLM, OpenRouter
+            "maximum model length",                  // vLLM
+            "exceeds the available context size",    // llama.cpp
+            "exceeds the context length",            // Ollama
+            "exceeded max context length",           // Ollama
+            "greater than the context length",       // LM Studio
+            "exceeds the context window",            // OpenAI's newer models
+            "exceeds the maximum number of tokens",  // Gemini
+            "prompt is too long",                    // Anthropic
+            "exceed context limit",                  // Anthropic, where only the answer would not fit
+            "input is too long for requested model", // Bedrock
+            "reduce the length of the messages",     // OpenAI, Groq
         ];
         self.is(&["context_length_exceeded", "exceed_context_size_error"])
             || self.text.as_ref().is_some_and(|text| {

@@ -78,6 +78,9 @@ fn a_conversation_too_long_is_known_by_code_or_words() {
         (500, json!({"error": {"message": "the request exceeds the available context size"}})),
         (400, json!({"error": "the input length exceeds the context length"})),
         (413, json!({"error": {"message": "Prompt is too long: 9 tokens"}})),
+        (400, json!({"error": {"message": "input length and `max_tokens` exceed context limit: 9 + 8 > 10"}})),
+        (400, json!({"message": "Input is too long for requested model."})),
+        (400, json!({"error": {"message": "Please reduce the length of the messages or completion."}})),
     ];
     for (status, body) in bodies {
         assert_eq!(failure(status, &body.to_string()).kind, ContextLength, "{body}");
