@@ -4,7 +4,7 @@ use super::chunk::{Answer, Chunk};
 use super::server::{Server, root_cause};
 use super::sse::{MAX_EVENT_BYTES, SseReader};
 use crate::core::failure::{Failure, FailureKind};
-use crate::core::ports::upstream::UpstreamEvent;
+use crate::core::ports::upstream::{ToolCallFragment, UpstreamEvent};
 use bytes::Bytes;
 use reqwest::Response;
 use serde_json::error::Category;
@@ -18,6 +18,12 @@ const LAG: Duration = Duration::from_secs(5);
 /// How long the end of a body may lag behind `[DONE]`, to spare the next call a new connection.
 const BODY_LAG: Duration = Duration::from_millis(50);
 
+/// The most one answer may hold: a run keeps all of it in memory.
+const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
+/// What an event counts beside its text, so that an answer cannot be endless by saying nothing.
+const EVENT_BYTES: usize = 64;
+
 /// An answer being read.
 pub struct Reader {
     response: Response,
@@ -29,6 +35,8 @@ pub struct Reader {
     /// What has been read and not yet told: the events of one payload.
     events: VecDeque<UpstreamEvent>,
     answer: Answer,
+    /// How many bytes of the answer have been told.
+    told: usize,
 }
 
 /// What the body turned out to be. Content types are not to be relied on.
@@ -49,6 +57,7 @@ impl Reader {
             chunk: Bytes::new(),
             events: VecDeque::new(),
             answer: Answer::default(),
+            told: 0,
         }
     }
 
@@ -56,6 +65,13 @@ impl Reader {
     pub async fn next(&mut self, server: &Server) -> Result<UpstreamEvent, Failure> {
         loop {
             if let Some(event) = self.events.pop_front() {
+                self.told += weight(&event);
+                if self.told > MAX_ANSWER_BYTES {
+                    return Err(broken(
+                        server,
+                        format_args!("sent an answer of more than {} MiB", MAX_ANSWER_BYTES >> 20),
+                    ));
+                }
                 return Ok(event);
             }
             if let Form::Events(sse) = &mut self.form {
@@ -167,6 +183,21 @@ fn read(
         return Err(broken(server, "gave up in mid-answer without a reason"));
     }
     Ok(false)
+}
+
+/// What an event adds to the memory of its run, in bytes.
+fn weight(event: &UpstreamEvent) -> usize {
+    use UpstreamEvent::*;
+    let text = match event {
+        Text(text) | Refusal(text) | Reasoning(text) => text.len(),
+        ToolCall(ToolCallFragment { index: _, id, name, arguments, extra }) => {
+            let names = [id, name].into_iter().flatten().map(String::len).sum::<usize>();
+            let extra = extra.iter().map(|(key, value)| key.len() + value.to_string().len()).sum::<usize>();
+            names + arguments.len() + extra
+        }
+        Opened | Usage(_) | Finish(_) => 0,
+    };
+    EVENT_BYTES + text
 }
 
 fn broken(server: &Server, what: impl std::fmt::Display) -> Failure {

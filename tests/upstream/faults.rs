@@ -152,6 +152,27 @@ async fn silence_ends_in_a_timeout() {
 }
 
 #[tokio::test]
+async fn an_endless_answer_is_cut_off() {
+    let megabyte = "x".repeat(1 << 20);
+    let arguments = format!(r#"{{"tool_calls":[{{"index":0,"function":{{"arguments":"{megabyte}"}}}}]}}"#);
+    let words = format!(r#"{{"content":"{megabyte}"}}"#);
+    let calls = format!(r#"{{"tool_calls":[{}]}}"#, ["{}"; 8000].join(","));
+    for (name, endless, limit) in [
+        ("words", &*words, 32..33),
+        ("arguments", &*arguments, 32..33),
+        ("calls that say nothing", &*calls, 100_000..2_000_000),
+    ] {
+        let Act::Send(event) = delta(endless) else { unreachable!() };
+        let server = Server::start(vec![vec![accepted(), Act::Flood(event, 1000)]]).await;
+        let (events, failure) = failure(&upstream(&server.base_url)).await;
+        let expected = Failure::new(UpstreamBroken, "upstream `main` sent an answer of more than 32 MiB");
+        assert_eq!(failure, expected, "{name}");
+        assert!(limit.contains(&events.len()), "{name}: {} events", events.len());
+        assert_eq!(server.count(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn no_server_is_a_failure_that_names_no_address() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
