@@ -5,6 +5,7 @@ pub mod discover;
 mod failure;
 pub mod health;
 pub mod openai_chat;
+mod patience;
 mod reader;
 pub mod registry;
 pub mod rehearsal;

@@ -1,6 +1,7 @@
 //! Reads one accepted answer, streamed or whole, no faster than it is asked to.
 
 use super::chunk::{Answer, Chunk};
+use super::patience::Patience;
 use super::server::{Server, root_cause};
 use super::sse::{MAX_EVENT_BYTES, SseReader};
 use crate::core::failure::{Failure, FailureKind};
@@ -11,9 +12,6 @@ use serde_json::error::Category;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::timeout;
-
-/// How long usage and `[DONE]` may lag behind a finish reason. The answer is complete without them.
-const LAG: Duration = Duration::from_secs(5);
 
 /// How long the end of a body may lag behind `[DONE]`, to spare the next call a new connection.
 const BODY_LAG: Duration = Duration::from_millis(50);
@@ -27,8 +25,7 @@ const EVENT_BYTES: usize = 64;
 /// An answer being read.
 pub struct Reader {
     response: Response,
-    /// Until the first piece of the body has come: the time it may still take.
-    first_byte_left: Option<Duration>,
+    patience: Patience,
     form: Form,
     /// What has been received and not yet read.
     chunk: Bytes,
@@ -48,11 +45,10 @@ enum Form {
 }
 
 impl Reader {
-    /// `first_byte_left`: how long the first piece of the body may take.
-    pub fn new(response: Response, first_byte_left: Duration) -> Self {
+    pub fn new(response: Response, patience: Patience) -> Self {
         Self {
             response,
-            first_byte_left: Some(first_byte_left),
+            patience,
             form: Form::Unknown,
             chunk: Bytes::new(),
             events: VecDeque::new(),
@@ -77,8 +73,11 @@ impl Reader {
             if let Form::Events(sse) = &mut self.form {
                 let payload = sse.next(&mut self.chunk).map_err(|error| broken(server, error))?;
                 if let Some(payload) = payload {
-                    if read(payload, &mut self.answer, &mut self.events, server)? {
-                        self.finish();
+                    let done = read(payload, &mut self.answer, &mut self.events, server)?;
+                    match self.answer.finish {
+                        _ if done => self.finish(),
+                        Some(_) => self.patience.complete(),
+                        None => self.patience.renew(),
                     }
                     continue;
                 }
@@ -98,14 +97,11 @@ impl Reader {
 
     /// The next piece of the body, `None` at its end.
     async fn receive(&mut self, server: &Server) -> Result<Option<Bytes>, Failure> {
-        let complete = self.answer.finish.is_some();
-        let limit = self.first_byte_left.take().unwrap_or(server.idle_timeout);
-        let limit = if complete { limit.min(LAG) } else { limit };
-        match timeout(limit, self.response.chunk()).await {
+        match self.patience.wait(self.response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
-            _ if complete => Ok(None),
+            _ if self.answer.finish.is_some() => Ok(None),
             Ok(Err(error)) => Err(broken(server, format_args!("broke off in mid-answer: {}", root_cause(&error)))),
-            Err(_) => Err(server.silent(limit)),
+            Err(overdue) => Err(server.failure(FailureKind::UpstreamTimeout, overdue)),
         }
     }
 
@@ -113,7 +109,10 @@ impl Reader {
         if let Form::Unknown = self.form {
             self.form = match chunk.trim_ascii_start().first() {
                 None => return Ok(()),
-                Some(b'{') => Form::Object(Vec::new()),
+                Some(b'{') => {
+                    self.patience.renew();
+                    Form::Object(Vec::new())
+                }
                 Some(b'<') => return Err(broken(server, "answered with a web page: is base_url right?")),
                 Some(_) => Form::Events(SseReader::default()),
             };

@@ -1,6 +1,7 @@
 //! One server behind HTTP: its client, its address, its headers, made once; and the opening of a call.
 
 use super::failure;
+use super::patience::{Overdue, Patience};
 use super::settings::{MaxTokensField, UpstreamSettings};
 use crate::core::failure::{Failure, FailureKind};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -23,7 +24,7 @@ const HTTP2_STREAM_WINDOW: u32 = 128 * 1024;
 /// A server as all its models share it.
 pub struct Server {
     pub name: Arc<str>,
-    pub idle_timeout: Duration,
+    idle_timeout: Duration,
     first_byte_timeout: Duration,
     base_url: Url,
     completions: Url,
@@ -85,8 +86,8 @@ impl Server {
         self.limit_field
     }
 
-    /// Sends a request for a completion. Gives the accepted answer, and the time left until its first byte.
-    pub(super) async fn open(&self, body: Vec<u8>) -> Result<(Response, Duration), Failure> {
+    /// Sends a request for a completion. Gives the accepted answer, and how long to wait for more of it.
+    pub(super) async fn open(&self, body: Vec<u8>) -> Result<(Response, Patience), Failure> {
         let start = Instant::now();
         let request = self.client.post(self.completions.clone()).headers(self.headers.clone()).body(body);
         let response = match timeout(self.first_byte_timeout, request.send()).await {
@@ -94,8 +95,10 @@ impl Server {
             Ok(Err(error)) => return Err(self.unreachable(&error)),
             Err(_) => return Err(self.silent(self.first_byte_timeout)),
         };
-        let left = self.first_byte_timeout.saturating_sub(start.elapsed());
-        if response.status().is_success() { Ok((response, left)) } else { Err(self.refusal(response).await) }
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        Ok((response, Patience::new(self.first_byte_timeout, start.elapsed(), self.idle_timeout)))
     }
 
     /// A failure in this server's name.
@@ -105,7 +108,7 @@ impl Server {
 
     /// The failure of a server that sent nothing for so long.
     pub(super) fn silent(&self, time: Duration) -> Failure {
-        self.failure(FailureKind::UpstreamTimeout, format_args!("sent nothing for {} s", time.as_secs_f64()))
+        self.failure(FailureKind::UpstreamTimeout, Overdue::Silent(time))
     }
 
     /// The failure that an error object in an accepted answer stands for.

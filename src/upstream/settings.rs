@@ -15,7 +15,8 @@ pub struct UpstreamSettings {
     pub headers: Vec<(String, SecretString)>,
     /// To a connection, TLS included.
     pub connect_timeout: Duration,
-    /// From the request to the first byte of the answer's body: the time a model may think in silence.
+    /// From the request to the first byte of the answer's body: the time a model may think in silence. A comment
+    /// grants as much again; all comments together, ten times as much. So they do for `idle_timeout`.
     pub first_byte_timeout: Duration,
     /// Between two pieces of an answer.
     pub idle_timeout: Duration,

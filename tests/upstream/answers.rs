@@ -102,10 +102,14 @@ async fn comments_keep_a_slow_answer_alive() {
 
 #[tokio::test]
 async fn a_complete_answer_is_not_held_up_by_a_server_that_does_not_hang_up() {
-    let server = Server::start(vec![vec![accepted(), says("a"), finishes("stop"), Act::Hold]]).await;
-    let settings = UpstreamSettings { idle_timeout: Duration::from_millis(100), ..settings("main", &server.base_url) };
-    assert_eq!(answer(&one(settings)).await, said("a"));
-    server.hung_up(0).await;
+    for after in [vec![Act::Hold], pings()] {
+        let script = [accepted(), says("a"), finishes("stop")].into_iter().chain(after).collect();
+        let server = Server::start(vec![script]).await;
+        let idle_timeout = Duration::from_millis(200);
+        let settings = UpstreamSettings { idle_timeout, ..settings("main", &server.base_url) };
+        assert_eq!(answer(&one(settings)).await, said("a"));
+        server.hung_up(0).await;
+    }
 }
 
 #[tokio::test]

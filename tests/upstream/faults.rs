@@ -141,13 +141,28 @@ async fn silence_ends_in_a_timeout() {
         let server = Server::start(vec![script; ALL]).await;
         let settings =
             UpstreamSettings { first_byte_timeout: limit, idle_timeout: limit, ..settings("main", &server.base_url) };
-        let (told, failure) = failure(&one(settings)).await;
-        assert_eq!((told, failure.kind), (events, UpstreamTimeout), "{name}");
-        // What was left of the first byte's time after the headers came is not worth a promise.
-        if name != "headers alone" {
-            assert_eq!(failure, silent(), "{name}");
-        }
+        assert_eq!(failure(&one(settings)).await, (events, silent()), "{name}");
         assert_eq!(server.count(), requests, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn comments_do_not_stand_for_an_answer_for_ever() {
+    let limit = Duration::from_millis(200);
+    for (name, acts, events) in
+        [("before the answer", vec![], opened()), ("within the answer", vec![says("a")], opened_and([text("a")]))]
+    {
+        let script = [accepted()].into_iter().chain(acts).chain(pings()).collect();
+        let server = Server::start(vec![script]).await;
+        let settings = UpstreamSettings {
+            first_byte_timeout: limit,
+            idle_timeout: limit,
+            max_retries: 0,
+            ..settings("main", &server.base_url)
+        };
+        let expected = Failure::new(UpstreamTimeout, "upstream `main` sent nothing of its answer for 2 s");
+        assert_eq!(failure(&one(settings)).await, (events, expected), "{name}");
+        server.hung_up(0).await;
     }
 }
 

@@ -90,6 +90,12 @@ fn call(index: u32, id: Option<&str>, name: Option<&str>, arguments: &str) -> Up
     })
 }
 
+/// Comments at a steady pace, for longer than any test waits.
+fn pings() -> Vec<server::Act> {
+    let ping = [server::chunk(": ping\n\n"), server::pause(20)];
+    std::iter::repeat_n(ping, 2_000).flatten().collect()
+}
+
 /// The events of an answer that says this and stops.
 fn said(words: &str) -> Vec<UpstreamEvent> {
     vec![UpstreamEvent::Opened, text(words), UpstreamEvent::Finish(FinishReason::Stop)]
