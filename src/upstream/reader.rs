@@ -8,7 +8,6 @@ use crate::core::failure::{Failure, FailureKind};
 use crate::core::ports::upstream::{ToolCallFragment, UpstreamEvent};
 use bytes::Bytes;
 use reqwest::Response;
-use serde_json::error::Category;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -166,15 +165,12 @@ fn read(
     events: &mut VecDeque<UpstreamEvent>,
     server: &Server,
 ) -> Result<bool, Failure> {
-    let payload = payload.trim_ascii();
-    if payload.is_empty() || payload == b"[DONE]" {
-        return Ok(!payload.is_empty());
-    }
-    let mut chunk: Chunk = serde_json::from_slice(payload).map_err(|error| match error.classify() {
-        // Without serde's words, which quote what was said.
-        Category::Data => broken(server, "sent a chunk of an unknown shape"),
-        _ => broken(server, "sent a chunk that is not JSON"),
-    })?;
+    let payload = match payload.trim_ascii() {
+        b"" | b"null" => return Ok(false),
+        b"[DONE]" => return Ok(true),
+        payload => payload,
+    };
+    let mut chunk = Chunk::parse(payload).map_err(|error| broken(server, error))?;
     if let Some(error) = chunk.take_error() {
         return Err(server.gave_up(&error));
     }

@@ -76,6 +76,8 @@ async fn a_finish_reason_or_done_ends_an_answer_one_is_enough() {
         (vec![says("a"), finishes("stop"), Act::Close], vec![text("a"), finish(Stop)]),
         (vec![says("a"), finishes("stop"), data(USAGE), Act::Close], vec![text("a"), usage(), finish(Stop)]),
         (vec![data("[DONE]"), end()], vec![finish(Stop)]),
+        // What says nothing does no harm.
+        (vec![data("null"), says("\\ud83d"), data(""), data("[DONE]"), end()], vec![text("\u{fffd}"), finish(Stop)]),
     ];
     for (number, (acts, events)) in cases.into_iter().enumerate() {
         let server = Server::start(vec![[accepted()].into_iter().chain(acts).collect()]).await;

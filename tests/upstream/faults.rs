@@ -47,13 +47,6 @@ async fn a_broken_answer_is_tried_again_only_until_something_was_said() {
         ("not JSON", vec![data("{\"choices\":[oops")], opened(), broken("sent a chunk that is not JSON"), ALL),
         ("no chunk", vec![data("7")], opened(), broken("sent a chunk of an unknown shape"), ALL),
         (
-            "not UTF-8",
-            vec![chunk("data: "), Act::Send(b"3\r\n\"\xff\"\r\n".into()), data("")],
-            opened(),
-            broken("sent a chunk that is not JSON"),
-            ALL,
-        ),
-        (
             "a web page",
             vec![chunk("<!doctype html>")],
             opened(),
