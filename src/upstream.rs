@@ -11,6 +11,7 @@ pub mod registry;
 pub mod rehearsal;
 mod request;
 pub mod retry;
+mod secrets;
 pub mod server;
 pub mod settings;
 mod sse;

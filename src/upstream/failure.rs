@@ -1,5 +1,6 @@
 //! Reads what a server says when it refuses, and tells whose fault it is.
 
+use super::secrets::Secrets;
 use crate::core::failure::{Failure, FailureKind};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -13,8 +14,8 @@ const MAX_TEXT: usize = 500;
 const MAX_RETRY_AFTER: f64 = 24.0 * 60.0 * 60.0;
 
 /// The failure that an answer other than 2xx stands for. `body` may be cut short.
-pub fn of_status(upstream: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
-    let failure = Said::read(body).failure(upstream, status);
+pub fn of_status(upstream: &str, status: StatusCode, headers: &HeaderMap, body: &[u8], secrets: &Secrets) -> Failure {
+    let failure = Said::read(body, secrets).failure(upstream, status);
     match (failure.kind, retry_after(headers)) {
         (FailureKind::InvalidRequest | FailureKind::ContextLength, _) | (_, None) => failure,
         (_, Some(seconds)) => failure.with_retry_after(seconds),
@@ -22,8 +23,8 @@ pub fn of_status(upstream: &str, status: StatusCode, headers: &HeaderMap, body: 
 }
 
 /// The failure that an error object within a 2xx answer stands for.
-pub fn of_object(upstream: &str, error: &Value) -> Failure {
-    let said = Said::of(error);
+pub fn of_object(upstream: &str, error: &Value, secrets: &Secrets) -> Failure {
+    let said = Said::of(error, secrets);
     match said.status() {
         Some(status) => said.failure(upstream, status),
         None => {
@@ -45,28 +46,26 @@ struct Said {
 }
 
 impl Said {
-    fn read(body: &[u8]) -> Self {
+    fn read(body: &[u8], secrets: &Secrets) -> Self {
         match serde_json::from_slice::<Value>(body) {
             Ok(Value::Object(object)) => {
                 // `{"error": …}` is OpenAI's shape, `detail` FastAPI's; the bare object is an old vLLM's.
                 let error = object.get("error").or_else(|| object.get("detail")).filter(|error| !error.is_null());
-                Self::of(&error.cloned().unwrap_or(Value::Object(object)))
+                Self::of(&error.cloned().unwrap_or(Value::Object(object)), secrets)
             }
-            Ok(other) => Self::of(&other),
+            Ok(other) => Self::of(&other, secrets),
             Err(_) => {
                 let text = String::from_utf8_lossy(body);
-                Self {
-                    text: Some(text).filter(|text| !text.trim_start().starts_with('<')).and_then(tidy),
-                    ..Self::default()
-                }
+                let is_page = text.trim_start().starts_with('<');
+                Self { text: if is_page { None } else { tidy(&text, secrets) }, ..Self::default() }
             }
         }
     }
 
-    fn of(error: &Value) -> Self {
+    fn of(error: &Value, secrets: &Secrets) -> Self {
         let Value::Object(object) = error else {
             let text = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
-            return Self { text: tidy(text), ..Self::default() };
+            return Self { text: tidy(&text, secrets), ..Self::default() };
         };
         let string = |key: &str| object.get(key).and_then(Value::as_str);
         let code = object.get("code").or_else(|| object.get("status"));
@@ -78,10 +77,10 @@ impl Said {
             None => message.to_owned(),
         });
         Self {
-            text: text.and_then(tidy),
+            text: text.and_then(|text| tidy(&text, secrets)),
             words: ["code", "type"].iter().filter_map(|key| string(key)).map(str::to_lowercase).collect(),
             code: code.and_then(|code| u16::try_from(code).ok()),
-            param: string("param").map(str::to_owned),
+            param: string("param").and_then(|param| tidy(param, secrets)),
         }
     }
 
@@ -182,9 +181,11 @@ fn message(upstream: &str, kind: FailureKind, status: StatusCode) -> String {
     format!("upstream `{upstream}` {what} ({code})")
 }
 
-/// One line of sane length, or nothing.
-fn tidy(text: impl AsRef<str>) -> Option<String> {
-    let words = text.as_ref().split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+/// One line of sane length without secrets, or nothing.
+fn tidy(text: &str, secrets: &Secrets) -> Option<String> {
+    // Before the cut, which would leave the half of a secret that nothing recognises.
+    let text = secrets.redact(text);
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
     let mut short: String = line.chars().take(MAX_TEXT).collect();
     if short.len() < line.len() {

@@ -2,11 +2,12 @@
 
 use super::failure;
 use super::patience::{Overdue, Patience};
+use super::secrets::Secrets;
 use super::settings::{MaxTokensField, UpstreamSettings};
 use crate::core::failure::{Failure, FailureKind};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, Url, redirect};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::{Client, Response, StatusCode, Url, redirect};
+use secrecy::ExposeSecret;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +32,7 @@ pub struct Server {
     headers: HeaderMap,
     client: Client,
     limit_field: &'static str,
-    /// Kept to take it out of whatever the server says.
-    api_key: Option<SecretString>,
+    secrets: Secrets,
 }
 
 /// An upstream that cannot be set up; the text names the key of the configuration and what it needs.
@@ -64,7 +64,7 @@ impl Server {
             headers: headers(settings).map_err(|(key, problem)| error(key, problem))?,
             client,
             limit_field,
-            api_key: settings.api_key.clone(),
+            secrets: Secrets::of(settings),
         })
     }
 
@@ -113,7 +113,12 @@ impl Server {
 
     /// The failure that an error object in an accepted answer stands for.
     pub(super) fn gave_up(&self, error: &serde_json::Value) -> Failure {
-        self.without_key(failure::of_object(&self.name, error))
+        failure::of_object(&self.name, error, &self.secrets)
+    }
+
+    /// The failure that an answer other than 2xx stands for. `body` may be cut short.
+    pub(super) fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
+        failure::of_status(&self.name, status, headers, body, &self.secrets)
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
@@ -139,14 +144,7 @@ impl Server {
         };
         // What has come by then will have to do.
         timeout(REFUSAL_TIME, read).await.ok();
-        self.without_key(failure::of_status(&self.name, response.status(), response.headers(), &body))
-    }
-
-    pub(super) fn without_key(&self, mut failure: Failure) -> Failure {
-        if let Some(key) = self.api_key.as_ref().map(|key| key.expose_secret()).filter(|key| !key.is_empty()) {
-            failure.said = failure.said.map(|said| said.replace(key, "[key]"));
-        }
-        failure
+        self.refused(response.status(), response.headers(), &body)
     }
 }
 

@@ -108,13 +108,31 @@ async fn a_refusal_is_told_once_and_only_a_passing_one_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_server_repeats_is_not_passed_on() {
-    let body = r#"{"error":{"message":"the key sk-secret may not use this model"}}"#;
-    let server = Server::start(vec![whole("403 Forbidden", "", body)]).await;
-    let settings = UpstreamSettings { api_key: Some("sk-secret".into()), ..settings("main", &server.base_url) };
-    let expected =
-        Failure::new(UpstreamAuth, "upstream `main` forbids this (403)").saying("the key [key] may not use this model");
-    assert_eq!(failure(&one(settings)).await, (vec![], expected));
+async fn a_secret_that_the_server_repeats_is_not_passed_on() {
+    let filler = "x".repeat(491);
+    let cases = [
+        ("the key sk-secret may not use this model", "the key [secret] may not use this model".to_owned()),
+        ("no Token abcdefgh-2 of abcdefgh here", "no Token [secret] of [secret] here".to_owned()),
+        ("team red is no secret, nor is Token", "team red is no secret, nor is Token".to_owned()),
+        // Cut first, it would be half a secret that nobody recognises.
+        (&*format!("{filler} abcdefgh-2 {filler}"), format!("{filler} [secret]…")),
+    ];
+    for (said, told) in cases {
+        let body = format!(r#"{{"error":{{"message":"{said}","param":"{said}"}}}}"#);
+        let in_stream = data(&format!(r#"{{"error":{{"code":400,"message":"{said}","param":"{said}"}}}}"#));
+        let server = Server::start(vec![whole("400 Bad Request", "", &body), vec![accepted(), in_stream]]).await;
+        let headers = [("X-Team", "red"), ("X-Key", "abcdefgh"), ("X-Other-Key", "Token abcdefgh-2")];
+        let settings = UpstreamSettings {
+            api_key: Some("sk-secret".into()),
+            headers: headers.map(|(name, value)| (name.into(), value.into())).into(),
+            ..settings("main", &server.base_url)
+        };
+        let upstream = one(settings);
+        let message = "upstream `main` refused the request (400)";
+        let expected = Failure::new(InvalidRequest, message).saying(&*told).with_param(&*told);
+        assert_eq!(failure(&upstream).await, (vec![], expected.clone()), "{said}");
+        assert_eq!(failure(&upstream).await, (opened(), expected), "{said}");
+    }
 }
 
 #[tokio::test]

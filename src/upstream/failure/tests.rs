@@ -3,7 +3,7 @@ use FailureKind::*;
 use serde_json::json;
 
 fn failure(status: u16, body: &str) -> Failure {
-    of_status("main", StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+    of_status("main", StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes(), &Secrets::default())
 }
 
 #[test]
@@ -100,17 +100,17 @@ fn an_error_in_mid_stream_is_mapped_by_what_it_says_of_itself() {
         (json!("kaputt"), UpstreamBroken),
     ];
     for (error, kind) in cases {
-        assert_eq!(of_object("main", &error).kind, kind, "{error}");
+        assert_eq!(of_object("main", &error, &Secrets::default()).kind, kind, "{error}");
     }
     let expected = Failure::new(UpstreamBroken, "upstream `main` gave up").saying("kaputt");
-    assert_eq!(of_object("main", &json!("kaputt")), expected);
+    assert_eq!(of_object("main", &json!("kaputt"), &Secrets::default()), expected);
 }
 
 #[test]
 fn retry_after_is_read_as_seconds_or_date() {
     let seconds = |value: &str| {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
-        of_status("main", StatusCode::TOO_MANY_REQUESTS, &headers, b"").retry_after
+        of_status("main", StatusCode::TOO_MANY_REQUESTS, &headers, b"", &Secrets::default()).retry_after
     };
     assert_eq!(seconds("7"), Some(7));
     assert_eq!(seconds("0.2"), Some(1));
