@@ -188,10 +188,13 @@ fn base_url(text: &str) -> Result<Url, String> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("holds credentials, which would show in logs; set api_key or headers instead".to_owned());
     }
+    if url.query().is_some() {
+        return Err("holds a query string, which would show in logs; set api_key or headers instead".to_owned());
+    }
     Ok(url)
 }
 
-/// The URL with some segments added to its path; a query stays.
+/// The URL with some segments added to its path.
 pub(super) fn under(base: &Url, segments: &[&str]) -> Url {
     let mut url = base.clone();
     if let Ok(mut path) = url.path_segments_mut() {

@@ -110,6 +110,10 @@ fn what_cannot_be_built_says_what_to_change() {
             "https://user:pass@host/v1",
             "upstreams.main.base_url: holds credentials, which would show in logs; set api_key or headers instead",
         ),
+        (
+            "https://host/v1?key=sk-secret",
+            "upstreams.main.base_url: holds a query string, which would show in logs; set api_key or headers instead",
+        ),
     ];
     for (base_url, expected) in cases {
         assert_eq!(problem(settings("main", base_url)), expected);
