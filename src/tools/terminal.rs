@@ -53,7 +53,7 @@ impl Terminal {
             "Runs a shell command in the workspace, and shows what it wrote to stdout and stderr, and its exit code. \
              It has no input and no terminal to ask on. Every call is a fresh shell: no folder or variable carries \
              over, and processes in the background are killed when the command ends. Its time is {} s, or \
-             timeout_seconds up to {}.",
+             timeout_seconds up to {}, unless this conversation is allowed less.",
             USUAL_TIME.min(max).as_secs(),
             max.as_secs()
         );
