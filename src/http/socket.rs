@@ -32,10 +32,12 @@ impl Socket {
     /// Waits until the client sends no more: it has closed the connection, or its half of it.
     pub async fn hung_up(&self) {
         while let Ok(ready) = self.0.ready(Interest::READABLE).await {
+            // Also for the last look: hyper sees it too, unless it has stopped reading, and may have an answer to give. A
+            // body that broke off is told so.
+            sleep(GLANCE).await;
             if ready.is_read_closed() {
                 return;
             }
-            sleep(GLANCE).await;
         }
     }
 

@@ -26,9 +26,8 @@ pub async fn answer(
     keepalive: Duration,
 ) -> Result<Response, Rejection> {
     let mut feed = Feed::new(subscription, projection, keepalive);
-    match timeout(header_wait, feed.sign_of_life()).await {
-        Ok(Err(failure)) => return Err(ApiError::from(&failure).into()),
-        Ok(Ok(())) | Err(_) => {}
+    if let Ok(Err(failure)) = timeout(header_wait, feed.sign_of_life()).await {
+        return Err(ApiError::from(&failure).into());
     }
     let body = Body::from_stream(unfold(feed, |mut feed| async move {
         let frame = feed.next().await?;

@@ -3,12 +3,16 @@
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
+use nuncio::core::event::{Outcome, RunEvent};
 use nuncio::core::item::{Item, Message, Part, Role};
 use nuncio::core::ports::tool::{Tool, ToolContext, ToolError, ToolSpec, Toolset};
 use nuncio::core::ports::upstream::{
     FinishReason, ModelRequest, ToolCallFragment, Upstream, UpstreamEvent, UpstreamStream,
 };
 use nuncio::core::run::{Agent, RunSpec};
+use nuncio::dialect::Projection;
+use nuncio::dialect::chat::chunks::ChunkStream;
+use nuncio::dialect::chat::wire::AnswerHead;
 use nuncio::runs::registry::RunsSettings;
 use nuncio::runs::session::SessionKey;
 use nuncio::runs::{Profile, RunRequest, Runs};
@@ -71,8 +75,8 @@ impl Toolset for Only {
     }
 }
 
-/// How often the tool is called in a run of so many words that nobody listens to.
-async fn calls_after(words: usize) -> usize {
+/// How often the tool is called in a run of so many words that nobody listens to, and what is read of its end after all.
+async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
     let folder = tempfile::tempdir().unwrap();
     let calls = Arc::new(AtomicUsize::new(0));
     let spec = ToolSpec { name: "act".into(), description: None, parameters: None, strict: None, extra: Map::new() };
@@ -98,19 +102,33 @@ async fn calls_after(words: usize) -> usize {
         session: SessionKey::ByHistory,
         housekeeping: false,
     };
-    let subscription = runs.start(request).await.unwrap();
+    let mut subscription = runs.start(request).await.unwrap();
     // A run that got as far as its tool goes on until it is ended.
     runs.drain(Duration::from_secs(2), std::future::pending()).await;
-    drop(subscription);
-    calls.load(Ordering::SeqCst)
+    let mut last = None;
+    while let Some(event) = subscription.events.recv().await {
+        last = Some(event);
+    }
+    (calls.load(Ordering::SeqCst), last)
 }
 
 #[tokio::test]
 async fn no_tool_starts_once_the_listener_is_too_slow() {
     // Events besides the words, up to the call: three of the run, two of the message, and three of the call.
     let others = 8;
-    assert_eq!(calls_after(AHEAD - others).await, 1);
-    for missing in 1..=3 {
-        assert_eq!(calls_after(AHEAD - others + missing).await, 0, "{missing} events are not taken");
+    for missing in 0..=3 {
+        let (calls, last) = calls_after(AHEAD - others + missing).await;
+        assert_eq!(calls, usize::from(missing == 0), "{missing} events before the call are not taken");
+        assert_eq!(last, Some(RunEvent::Finished { outcome: Outcome::Cancelled }));
     }
+}
+
+/// An end without a word would pass for a whole answer.
+#[test]
+fn a_slow_client_that_comes_back_reads_what_happened() {
+    let head = AnswerHead { id: "a".into(), created: 0, model: "m".into() };
+    let mut chunks = ChunkStream::new(&head, false, Default::default());
+    let frames = chunks.on(&RunEvent::Finished { outcome: Outcome::Cancelled });
+    let error = r#"{"message":"The run was cancelled, because its answer was not read for too long.","type":"invalid_request_error","param":null,"code":"cancelled"}"#;
+    assert_eq!(frames, [format!("data: {{\"error\":{error}}}\n\n")]);
 }

@@ -11,7 +11,6 @@ mod sessions;
 mod shape;
 mod shutdown;
 mod slow;
-#[allow(dead_code, reason = "each test binary uses a part of it")]
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../support/upstream.rs"]

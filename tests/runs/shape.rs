@@ -12,22 +12,32 @@ struct Shape {
     text: String,
     run: String,
     created: String,
+    /// The ids of the calls in it.
+    calls: Vec<String>,
 }
 
 impl Shape {
     async fn of(daemon: &Daemon, body: &Value) -> Self {
-        let text = stream(daemon, body).await.concat();
-        let between = |start: &str, end: char| {
-            let from = text.find(start).unwrap() + start.len();
-            text[from..from + text[from..].find(end).unwrap()].to_owned()
-        };
-        let (run, created) = (between("chatcmpl-", '"'), between("\"created\":", ','));
-        Self { text, run, created }
+        let frames = stream(daemon, body).await;
+        let chunks: Vec<Value> =
+            frames.iter().filter_map(|frame| serde_json::from_str(frame.strip_prefix("data: ")?).ok()).collect();
+        let ids = chunks.iter().flat_map(|chunk| {
+            [&chunk["choices"][0]["delta"]["tool_calls"][0]["id"], &chunk["item"]["call_id"]].map(Value::as_str)
+        });
+        let mut calls: Vec<String> = ids.flatten().map(str::to_owned).collect();
+        calls.dedup();
+        Self {
+            text: frames.concat(),
+            run: chunks[0]["id"].as_str().unwrap().trim_start_matches("chatcmpl-").to_owned(),
+            created: format!("\"created\":{}", chunks[0]["created"]),
+            calls,
+        }
     }
 
-    /// `text` with this stream's id and time put out of the way.
+    /// `text` with this stream's ids and time put out of the way.
     fn redact(&self, text: &str) -> String {
-        text.replace(&self.run, "RUN").replace(&format!("\"created\":{}", self.created), "\"created\":NOW")
+        let text = text.replace(&self.run, "RUN").replace(&self.created, "\"created\":NOW");
+        self.calls.iter().enumerate().fold(text, |text, (number, id)| text.replace(id, &format!("CALL{number}")))
     }
 
     /// The messages that the upstream got with a request, in which this stream's ids may stand.
@@ -35,9 +45,9 @@ impl Shape {
         self.redact(&serde_json::to_string_pretty(&upstream.requests()[number].body["messages"]).unwrap())
     }
 
-    /// The conversation after this stream ended with a call of `get_weather`, its answer included.
-    fn with_weather(&self, said: &str, call: usize) -> Value {
-        let id = format!("call_{}{call:03x}", self.run);
+    /// The conversation after this stream ended with a call of `get_weather`, the result included.
+    fn with_weather(&self, said: &str) -> Value {
+        let id = &self.calls[0];
         let function = json!({"name": "get_weather", "arguments": "{\"city\":\"Oslo\"}"});
         json!({"messages": [
             {"role": "user", "content": "Go"},
@@ -136,7 +146,7 @@ async fn of_a_client_tool_and_of_its_follow_up() {
     let asked = with(ask("Go"), client_tool());
     let shape = Shape::of(&daemon, &asked).await;
     assert_snapshot!("client_tool", shape);
-    let follow_up = with(asked, shape.with_weather("I ask.", 0));
+    let follow_up = with(asked, shape.with_weather("I ask."));
     assert_snapshot!("client_tool_follow_up", Shape::of(&daemon, &follow_up).await);
 }
 
@@ -150,7 +160,7 @@ async fn of_a_server_tool_and_a_client_tool_in_one_step() {
     let asked = with(ask("Go"), client_tool());
     let shape = Shape::of(&daemon, &asked).await;
     assert_snapshot!("both_tools", shape);
-    stream(&daemon, &with(asked, shape.with_weather("Both.", 1))).await;
+    stream(&daemon, &with(asked, shape.with_weather("Both."))).await;
     assert_snapshot!("what_the_model_gets_back_of_both", shape.messages(&upstream, 1));
 }
 
