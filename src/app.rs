@@ -74,7 +74,7 @@ pub fn run(cli: &Cli) -> Result<(), AppError> {
 
 fn load(flags: &Flags) -> Result<Loaded, AppError> {
     let cwd = std::env::current_dir().map_err(fault_of("the working folder is gone"))?;
-    Ok(Config::load(flags, &|name| std::env::var(name).ok(), &cwd, tools::NAMES)?)
+    Ok(Config::load(flags, &|name| std::env::var_os(name), &cwd, tools::NAMES)?)
 }
 
 fn new_key(name: &str) -> Result<(), AppError> {

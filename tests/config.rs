@@ -2,7 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::{OsStr, OsString},
     fs,
+    os::unix::ffi::OsStrExt,
     path::Path,
 };
 
@@ -28,13 +30,13 @@ const TOOLS: &[&str] = &["read_file", "terminal"];
 /// One machine: a working folder with, maybe, files in it; variables; flags.
 struct Machine {
     folder: tempfile::TempDir,
-    variables: BTreeMap<String, String>,
+    variables: BTreeMap<String, OsString>,
     flags: Flags,
 }
 
 impl Machine {
     fn new() -> Self {
-        let variables = BTreeMap::from([("HOME".to_owned(), "/home/ada".to_owned())]);
+        let variables = BTreeMap::from([("HOME".to_owned(), "/home/ada".into())]);
         Self { folder: tempfile::tempdir().unwrap(), variables, flags: Flags::default() }
     }
 
@@ -49,13 +51,13 @@ impl Machine {
         self
     }
 
-    fn var(mut self, name: &str, value: &str) -> Self {
+    fn var(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.variables.insert(name.into(), value.into());
         self
     }
 
     fn vars(self, all: &[(&str, &str)]) -> Self {
-        all.iter().fold(self, |machine, (name, value)| machine.var(name, value))
+        all.iter().fold(self, |machine, (name, value)| machine.var(name, *value))
     }
 
     fn flags(mut self, flags: Flags) -> Self {
@@ -267,6 +269,35 @@ fn a_bad_file_is_told_by_line_key_and_expectation(#[case] yaml: &str, #[case] ex
 #[case::no_home(&[("HOME", "")], "data_dir: expected a folder: set NUNCIO_DATA_DIR, --data-dir or HOME")]
 fn a_bad_variable_is_told_by_name(#[case] variables: &[(&str, &str)], #[case] expected: &str) {
     assert_eq!(Machine::new().vars(variables).error(), expected);
+}
+
+/// To take one for unset would, with the first, open the door.
+#[rstest]
+fn a_variable_that_is_no_text_is_refused_by_name(
+    #[values(
+        "API_SERVER_KEY",
+        "API_SERVER_HOST",
+        "API_SERVER_MODEL_NAME",
+        "NUNCIO_UPSTREAM_BASE_URL",
+        "NUNCIO_UPSTREAM_MODEL",
+        "OPENAI_API_KEY",
+        "NUNCIO_DATA_DIR"
+    )]
+    name: &str,
+) {
+    let expected = if name == "NUNCIO_DATA_DIR" { "a path in UTF-8" } else { "UTF-8 text" };
+    let error = Machine::new().var(name, OsStr::from_bytes(b"\xff-hush")).error();
+    assert_eq!(error, format!("{name}: expected {expected}"));
+}
+
+#[test]
+fn a_key_elsewhere_that_is_no_text_is_refused() {
+    let yaml = "upstreams: {a: {model: m, base_url: 'http://h/v1', api_key_env: KEY}}\n";
+    let error = Machine::with_yaml(yaml).var("KEY", OsStr::from_bytes(b"\xff-hush")).error();
+    assert_eq!(
+        error,
+        "config.yaml:1:52: upstreams.a.api_key_env: expected UTF-8 text in the variable; found other bytes"
+    );
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(super) struct Document {
 /// The file to read: the one that is named, which must be there, or else the first of the usual ones that is.
 /// `None` if there is none.
 pub(super) fn find(flag: Option<&Path>, env: &Environment<'_>) -> Result<Option<PathBuf>, ConfigError> {
-    if let Some(named) = flag.map(PathBuf::from).or_else(|| env.get("NUNCIO_CONFIG").map(PathBuf::from)) {
+    if let Some(named) = flag.map(PathBuf::from).or_else(|| env.path("NUNCIO_CONFIG")) {
         return Ok(Some(env.cwd.join(named)));
     }
     let near = env.cwd.join("config.yaml");

@@ -98,9 +98,10 @@ impl Upstream {
             problems.add(at, "expected either `api_key` or `api_key_env`; found both");
             return;
         }
-        match env.get(variable) {
-            Some(key) => self.api_key = Some(key.into()),
-            None => problems.add(at, format!("expected the name of a variable that is set; found `{variable}`")),
+        match env.text(variable) {
+            Ok(Some(key)) => self.api_key = Some(key.into()),
+            Ok(None) => problems.add(at, format!("expected the name of a variable that is set; found `{variable}`")),
+            Err(message) => problems.add(at, format!("{message} in the variable; found other bytes")),
         }
     }
 
