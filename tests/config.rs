@@ -11,7 +11,7 @@ use std::{
 use nuncio::{
     cli::Flags,
     config::{
-        Config, Loaded,
+        Config, Loaded, auth,
         environment::UpstreamSource,
         log::{Format, Log},
         profiles::{Profile, Target, ToolSet},
@@ -174,7 +174,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 )]
 #[case::key_variable_unset(
     "upstreams: {a: {model: m, base_url: 'http://h/v1', api_key_env: NO_SUCH}}\n",
-    "1:52: upstreams.a.api_key_env: expected the name of a variable that is set; found `NO_SUCH`"
+    "1:52: upstreams.a.api_key_env: expected the name of a variable that is set, not the key itself"
 )]
 #[case::key_that_no_header_carries(
     "upstreams: {a: {model: m, base_url: 'http://h/v1', api_key: \"se\\ncret\"}}\n",
@@ -422,8 +422,8 @@ fn a_plain_key_takes_the_place_of_the_files_and_no_secret_is_printed() {
     let loaded = machine.try_load().unwrap();
     let config = &loaded.config;
 
-    let keys: Vec<_> = config.auth.keys.iter().map(|key| (key.name.as_str(), key.hash.0)).collect();
-    assert_eq!(keys, [("default", nuncio::config::auth::hash_key("hush-0"))]);
+    let key = auth::Key { name: "default".into(), hash: auth::KeyHash::of("hush-0"), max_runs: Some(1) };
+    assert_eq!(config.auth.keys, [key]);
     assert_eq!(config.upstreams["b"].api_key.as_ref().unwrap().expose_secret(), "hush-3");
     assert_eq!(config.upstreams["a"].base_url.as_deref(), Some("https://h/v1"));
 

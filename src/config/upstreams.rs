@@ -100,7 +100,8 @@ impl Upstream {
         }
         match env.text(variable) {
             Ok(Some(key)) => self.api_key = Some(key.into()),
-            Ok(None) => problems.add(at, format!("expected the name of a variable that is set; found `{variable}`")),
+            // What was found is not repeated: it may be the key itself, pasted in the wrong place.
+            Ok(None) => problems.add(at, "expected the name of a variable that is set, not the key itself"),
             Err(message) => problems.add(at, format!("{message} in the variable; found other bytes")),
         }
     }
