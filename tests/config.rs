@@ -110,11 +110,41 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "3:3: upstreams.a: this key is given twice; expected it once"
 )]
 #[case::missing_key("auth:\n  keys:\n    - name: a\n", "3:7: auth.keys[0].hash: this key must be given")]
-#[case::word_for_number("server: {port: http}\n", "1:16: server.port: expected a whole number from 0 to 65535")]
-#[case::number_too_large("server:\n  port: 70000\n", "2:9: server.port: expected a whole number from 0 to 65535")]
+#[case::word_for_number(
+    "server: {port: http}\n",
+    "1:10: server.port: expected a whole number from 0 to 65535; found string \"http\""
+)]
+#[case::number_too_large(
+    "server:\n  port: 70000\n",
+    "2:9: server.port: expected a whole number from 0 to 65535; found 70000"
+)]
 #[case::number_too_small(
     "store: {max_sessions: -1}\n",
-    "1:23: store.max_sessions: expected a whole number of 0 or more"
+    "1:23: store.max_sessions: expected a whole number of 0 or more; found -1"
+)]
+#[case::number_in_quotes(
+    "server:\n  port: '80'\n",
+    "2:3: server.port: expected a whole number from 0 to 65535; found string \"80\""
+)]
+#[case::fraction(
+    "profiles: {a: {limits: {steps: 1.5}}}\n",
+    "1:25: profiles.a.limits.steps: expected a whole number from 0 to 4294967295; found floating point `1.5`"
+)]
+#[case::truth_for_text(
+    "server: {host: true}\n",
+    "1:16: server.host: expected a text; YAML takes this for a number, true or false: put it in quotes"
+)]
+#[case::number_for_secret(
+    "upstreams:\n  a: {api_key: 123}\n",
+    "2:16: upstreams.a.api_key: expected a text; YAML takes this for a number, true or false: put it in quotes"
+)]
+#[case::no_tools_said(
+    "profiles:\n  p:\n    tools:\n",
+    "3:5: profiles.p.tools: expected `all` or a list of tool names; found nothing"
+)]
+#[case::tool_twice(
+    "profiles:\n  p:\n    tools: [terminal, terminal]\n",
+    "3:23: profiles.p.tools[1]: expected each tool once; found `terminal` again"
 )]
 #[case::yes_for_true("profiles: {a: {default: yes}}\n", "1:25: profiles.a.default: expected true or false")]
 #[case::list_for_value(
@@ -123,7 +153,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 )]
 #[case::keys_for_value(
     "server:\n  port:\n    tcp: 1\n",
-    "3:5: server.port: expected a single value; found a list or keys with values"
+    "3:5: server.port: expected a whole number from 0 to 65535; found map"
 )]
 #[case::value_for_keys("server: 8642\n", "1:9: server: expected keys with values")]
 #[case::value_for_list("server:\n  allowed_hosts: a\n", "2:18: server.allowed_hosts: expected a list")]
@@ -330,6 +360,14 @@ fn a_file_that_is_no_text_or_too_large_is_refused() {
     let large = format!("#{}\n", "x".repeat(1 << 20));
     let expected = "config.yaml: cannot be read: larger than 1MiB, so hardly a configuration";
     assert_eq!(Machine::with_yaml(&large).error(), expected);
+}
+
+/// Whoever opened a pipe would wait for its writer for ever.
+#[test]
+fn a_pipe_is_no_configuration() {
+    let machine = Machine::new();
+    rustix::fs::mkfifoat(rustix::fs::CWD, machine.path().join("config.yaml"), 0o600.into()).unwrap();
+    assert_eq!(machine.error(), "config.yaml: cannot be read: not a regular file");
 }
 
 #[test]

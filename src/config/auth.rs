@@ -26,7 +26,7 @@ pub struct Key {
     pub name: String,
     pub hash: KeyHash,
     /// Runs in flight at once with this key; `server.max_runs` holds beside it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "value::optional_number")]
     pub max_runs: Option<usize>,
 }
 

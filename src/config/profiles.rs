@@ -128,9 +128,15 @@ impl Profile {
             problems.expect(says, format!("{at}.fallbacks[{index}]"), "expected `upstream`, `model` or both");
         }
         if let ToolSet::Only(names) = &self.tools {
-            for (index, name) in names.iter().enumerate().filter(|(_, name)| !tools.contains(&name.as_str())) {
-                let expected = format!("expected one of {}; found `{}`", list(tools), name.escape_debug());
-                problems.add(format!("{at}.tools[{index}]"), expected);
+            for (index, name) in names.iter().enumerate() {
+                let at = format!("{at}.tools[{index}]");
+                let known = tools.contains(&name.as_str());
+                if !known {
+                    let expected = format!("expected one of {}; found `{}`", list(tools), name.escape_debug());
+                    problems.add(at, expected);
+                } else if names.iter().take(index).any(|earlier| earlier == name) {
+                    problems.add(at, format!("expected each tool once; found `{name}` again"));
+                }
             }
         }
         for name in self.sampling.keys().filter(|name| OWN_PARAMETERS.contains(&name.as_str())) {

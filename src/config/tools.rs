@@ -39,6 +39,7 @@ pub struct Files {
 #[serde(default, deny_unknown_fields)]
 pub struct Search {
     /// Matching lines that one search gives the model.
+    #[serde(deserialize_with = "value::number")]
     pub max_matches: usize,
 }
 

@@ -42,6 +42,7 @@ pub struct Upstream {
     #[serde(deserialize_with = "value::duration")]
     pub idle_timeout: Duration,
     /// Tries after the first one, before the profile's next fallback.
+    #[serde(deserialize_with = "value::number")]
     pub max_retries: u32,
     /// Wait before the first retry; it doubles with each one, unless the upstream says how long.
     #[serde(deserialize_with = "value::duration")]
