@@ -27,7 +27,7 @@ pub async fn create(
     let profile = gateway.profile(&chat.model)?;
     let activity = profile.tool_activity;
     let model = profile.id.clone();
-    let housekeeping = is_housekeeping(&chat.spec.input);
+    let housekeeping = is_housekeeping(&chat.spec, chat.stream);
     let (principal, max_runs) = (principal.name, principal.max_runs);
     let run = RunRequest { principal, max_runs, profile, spec: chat.spec, session, housekeeping };
     let mut subscription = gateway.runs.start(run).await?;

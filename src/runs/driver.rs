@@ -1,5 +1,6 @@
 //! Drives one run: carries out the machine's effects and feeds the results back, until the run is over.
 
+use super::admission::Permit;
 use super::toolbox::Toolbox;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, ToolCall};
@@ -28,6 +29,8 @@ pub struct Driver {
     pub events: mpsc::Sender<RunEvent>,
     /// A place among the events for the last one: the end of a run is told however full the channel is.
     pub last_event: Option<mpsc::OwnedPermit<RunEvent>>,
+    /// Given back before the end is told, so that a client that asks again at once is let in.
+    pub permit: Option<Permit>,
     pub slow_client_timeout: Duration,
     pub shutdown: CancellationToken,
     pub deadline: Instant,
@@ -85,7 +88,13 @@ impl Driver {
                     Input::UpstreamClosed(Ok(()))
                 }
             },
-            Some(done) = self.toolbox.next(), if !tools_idle => Input::ToolDone(done),
+            Some(done) = self.toolbox.next(), if !tools_idle => {
+                // The client is told no more than that, so this is where the operator learns of it.
+                if let Err(ToolError::Fatal(error)) = &done.result {
+                    tracing::error!(call = done.call_id, error, "a tool failed for good");
+                }
+                Input::ToolDone(done)
+            }
         }
     }
 
@@ -107,6 +116,7 @@ impl Driver {
                         self.keep(&event).await;
                         if let RunEvent::Finished { outcome } = &event {
                             held.outcome = Some(outcome.clone());
+                            self.permit = None;
                             if let Some(place) = self.last_event.take() {
                                 place.send(event);
                             }
@@ -122,7 +132,7 @@ impl Driver {
     async fn run_tool(&mut self, call: &ToolCall) -> Input {
         tracing::debug!(tool = call.name, call = call.call_id, "tool call");
         match self.toolbox.start(call, &self.history).await {
-            Ok(text) => Input::ToolProgress { call_id: call.call_id.clone(), text },
+            Ok(doing) => Input::ToolStarted { call_id: call.call_id.clone(), doing },
             Err(done) => {
                 match &done.result {
                     Err(ToolError::Fatal(error)) => tracing::error!(tool = call.name, error, "tool call not started"),

@@ -1,6 +1,6 @@
 //! Starts runs and knows those in flight.
 
-use super::admission::{Admission, Refusal};
+use super::admission::{Admission, Permit, Refusal};
 use super::driver::Driver;
 use super::profile::Profile;
 use super::session::{SessionFinder, SessionKey};
@@ -87,6 +87,8 @@ impl Runs {
 
     /// Starts a run in a task of its own and returns its listener.
     pub async fn start(&self, request: RunRequest) -> Result<Subscription, StartError> {
+        // Held until the task is there, so that a drain that begins meanwhile waits for it.
+        let _coming = self.tracker.token();
         if self.draining.is_cancelled() {
             return Err(StartError::Draining);
         }
@@ -94,10 +96,9 @@ impl Runs {
         let run = RunId::new(Uuid::now_v7());
         let (sender, events) = mpsc::channel(EVENTS_AHEAD + 1);
         let span = tracing::info_span!("run", %run, profile = request.profile.id, principal = %request.principal);
-        let driver = self.driver(run, request, sender).await?;
+        let driver = self.driver(run, request, permit, sender).await?;
         self.tracker.spawn(
             async move {
-                let _permit = permit;
                 let begun = Instant::now();
                 let outcome = driver.drive().await;
                 tracing::info!(outcome = word(&outcome), ms = begun.elapsed().as_millis(), "run ended");
@@ -111,6 +112,7 @@ impl Runs {
         &self,
         run: RunId,
         request: RunRequest,
+        permit: Permit,
         events: mpsc::Sender<RunEvent>,
     ) -> Result<Driver, StartError> {
         let RunRequest { principal, profile, mut spec, session, housekeeping, .. } = request;
@@ -138,6 +140,7 @@ impl Runs {
             history,
             last_event: events.clone().reserve_owned().await.ok(),
             events,
+            permit: Some(permit),
             slow_client_timeout: self.slow_client_timeout,
             shutdown: self.shutdown.child_token(),
             deadline,

@@ -1,8 +1,8 @@
 //! Sessions: which turns belong together, and the folder they work in.
 
-use crate::core::item::Item;
+use crate::core::item::{Item, Origin, ToolCall};
 use crate::core::ports::store::{Fingerprint, Store, StoreError};
-use crate::core::transcript::Opening;
+use crate::core::transcript::trace;
 use sha2::{Digest, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub struct SessionFinder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     pub workspace: Arc<Path>,
-    /// The name to remember under the conversation's opening, where only that can lead back here.
+    /// The name to remember under the conversation, where only that can lead back here.
     by_history: Option<String>,
 }
 
@@ -62,14 +62,14 @@ impl SessionFinder {
 
     /// The name of a session that only its history leads to, if this history is known.
     async fn known(&self, history: &[Arc<Item>]) -> Result<Option<String>, StoreError> {
-        match (&self.fixed, &self.key, fingerprint(&Opening::of(history))) {
+        match (&self.fixed, &self.key, fingerprint(history, of_client)) {
             (None, SessionKey::ByHistory, Some(fingerprint)) => self.store.session(&self.principal, fingerprint).await,
             _ => Ok(None),
         }
     }
 
-    /// Lets later turns find the session by its history, once this run's output is part of it. That a run has not
-    /// entered its session (`None`) matters too: its words can be the end of the opening that another run began.
+    /// Lets later turns find the session by its history, once this run's output is part of it, also if this run has
+    /// not entered it (`None`).
     pub async fn remember(
         &self,
         session: Option<&Session>,
@@ -82,7 +82,7 @@ impl SessionFinder {
         };
         let Some(name) = name else { return Ok(()) };
         let items: Vec<Arc<Item>> = history.iter().chain(output).cloned().collect();
-        for fingerprint in Opening::as_returned(&items).iter().filter_map(fingerprint) {
+        for fingerprint in [fingerprint(&items, of_client), fingerprint(&items, |_| true)].into_iter().flatten() {
             self.store.remember_session(&self.principal, fingerprint, name.clone()).await?;
         }
         Ok(())
@@ -106,13 +106,13 @@ fn folder(principal: &str, session: &str) -> String {
     hex::encode(hash.get(..16).unwrap_or(&hash))
 }
 
-/// `None` where nothing has been answered yet, or nothing in words: all who ask the same would be taken for one.
-fn fingerprint(opening: &Opening) -> Option<Fingerprint> {
-    let answer = opening.answer.as_ref().filter(|answer| !answer.is_empty())?;
+/// `None` where nothing has been answered yet: all who ask the same would be taken for one.
+fn fingerprint(items: &[Arc<Item>], counts: impl Fn(&ToolCall) -> bool) -> Option<Fingerprint> {
     let mut hash = Sha256::new();
-    for text in [&opening.system, &opening.question, answer] {
-        hash.update(text.len().to_le_bytes());
-        hash.update(text);
-    }
-    Some(hash.finalize().into())
+    trace(items, counts, |piece| hash.update(piece)).then(|| hash.finalize().into())
+}
+
+/// The calls that every client sends back.
+fn of_client(call: &ToolCall) -> bool {
+    call.origin == Origin::Client
 }

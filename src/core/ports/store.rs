@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 /// A store. Everything in it belongs to a principal; another principal's data is as good as absent.
 pub trait Store: Send + Sync {
-    /// The session whose first exchange has this fingerprint.
+    /// The session whose conversation has this fingerprint; `None` also where two sessions have the same one.
     fn session(&self, principal: &str, fingerprint: Fingerprint) -> BoxFuture<'_, Result<Option<String>, StoreError>>;
 
+    /// Binds a fingerprint. One that is bound to another session leads to neither from then on: whose it is cannot be
+    /// told, and one person's files must not be shown to another.
     fn remember_session(
         &self,
         principal: &str,
@@ -22,7 +24,7 @@ pub trait Store: Send + Sync {
     fn keep_turn(&self, principal: &str, call_ids: &[String], turn: Turn) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// A hash over the first exchange of a conversation (see `transcript::Opening`).
+/// A hash over a conversation up to its last answer (see `transcript::trace`).
 pub type Fingerprint = [u8; 32];
 
 /// The items one run has made.
