@@ -279,6 +279,10 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "tools: {terminal: {shell: bash}}\n",
     "1:20: tools.terminal.shell: expected an absolute path such as /bin/sh"
 )]
+#[case::shell_that_is_no_program(
+    "tools: {terminal: {shell: /etc/passwd}}\n",
+    "1:20: tools.terminal.shell: expected a program that is on this machine and can be run"
+)]
 fn a_bad_file_is_told_by_line_key_and_expectation(#[case] yaml: &str, #[case] expected: &str) {
     assert_eq!(Machine::with_yaml(yaml).error(), format!("config.yaml:{expected}"));
 }
