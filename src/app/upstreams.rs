@@ -28,14 +28,27 @@ pub async fn settle(loaded: &mut Loaded) -> String {
             (Upstream { base_url: Some(base_url), model, ..Upstream::default() }, reason)
         }
         Ollama::WithoutTools { models } => {
-            let reason =
-                format!("{nothing}, and none of the {models} models of the Ollama on 127.0.0.1:11434 can call tools");
-            (rehearsal(), reason)
+            let reason = format!(
+                "{nothing}, and no model of the Ollama on 127.0.0.1:11434 ({models} there) is known to call tools"
+            );
+            (rehearsal(), reason + unused(asked.as_deref()))
         }
-        Ollama::Absent => (rehearsal(), format!("{nothing}, and no Ollama answers on 127.0.0.1:11434")),
+        Ollama::Absent => {
+            let reason = format!("{nothing}, and no Ollama answers on 127.0.0.1:11434");
+            (rehearsal(), reason + unused(asked.as_deref()))
+        }
     };
     loaded.config.upstreams.insert(DEFAULT.to_owned(), upstream);
     reason
+}
+
+/// Said where a model was asked for and there is no one to ask.
+fn unused(asked: Option<&str>) -> &'static str {
+    if asked.is_some() {
+        "; NUNCIO_UPSTREAM_MODEL is not used: it needs NUNCIO_UPSTREAM_BASE_URL beside it"
+    } else {
+        ""
+    }
 }
 
 fn rehearsal() -> Upstream {
