@@ -1,5 +1,6 @@
 //! What is asked of the operating system at start: open files, a listener, private folders.
 
+use rustix::fs::{Access, access};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::fs::DirBuilder;
 use std::io;
@@ -38,6 +39,22 @@ pub async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
         }
     }
     Err(failed)
+}
+
+/// Whether a path is a folder that can be written to, or could become one. Changes nothing.
+pub fn check_folder(path: &Path) -> io::Result<()> {
+    for part in path.ancestors() {
+        match part.metadata() {
+            Ok(found) if found.is_dir() => return Ok(access(part, Access::WRITE_OK | Access::EXEC_OK)?),
+            Ok(_) => {
+                return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is no folder", part.display())));
+            }
+            // A link that leads nowhere is not found, yet nothing can be made in its place.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !part.is_symlink() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
 }
 
 /// Makes a folder, and those above it, that only its owner can look into.
