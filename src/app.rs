@@ -8,7 +8,7 @@ mod upstreams;
 
 use crate::cli::{Cli, Command, Flags, KeyCommand};
 use crate::config::error::ConfigError;
-use crate::config::profiles::{self, ToolSet as ToolNames};
+use crate::config::profiles::{self, AllowedTools};
 use crate::config::server::UnknownModel;
 use crate::config::{Config, Loaded, auth};
 use crate::core::run::{Agent, Limits};
@@ -156,8 +156,8 @@ fn profile(
         targets.iter().map(|target| (upstreams::registered(config, &target.upstream), target.model.as_str())).collect();
     let upstream = registry.chain(&chain).map_err(|error: ChainError| fault(error.to_string()))?;
     let allowed = match &profile.tools {
-        ToolNames::All => Allowed::All,
-        ToolNames::Only(names) => Allowed::Only(names.clone()),
+        AllowedTools::All => Allowed::All,
+        AllowedTools::Only(names) => Allowed::Only(names.clone()),
     };
     let tools = tools.select(&allowed)?;
     let with_effects = tools.names().filter(|name| tools.get(name).is_some_and(|tool| tool.has_effects()));

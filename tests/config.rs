@@ -14,7 +14,7 @@ use nuncio::{
         Config, Loaded, auth,
         environment::UpstreamSource,
         log::{Format, Log},
-        profiles::{Profile, Target, ToolSet},
+        profiles::{AllowedTools, Profile, Target},
         server::Server,
         store::Store,
         tools::Tools,
@@ -500,8 +500,7 @@ profiles:
     let expected = [("near", "medium"), ("near", "tiny"), ("far", "large"), ("far", "huge")];
     let target = |(upstream, model): (&str, &str)| Target { upstream: upstream.into(), model: model.into() };
     assert_eq!(profile.targets(&config.upstreams), Ok(expected.map(target).to_vec()));
-    assert_eq!(profile.tools, ToolSet::Only(vec!["terminal".into()]));
-    assert_eq!(["terminal", "read_file"].map(|tool| profile.tools.allows(tool)), [true, false]);
+    assert_eq!(profile.tools, AllowedTools::Only(vec!["terminal".into()]));
 }
 
 #[rstest]
