@@ -3,6 +3,7 @@
 use super::{AppError, fault_of, gateway, greeting, upstreams, workspaces};
 use crate::config::{Config, Loaded};
 use crate::http::{router, serve};
+use crate::runs::Runs;
 use crate::{shutdown, system};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,28 +40,35 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
     }
     shutdown::tell_stopping();
     tracing::info!(runs = runs.in_flight(), "stopping");
-    let hurry = CancellationToken::new();
-    let drained = async {
-        runs.drain(config.server.shutdown_grace, hurry.cancelled()).await;
-        stop.cancel();
-        tokio::time::sleep(LAST_WORDS).await;
-    };
-    let hurried = async {
-        signals.next().await;
-        hurry.cancel();
-        tokio::time::sleep(LAST_WORDS_IN_A_HURRY).await;
-    };
     tokio::select! {
         () = server.as_mut() => {}
-        () = drained => {}
-        () = hurried => {}
+        () = wind_down(&runs, config.server.shutdown_grace, &stop, signals.next()) => {}
     }
     tracing::info!("stopped");
     Ok(())
 }
 
+/// Lets runs go on for `grace`, then tells the server to stop and waits for its clients; all of it only until `again`,
+/// the second signal.
+async fn wind_down(runs: &Runs, grace: Duration, stop: &CancellationToken, again: impl Future<Output = ()>) {
+    let hurry = CancellationToken::new();
+    let in_order = async {
+        runs.drain(grace, hurry.cancelled()).await;
+        stop.cancel();
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    let at_once = async {
+        again.await;
+        hurry.cancel();
+        tokio::time::sleep(LAST_WORDS_IN_A_HURRY).await;
+    };
+    tokio::select! {
+        () = in_order => {}
+        () = at_once => {}
+    }
+}
+
 fn make_folders(config: &Config) -> Result<(), AppError> {
     let workspaces = workspaces(&config.data_dir)?;
-    // The one above it too, if it is not there.
     system::private_folder(&workspaces).map_err(|source| AppError::DataDir { path: config.data_dir.clone(), source })
 }
