@@ -4,6 +4,7 @@ pub mod activity;
 pub mod chat;
 pub mod error;
 pub mod fields;
+pub mod responses;
 pub mod sse;
 
 use crate::core::event::RunEvent;

@@ -5,6 +5,7 @@ use super::error::Rejection;
 use super::state::Gateway;
 use super::{body, session, stream};
 use crate::core::housekeeping::is_housekeeping;
+use crate::core::id::RunId;
 use crate::dialect::chat::chunks::ChunkStream;
 use crate::dialect::chat::object::Gathered;
 use crate::dialect::chat::request;
@@ -15,6 +16,7 @@ use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use uuid::Uuid;
 
 pub async fn create(
     State(gateway): State<Arc<Gateway>>,
@@ -29,7 +31,8 @@ pub async fn create(
     let model = profile.id.clone();
     let housekeeping = is_housekeeping(&chat.spec.input);
     let (principal, max_runs) = (principal.name, principal.max_runs);
-    let run = RunRequest { principal, max_runs, profile, spec: chat.spec, session, housekeeping };
+    let run = RunId::new(Uuid::now_v7());
+    let run = RunRequest { run, principal, max_runs, profile, spec: chat.spec, session, housekeeping, record: None };
     let mut subscription = gateway.runs.start(run).await?;
     let head = AnswerHead { id: subscription.run.answer("chatcmpl-"), created: now(), model };
     if chat.stream {

@@ -12,6 +12,7 @@ use crate::core::ports::store::{Store, Turn};
 use crate::core::ports::upstream::ToolChoice;
 use crate::core::run::{Machine, RunSpec};
 use crate::core::transcript::{restore_turns, turn_keys};
+use crate::dialect::responses::record::Record;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +22,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
-use uuid::Uuid;
 
 /// Every run of the daemon. Cheap to share behind an `Arc`.
 pub struct Runs {
@@ -45,6 +45,7 @@ pub struct RunsSettings {
 
 /// One run to start.
 pub struct RunRequest {
+    pub run: RunId,
     pub principal: Arc<str>,
     /// The principal's own limit of runs in flight.
     pub max_runs: Option<usize>,
@@ -53,6 +54,8 @@ pub struct RunRequest {
     pub session: SessionKey,
     /// A frontend's call on the side (a title, tags): no tools, no instructions, no session.
     pub housekeeping: bool,
+    /// Keeps the answer for a client that may ask for it again.
+    pub record: Option<Record>,
 }
 
 /// A run's listener. Dropping it cancels the run.
@@ -91,7 +94,7 @@ impl Runs {
             return Err(StartError::Draining);
         }
         let permit = self.admission.enter(&request.principal, request.max_runs).map_err(StartError::Refused)?;
-        let run = RunId::new(Uuid::now_v7());
+        let run = request.run;
         let (sender, events) = mpsc::channel(EVENTS_AHEAD);
         let span = tracing::info_span!("run", %run, profile = request.profile.id, principal = %request.principal);
         let driver = self.driver(run, request, sender).await?;
@@ -113,7 +116,7 @@ impl Runs {
         request: RunRequest,
         events: mpsc::Sender<RunEvent>,
     ) -> Result<Driver, StartError> {
-        let RunRequest { principal, profile, mut spec, session, housekeeping, .. } = request;
+        let RunRequest { principal, profile, mut spec, session, housekeeping, record, .. } = request;
         self.restore(&principal, &mut spec).await?;
         let agent = if housekeeping { &profile.housekeeping } else { &profile.agent };
         if housekeeping {
@@ -136,6 +139,7 @@ impl Runs {
             store: Arc::clone(&self.store),
             principal,
             history,
+            record,
             events,
             slow_client_timeout: self.slow_client_timeout,
             shutdown: self.shutdown.child_token(),

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// What a request says about its session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SessionKey {
     /// The client named it.
     Named(String),
     /// It did not, so the conversation's own opening tells.
     ByHistory,
+    /// The same for a conversation that is stored: its items, as they began.
+    ByOpening(Vec<Arc<Item>>),
 }
 
 /// The session of one run, found when a tool first needs it: a run that runs no tool touches none.
@@ -48,10 +50,11 @@ pub enum SessionError {
 impl SessionFinder {
     /// Finds or begins the session and makes its folder. `history` is the run's input.
     pub async fn find(&self, history: &[Arc<Item>]) -> Result<Session, SessionError> {
+        let history = self.opening(history);
         let (name, by_history) = match (&self.fixed, &self.key) {
             (Some(fixed), _) => return make(fixed, None).await,
             (None, SessionKey::Named(name)) => (format!("named\0{name}"), None),
-            (None, SessionKey::ByHistory) => {
+            (None, SessionKey::ByHistory | SessionKey::ByOpening(_)) => {
                 let opening = Opening::of(history);
                 let known = match &opening.answer {
                     Some(_) => self.store.session(&self.principal, fingerprint(&opening)).await?,
@@ -64,6 +67,13 @@ impl SessionFinder {
         make(&self.root.join(folder(&self.principal, &name)), by_history).await
     }
 
+    fn opening<'a>(&'a self, history: &'a [Arc<Item>]) -> &'a [Arc<Item>] {
+        match &self.key {
+            SessionKey::ByOpening(items) => items,
+            SessionKey::Named(_) | SessionKey::ByHistory => history,
+        }
+    }
+
     /// Lets later turns find the session by its history, once this run's output is part of it.
     pub async fn remember(
         &self,
@@ -72,7 +82,7 @@ impl SessionFinder {
         output: &[Arc<Item>],
     ) -> Result<(), StoreError> {
         let Some(name) = &session.by_history else { return Ok(()) };
-        let items: Vec<Arc<Item>> = history.iter().chain(output).cloned().collect();
+        let items: Vec<Arc<Item>> = self.opening(history).iter().chain(output).cloned().collect();
         for opening in Opening::as_returned(&items) {
             self.store.remember_session(&self.principal, fingerprint(&opening), name.clone()).await?;
         }

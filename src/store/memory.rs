@@ -1,14 +1,18 @@
 //! The store that keeps everything in memory, least recently used first out. A restart forgets it.
 
+mod responses;
+
 use crate::core::item::Item;
-use crate::core::ports::store::{Fingerprint, Store, StoreError, Turn};
+use crate::core::ports::store::{Chain, Fingerprint, Store, StoreError, StoredResponse, Turn};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use lru::LruCache;
+use responses::Responses;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub struct MemoryStore {
     entries: Mutex<Entries>,
+    responses: Mutex<Responses>,
 }
 
 struct Entries {
@@ -32,11 +36,16 @@ impl MemoryStore {
 
     fn bounded(max_sessions: NonZeroUsize, max_turn_bytes: usize) -> Self {
         let (sessions, turns) = (LruCache::new(max_sessions), LruCache::new(MAX_TURNS));
-        Self { entries: Mutex::new(Entries { sessions, turns, turn_bytes: 0, max_turn_bytes }) }
+        let entries = Mutex::new(Entries { sessions, turns, turn_bytes: 0, max_turn_bytes });
+        Self { entries, responses: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn responses(&self) -> MutexGuard<'_, Responses> {
+        self.responses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,6 +76,23 @@ impl Store for MemoryStore {
         }
         ready(Ok(())).boxed()
     }
+
+    fn response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Arc<StoredResponse>>, StoreError>> {
+        ready(Ok(self.responses().get(principal, id))).boxed()
+    }
+
+    fn chain(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Chain>, StoreError>> {
+        ready(Ok(self.responses().chain(principal, id))).boxed()
+    }
+
+    fn keep_response(&self, principal: &str, response: StoredResponse) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.responses().put(principal, response);
+        ready(Ok(())).boxed()
+    }
+
+    fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>> {
+        ready(Ok(self.responses().delete(principal, id))).boxed()
+    }
 }
 
 impl Entries {
@@ -83,7 +109,7 @@ impl Entries {
 }
 
 /// Bytes of text in a turn: what it weighs, near enough.
-fn size(turn: &Turn) -> usize {
+fn size(turn: &[Arc<Item>]) -> usize {
     let text = |item: &Item| match item {
         Item::Message(message) => message.content.iter().filter_map(|part| part.as_text()).map(str::len).sum(),
         Item::Reasoning(reasoning) => reasoning.text.len(),
@@ -98,7 +124,6 @@ fn size(turn: &Turn) -> usize {
 mod tests {
     use super::*;
     use crate::core::item::{Message, Role};
-    use std::sync::Arc;
 
     fn turn(text: &str) -> Turn {
         Arc::from([Arc::new(Item::Message(Message::of(Role::Assistant, text)))])
