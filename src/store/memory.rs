@@ -7,12 +7,14 @@ use crate::core::ports::store::{Chain, Fingerprint, Store, StoreError, StoredRes
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use lru::LruCache;
 use responses::Responses;
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub struct MemoryStore {
     entries: Mutex<Entries>,
-    responses: Mutex<Responses>,
+    /// By principal: none can push out what belongs to another. Principals are as many as the configuration has keys.
+    responses: Mutex<HashMap<String, Responses>>,
 }
 
 struct Entries {
@@ -44,7 +46,7 @@ impl MemoryStore {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn responses(&self) -> MutexGuard<'_, Responses> {
+    fn responses(&self) -> MutexGuard<'_, HashMap<String, Responses>> {
         self.responses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -78,20 +80,23 @@ impl Store for MemoryStore {
     }
 
     fn response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Arc<StoredResponse>>, StoreError>> {
-        ready(Ok(self.responses().get(principal, id))).boxed()
+        let found = self.responses().get_mut(principal).and_then(|responses| responses.get(id));
+        ready(Ok(found)).boxed()
     }
 
     fn chain(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Chain>, StoreError>> {
-        ready(Ok(self.responses().chain(principal, id))).boxed()
+        let found = self.responses().get_mut(principal).and_then(|responses| responses.chain(id));
+        ready(Ok(found)).boxed()
     }
 
     fn keep_response(&self, principal: &str, response: StoredResponse) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.responses().put(principal, response);
+        self.responses().entry(principal.to_owned()).or_default().put(response);
         ready(Ok(())).boxed()
     }
 
     fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>> {
-        ready(Ok(self.responses().delete(principal, id))).boxed()
+        let was_there = self.responses().get_mut(principal).is_some_and(|responses| responses.delete(id));
+        ready(Ok(was_there)).boxed()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Stored responses in memory, bounded by their number and their bytes, least recently used first out.
+//! The stored responses of one principal, bounded by their number and their bytes, least recently used first out.
 
 use super::size;
 use crate::core::ports::store::{Chain, StoredResponse};
@@ -7,16 +7,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 pub struct Responses {
-    entries: LruCache<Key, Arc<StoredResponse>>,
+    entries: LruCache<String, Arc<StoredResponse>>,
     bytes: usize,
     max_bytes: usize,
 }
 
-/// Principal and id.
-type Key = (String, String);
-
-const MAX_RESPONSES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
-const MAX_BYTES: usize = 256 << 20;
+const MAX_RESPONSES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
+const MAX_BYTES: usize = 64 << 20;
 
 impl Default for Responses {
     fn default() -> Self {
@@ -29,46 +26,42 @@ impl Responses {
         Self { entries: LruCache::new(max), bytes: 0, max_bytes }
     }
 
-    pub fn get(&mut self, principal: &str, id: &str) -> Option<Arc<StoredResponse>> {
-        self.entries.get(&key(principal, id)).cloned()
+    pub fn get(&mut self, id: &str) -> Option<Arc<StoredResponse>> {
+        self.entries.get(id).cloned()
     }
 
     /// From the first response to this one. The first is touched last: what others stand on should go after them.
-    pub fn chain(&mut self, principal: &str, id: &str) -> Option<Chain> {
-        let mut chain = vec![self.get(principal, id)?];
+    pub fn chain(&mut self, id: &str) -> Option<Chain> {
+        let mut chain = vec![self.get(id)?];
         // A response goes on from one that was there before it, so there is no circle; the bound is for a broken rule.
         while let Some(previous) = chain.last().and_then(|last| last.previous.clone()) {
             if chain.len() > self.entries.len() {
                 return None;
             }
-            chain.push(self.get(principal, &previous)?);
+            chain.push(self.get(&previous)?);
         }
         chain.reverse();
         Some(chain)
     }
 
-    pub fn put(&mut self, principal: &str, response: StoredResponse) {
+    pub fn put(&mut self, response: StoredResponse) {
         let (id, response) = (response.id.clone(), Arc::new(response));
         self.bytes = self.bytes.saturating_add(weight(&response));
-        if let Some((_, old)) = self.entries.push(key(principal, &id), response) {
+        if let Some((_, old)) = self.entries.push(id.clone(), response) {
             self.bytes = self.bytes.saturating_sub(weight(&old));
         }
-        self.chain(principal, &id);
+        self.chain(&id);
         while self.bytes > self.max_bytes {
             let Some((_, old)) = self.entries.pop_lru() else { break };
             self.bytes = self.bytes.saturating_sub(weight(&old));
         }
     }
 
-    pub fn delete(&mut self, principal: &str, id: &str) -> bool {
-        let old = self.entries.pop(&key(principal, id));
+    pub fn delete(&mut self, id: &str) -> bool {
+        let old = self.entries.pop(id);
         self.bytes = self.bytes.saturating_sub(old.as_ref().map_or(0, |old| weight(old)));
         old.is_some()
     }
-}
-
-fn key(principal: &str, id: &str) -> Key {
-    (principal.to_owned(), id.to_owned())
 }
 
 fn weight(response: &StoredResponse) -> usize {
@@ -93,17 +86,15 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_begins_with_its_first_response_and_belongs_to_its_principal() {
+    fn a_chain_begins_with_its_first_response() {
         let mut store = Responses::default();
         for (id, previous) in [("a", None), ("b", Some("a")), ("c", Some("b")), ("fork", Some("a"))] {
-            store.put("ann", response(id, previous));
+            store.put(response(id, previous));
         }
-        assert_eq!(ids(store.chain("ann", "c")), Some(vec!["a".into(), "b".into(), "c".into()]));
-        assert_eq!(ids(store.chain("ann", "fork")), Some(vec!["a".into(), "fork".into()]));
-        assert_eq!((ids(store.chain("bob", "c")), store.get("bob", "a")), (None, None));
-        assert!(!store.delete("bob", "a"));
-        assert!(store.delete("ann", "a") && !store.delete("ann", "a"));
-        assert_eq!(ids(store.chain("ann", "c")), None, "a chain with a hole");
+        assert_eq!(ids(store.chain("c")), Some(vec!["a".into(), "b".into(), "c".into()]));
+        assert_eq!(ids(store.chain("fork")), Some(vec!["a".into(), "fork".into()]));
+        assert!(store.delete("a") && !store.delete("a"));
+        assert_eq!(ids(store.chain("c")), None, "a chain with a hole");
     }
 
     #[test]
@@ -114,12 +105,12 @@ mod tests {
             Responses::bounded(MAX_RESPONSES, weight * 3),
         ] {
             for (id, previous) in [("a", None), ("lone", None), ("b", Some("a")), ("c", Some("b"))] {
-                store.put("p", response(id, previous));
+                store.put(response(id, previous));
             }
-            assert_eq!(store.get("p", "lone"), None);
-            assert_eq!(ids(store.chain("p", "c")), Some(vec!["a".into(), "b".into(), "c".into()]));
+            assert_eq!(store.get("lone"), None);
+            assert_eq!(ids(store.chain("c")), Some(vec!["a".into(), "b".into(), "c".into()]));
             assert_eq!(store.bytes, weight * 3);
-            assert!(store.delete("p", "c"));
+            assert!(store.delete("c"));
             assert_eq!(store.bytes, weight * 2);
         }
     }
