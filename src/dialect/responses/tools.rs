@@ -132,7 +132,10 @@ fn allowed(mut fields: Fields) -> Parsed<Choice> {
         _ => return Err(ApiError::invalid("tool_choice.mode", "`tool_choice.mode` must be auto or required.")),
     };
     let tools = fields.take_array("tools")?.filter(|tools| (1..=128).contains(&tools.len()));
-    let tools = tools.ok_or_else(|| fields.missing("tools", "an array of 1 to 128 tools"))?;
+    let tools = tools.ok_or_else(|| {
+        let message = "`tool_choice.tools` must be an array of 1 to 128 tools.";
+        ApiError::invalid("tool_choice.tools", message)
+    })?;
     let mut names = Vec::with_capacity(tools.len());
     for (at, tool) in tools.into_iter().enumerate() {
         let mut tool = Fields::of(tool, format!("tool_choice.tools[{at}]"))?;
