@@ -42,7 +42,7 @@ fn chat_projection(bencher: Bencher) {
 #[divan::bench(args = [1, 100])]
 fn chat_request(bencher: Bencher, messages: usize) {
     let message =
-        |at: usize| json!({"role": if at % 2 == 0 { "user" } else { "assistant" }, "content": "x".repeat(200)});
+        |at: usize| json!({"role": if at.is_multiple_of(2) { "user" } else { "assistant" }, "content": "x".repeat(200)});
     let messages: Vec<Value> = (0..messages).map(message).collect();
     let body = json!({"model": "nuncio", "stream": true, "temperature": 0.5, "messages": messages}).to_string();
     bencher.bench(|| {

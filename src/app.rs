@@ -64,7 +64,11 @@ pub fn run(cli: &Cli) -> Result<(), AppError> {
         Command::Serve => {
             let loaded = load(&cli.flags)?;
             telemetry::init(&loaded.config.log);
-            runtime()?.block_on(serve_until_stopped(loaded))
+            let runtime = runtime()?;
+            let served = runtime.block_on(serve_until_stopped(loaded));
+            // All that is left is the work of ended runs, such as a search through a large file: nobody waits for it.
+            runtime.shutdown_background();
+            served
         }
     }
 }
@@ -102,7 +106,7 @@ async fn serve_until_stopped(mut loaded: Loaded) -> Result<(), AppError> {
         .map_err(|source| AppError::Listen { host: config.server.host.clone(), port: config.server.port, source })?;
     let address = listener.local_addr().map_err(fault_of("the address is unknown"))?;
     let stop = CancellationToken::new();
-    let server = serve::serve(listener, router(gateway), stop.clone());
+    let server = serve::serve(listener, router(gateway), config.server.slow_client_timeout, stop.clone());
     tokio::pin!(server);
     greeting::print(&loaded, address, &source);
     shutdown::tell_ready();
@@ -114,12 +118,16 @@ async fn serve_until_stopped(mut loaded: Loaded) -> Result<(), AppError> {
     shutdown::tell_stopping();
     tracing::info!(runs = runs.in_flight(), "stopping");
     let drained = async {
-        runs.drain(config.server.shutdown_grace, signals.next()).await;
+        let in_time = runs.drain(config.server.shutdown_grace, signals.next()).await;
         stop.cancel();
+        tokio::select! {
+            () = tokio::time::sleep(if in_time { LAST_WORDS } else { LAST_WORDS_IN_A_HURRY }) => {}
+            () = signals.next() => {}
+        }
     };
     tokio::select! {
         () = server.as_mut() => {}
-        () = async { drained.await; tokio::time::sleep(LAST_WORDS).await } => {}
+        () = drained => {}
     }
     tracing::info!("stopped");
     Ok(())
@@ -127,6 +135,9 @@ async fn serve_until_stopped(mut loaded: Loaded) -> Result<(), AppError> {
 
 /// What connections get to take their last bytes after all runs have ended.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// The same after a second signal: enough for who reads.
+const LAST_WORDS_IN_A_HURRY: Duration = Duration::from_millis(300);
 
 /// Joins everything behind the router.
 fn gateway(config: &Config) -> Result<Gateway, AppError> {

@@ -6,11 +6,13 @@ mod chat;
 pub mod error;
 mod guard;
 mod health;
+mod linger;
 mod models;
 mod request_id;
 mod responses;
 pub mod serve;
 mod session;
+mod socket;
 mod state;
 mod stream;
 
@@ -43,6 +45,9 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .layer(guard::cors(&gateway.settings.cors_origins))
         .layer(from_fn_with_state(Arc::clone(&gateway), guard::keep_browsers_out))
         .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(from_fn_with_state(Arc::clone(&gateway), linger::read_the_rest))
+        // Also on what is refused before CORS is looked at: a cache must not give one page's refusal to another.
+        .layer(fixed_header(header::VARY, "origin"))
         .layer(fixed_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed_header(header::REFERRER_POLICY, "no-referrer"))
         .layer(from_fn(request_id::tag))

@@ -81,7 +81,7 @@ pub async fn report(registry: &Registry) -> Value {
             "base_url": upstream.base_url,
             "reachable": listed.is_ok(),
             "models": listed.as_ref().ok().map(Vec::len),
-            "problem": listed.err().map(|failure| failure.message),
+            "problem": listed.err().map(|failure| failure.to_string()),
             "last_success": upstream.health.last_success(),
             "last_error": last_error,
         })

@@ -2,12 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One failure. Its `message` is shown to the client, so it holds no key and no path of the server.
+/// One failure. As text it is shown to the client, so it holds no key and no path of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{message}")]
+#[error("{message}{}", said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
 pub struct Failure {
     pub kind: FailureKind,
+    /// In our words, fit for a log.
     pub message: String,
+    /// What the upstream said. It may quote the prompt, so it is for the client and for no log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
     /// The request field at fault, where the upstream named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub param: Option<String>,
@@ -47,7 +51,12 @@ pub enum FailureKind {
 
 impl Failure {
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), param: None, retry_after: None, after_effects: false }
+        Self { kind, message: message.into(), said: None, param: None, retry_after: None, after_effects: false }
+    }
+
+    pub fn saying(mut self, said: impl Into<String>) -> Self {
+        self.said = Some(said.into());
+        self
     }
 
     pub fn with_param(mut self, param: impl Into<String>) -> Self {

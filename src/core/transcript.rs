@@ -6,43 +6,43 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The first exchange of a conversation: enough to know the conversation again when a client without a session key
-/// comes back with its history. Without our own answer in it, two users who both say "hi" would share a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opening {
-    pub system: String,
-    pub question: String,
-    /// What was said and called up to the second question, in a form that clients do not change: no white space, and
-    /// the calls' ids in the order of the alphabet. `None` while the first turn has no answer.
-    pub answer: Option<String>,
+/// Hands `out` what two sendings of the same conversation have in common, up to its last answer, piece by piece; false
+/// if nothing has been answered yet. Clients change white space and leave out tool outputs, so neither counts, and
+/// `counts` says which calls do: most clients know the calls they have run alone, some also those shown as cards.
+///
+/// The whole conversation counts, not only how it began: many people begin in the same words and get the same answer.
+pub fn trace(items: &[Arc<Item>], counts: impl Fn(&ToolCall) -> bool, mut out: impl FnMut(&str)) -> bool {
+    let is_answer = |item: &Arc<Item>| match item.as_ref() {
+        Item::Message(message) => message.role == Role::Assistant && !text_of(&message.content).trim().is_empty(),
+        Item::ToolCall(call) => counts(call),
+        _ => false,
+    };
+    let Some(last) = items.iter().rposition(is_answer) else { return false };
+    let mut speaker = None;
+    for item in items.iter().take(last.saturating_add(1)) {
+        match item.as_ref() {
+            Item::Message(message) => {
+                // One answer may come back in several messages, so only a change of speaker is told.
+                if speaker.replace(message.role) != Some(message.role) || message.role != Role::Assistant {
+                    out(role_mark(message.role));
+                }
+                text_of(&message.content).split_whitespace().for_each(&mut out);
+            }
+            Item::ToolCall(call) if counts(call) => {
+                out("\ncall ");
+                out(&call.call_id);
+            }
+            _ => {}
+        }
+    }
+    true
 }
 
-impl Opening {
-    pub fn of(items: &[Arc<Item>]) -> Self {
-        let (before, first, turn) = Self::split(items);
-        let system = messages(before).filter(|message| matches!(message.role, Role::System | Role::Developer));
-        let system = system.map(|message| text_of(&message.content)).collect::<Vec<_>>().join("\n");
-        let question = messages(first).map(|message| text_of(&message.content).trim().to_owned()).collect();
-        Self { system, question, answer: (!turn.is_empty()).then(|| answer_of(turn, |_| true)) }
-    }
-
-    /// The openings under which a conversation may come back: most clients know the calls they have run alone, some
-    /// also those that they were shown as cards.
-    pub fn as_returned(items: &[Arc<Item>]) -> [Self; 2] {
-        let whole = Self::of(items);
-        let (_, _, turn) = Self::split(items);
-        let answer = whole.answer.as_ref().map(|_| answer_of(turn, |call| call.origin == Origin::Client));
-        [Self { answer, ..whole.clone() }, whole]
-    }
-
-    /// What comes before the first question, the question, and the turn that answers it.
-    fn split(items: &[Arc<Item>]) -> (&[Arc<Item>], &[Arc<Item>], &[Arc<Item>]) {
-        let is_question = |item: &Arc<Item>| is_message(item, Role::User);
-        let first = items.iter().position(is_question).unwrap_or(items.len());
-        let (before, rest) = items.split_at(first);
-        let (question, rest) = rest.split_at(rest.len().min(1));
-        let end = rest.iter().position(is_question).unwrap_or(rest.len());
-        (before, question, rest.get(..end).unwrap_or_default())
+fn role_mark(role: Role) -> &'static str {
+    match role {
+        Role::System | Role::Developer => "\nsystem ",
+        Role::User => "\nuser ",
+        Role::Assistant => "\nassistant ",
     }
 }
 

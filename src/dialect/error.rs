@@ -62,11 +62,28 @@ impl ApiError {
     }
 }
 
+/// Some of a client's own text, for a message: all of it could be as long as the body.
+pub fn excerpt(text: &str) -> String {
+    let visible = |char: char| match char.is_control() {
+        true => char.escape_default().to_string(),
+        false => char.to_string(),
+    };
+    let mut excerpt: String = text.chars().take(MAX_EXCERPT).map(visible).collect();
+    if text.chars().nth(MAX_EXCERPT).is_some() {
+        excerpt.push('…');
+    }
+    excerpt
+}
+
+/// Characters of a client's text in a message.
+const MAX_EXCERPT: usize = 64;
+
 impl From<&Failure> for ApiError {
     fn from(failure: &Failure) -> Self {
         if failure.after_effects {
             // What clients take for final (measured): they repeat a `server_error`, and so would repeat the effects.
-            let problem = failure.message.trim_end_matches('.');
+            let problem = failure.to_string();
+            let problem = problem.trim_end_matches('.');
             let message =
                 format!("{problem}. Tools had already changed something, so do not repeat the request blindly.");
             return Self { final_: true, ..Self::new(400, "invalid_request_error", Some("invalid_prompt"), message) };
@@ -83,7 +100,12 @@ impl From<&Failure> for ApiError {
             FailureKind::ShuttingDown => (503, "server_error", Some("shutting_down")),
             FailureKind::Internal => (500, "server_error", Some("internal_error")),
         };
-        let mut error = Self::new(status, kind, code, failure.message.clone());
+        let text = failure.to_string();
+        let message = match failure.param.as_deref().filter(|param| !text.contains(param)) {
+            Some(param) => format!("`{param}`: {text}"),
+            None => text,
+        };
+        let mut error = Self::new(status, kind, code, message);
         error.error.param.clone_from(&failure.param);
         error.retry_after = failure.retry_after;
         error

@@ -1,7 +1,7 @@
 //! Reading a request's JSON field by field, so that every error names the field and what it should be.
 
-use super::error::ApiError;
-use serde_json::{Map, Number, Value};
+use super::error::{ApiError, excerpt};
+use serde_json::{Map, Value};
 
 /// The fields of one object of a request. `null` counts as absent. Fields nobody takes are left in [`Fields::rest`].
 #[derive(Debug)]
@@ -119,6 +119,8 @@ pub enum Check {
     Object,
     /// A string, or an array of strings.
     Strings,
+    /// An object of numbers from -100 to 100 by token (OpenAI's `logit_bias`).
+    Biases,
     /// At most 16 pairs of a key of up to 64 characters and a string of up to 512 (OpenAI's `metadata`).
     Metadata,
 }
@@ -135,7 +137,11 @@ impl Check {
             Self::String => value.is_string(),
             Self::Bool => value.is_boolean(),
             Self::Object => value.is_object(),
-            Self::Strings => value.is_string() || value.as_array().is_some_and(|all| all.iter().all(Value::is_string)),
+            Self::Strings => match value.as_array().and_then(|all| find(all, |one| !one.is_string())) {
+                Some((at, other)) => return Err(wrong(&format!("{path}[{at}]"), "a string", other)),
+                None => value.is_string() || value.is_array(),
+            },
+            Self::Biases => return biases(path, value),
             Self::Metadata => return metadata(path, value),
         };
         if fits { Ok(()) } else { Err(wrong(path, self.expected(), value)) }
@@ -147,27 +153,36 @@ impl Check {
             Self::Integer { .. } => "a whole number",
             Self::String => "a string",
             Self::Bool => "true or false",
-            Self::Object | Self::Metadata => "an object",
+            Self::Object | Self::Biases | Self::Metadata => "an object",
             Self::Strings => "a string or an array of strings",
         }
     }
 }
 
+fn find(values: &[Value], wanted: impl Fn(&Value) -> bool) -> Option<(usize, &Value)> {
+    values.iter().enumerate().find(|(_, value)| wanted(value))
+}
+
 /// A whole number, also one written as `3.0`, that is at least `min`.
 pub fn integer(path: &str, value: &Value, min: i64) -> Read<i64> {
-    let whole = |number: &Number| {
-        let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 9e15);
-        number.as_i64().or_else(|| float.map(|float| float as i64))
-    };
-    let number = match value {
-        Value::Number(number) => whole(number),
-        _ => None,
-    };
-    match number {
+    let Value::Number(number) = value else { return Err(wrong(path, "a whole number", value)) };
+    let float = number.as_f64().unwrap_or(f64::NAN);
+    let whole = number.as_i64().or_else(|| (float.fract() == 0.0 && float.abs() < 9.2e18).then_some(float as i64));
+    match whole {
         Some(number) if number >= min => Ok(number),
-        Some(_) => Err(ApiError::invalid(path, format!("`{path}` must be at least {min}."))),
-        None => Err(wrong(path, "a whole number", value)),
+        None if float.fract() != 0.0 => {
+            let message = format!("`{path}` must be a whole number, not {number}.");
+            Err(ApiError::invalid(path, message).with_code("invalid_type"))
+        }
+        None if float > 0.0 => Err(ApiError::invalid(path, format!("`{path}` must be at most {}.", i64::MAX))),
+        _ => Err(ApiError::invalid(path, format!("`{path}` must be at least {min}."))),
     }
+}
+
+fn biases(path: &str, value: &Value) -> Read<()> {
+    let Value::Object(map) = value else { return Err(wrong(path, "an object of numbers", value)) };
+    let bias = Check::Number { min: -100.0, max: 100.0 };
+    map.iter().try_for_each(|(token, value)| bias.run(&format!("{path}.{}", excerpt(token)), value))
 }
 
 fn metadata(path: &str, value: &Value) -> Read<()> {

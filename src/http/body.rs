@@ -1,6 +1,6 @@
 //! Request bodies: JSON, of a bounded size, in bounded time.
 
-use crate::dialect::error::ApiError;
+use crate::dialect::error::{ApiError, excerpt};
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
@@ -19,6 +19,7 @@ const PARSE_ASIDE: usize = 1 << 20;
 pub async fn json(request: Request, limit: usize) -> Result<Value, ApiError> {
     let (parts, body) = request.into_parts();
     check_type(&parts.headers)?;
+    check_encoding(&parts.headers)?;
     let bytes = read(&parts.headers, body, limit).await?;
     let parsed = if bytes.len() > PARSE_ASIDE {
         let parsing = tokio::task::spawn_blocking(move || serde_json::from_slice(&bytes));
@@ -29,8 +30,32 @@ pub async fn json(request: Request, limit: usize) -> Result<Value, ApiError> {
         serde_json::from_slice(&bytes)
     };
     parsed.map_err(|error| {
-        ApiError::invalid("", format!("The body is not valid JSON: {error}.")).with_code("invalid_json")
+        ApiError::invalid("", format!("The body is not valid JSON: {error}{}.", hint(&error))).with_code("invalid_json")
     })
+}
+
+/// What the parser's words mean for one who has written no parser.
+fn hint(error: &serde_json::Error) -> &'static str {
+    let said = error.to_string();
+    let hints = [
+        ("EOF while parsing a value at line 1 column 0", " (it is empty)"),
+        ("expected value at line 1 column 1", " (an object begins with `{`, with no byte order mark before it)"),
+        ("recursion limit", " (it may be nested at most 127 deep)"),
+        ("hex escape", " (`\\ud800` to `\\udfff` are halves of a pair and must stand in one)"),
+        ("surrogate", " (`\\ud800` to `\\udfff` are halves of a pair and must stand in one)"),
+        ("control character", " (such characters are written as `\\n`, `\\t` or `\\u0000`)"),
+        ("unicode code point", " (it must be UTF-8)"),
+    ];
+    hints.iter().find(|(words, _)| said.contains(words)).map_or("", |(_, hint)| hint)
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity") else {
+        return Ok(());
+    };
+    let got = excerpt(&String::from_utf8_lossy(encoding.as_bytes()));
+    let message = format!("The body must be sent as it is, without the header `Content-Encoding` (got: {got}).");
+    Err(ApiError::new(415, "invalid_request_error", Some("unsupported_media_type"), message))
 }
 
 /// A page may send any other type to any server without asking it first, so JSON is insisted on.
@@ -40,7 +65,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
         return Ok(());
     }
-    let got = if value.is_empty() { "none" } else { value };
+    let got = if value.is_empty() { "none".to_owned() } else { excerpt(value) };
     let message = format!("The body must be JSON: send the header `Content-Type: application/json` (got: {got}).");
     Err(ApiError::new(415, "invalid_request_error", Some("unsupported_media_type"), message))
 }
@@ -62,7 +87,10 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Ap
         let source = std::error::Error::source(&error);
         match source.is_some_and(|source| source.to_string().contains("length limit")) {
             true => too_large(),
-            false => ApiError::invalid("", "The body broke off before its end."),
+            false => ApiError::invalid(
+                "",
+                "The body broke off before its end: send as many bytes as `Content-Length` says, or whole chunks.",
+            ),
         }
     })
 }

@@ -5,18 +5,16 @@ use super::error::Rejection;
 use super::state::Gateway;
 use super::{body, session, stream};
 use crate::core::housekeeping::is_housekeeping;
-use crate::core::id::RunId;
 use crate::dialect::chat::chunks::ChunkStream;
 use crate::dialect::chat::object::Gathered;
 use crate::dialect::chat::request;
 use crate::dialect::chat::wire::AnswerHead;
-use crate::runs::RunRequest;
+use crate::runs::{RunRequest, Runs};
 use axum::Json;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
-use uuid::Uuid;
 
 pub async fn create(
     State(gateway): State<Arc<Gateway>>,
@@ -31,7 +29,7 @@ pub async fn create(
     let model = profile.id.clone();
     let housekeeping = is_housekeeping(&chat.spec.input);
     let (principal, max_runs) = (principal.name, principal.max_runs);
-    let run = RunId::new(Uuid::now_v7());
+    let run = Runs::new_id();
     let run = RunRequest { run, principal, max_runs, profile, spec: chat.spec, session, housekeeping, record: None };
     let mut subscription = gateway.runs.start(run).await?;
     let head = AnswerHead { id: subscription.run.answer("chatcmpl-"), created: now(), model };

@@ -1,6 +1,6 @@
 //! Errors as answers: OpenAI's shape on every path.
 
-use crate::dialect::error::ApiError;
+use crate::dialect::error::{ApiError, excerpt};
 use crate::runs::admission::Refusal;
 use crate::runs::registry::StartError;
 use axum::Json;
@@ -69,14 +69,15 @@ fn full(refusal: Refusal) -> ApiError {
 pub async fn no_route(request: Request) -> Rejection {
     let message = format!(
         "Unknown request URL: {} {}. The API is under /v1, e.g. POST /v1/chat/completions.",
-        request.method(),
-        request.uri().path()
+        excerpt(request.method().as_str()),
+        excerpt(request.uri().path())
     );
     Rejection(ApiError::new(404, "invalid_request_error", Some("unknown_url"), message))
 }
 
 pub async fn wrong_method(request: Request) -> Rejection {
-    let message = format!("{} is not allowed on {}; see the Allow header.", request.method(), request.uri().path());
+    let (method, path) = (excerpt(request.method().as_str()), excerpt(request.uri().path()));
+    let message = format!("{method} is not allowed on {path}; see the Allow header.");
     Rejection(ApiError::new(405, "invalid_request_error", Some("method_not_allowed"), message))
 }
 

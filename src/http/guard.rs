@@ -21,7 +21,8 @@ pub fn cors(origins: &[String]) -> CorsLayer {
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([header::RETRY_AFTER, super::request_id::X_REQUEST_ID])
         .max_age(Duration::from_secs(600))
-        .vary([header::ORIGIN])
+        // `http.rs` sets it on every answer.
+        .vary([])
 }
 
 fn is_listed(origins: &[String], origin: &HeaderValue) -> bool {
@@ -31,8 +32,8 @@ fn is_listed(origins: &[String], origin: &HeaderValue) -> bool {
 /// Without a key, a request must come from no page but a listed one (403) and ask for a host that is ours (421): a
 /// page can make a browser send requests to 127.0.0.1, by DNS rebinding even with its own name as the host.
 pub async fn keep_browsers_out(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
-    let origin = request.headers().get(header::ORIGIN);
-    let listed = origin.is_none_or(|origin| is_listed(&gateway.settings.cors_origins, origin));
+    let mut origins = request.headers().get_all(header::ORIGIN).iter();
+    let listed = origins.all(|origin| is_listed(&gateway.settings.cors_origins, origin));
     if gateway.keys.is_open() {
         if !listed {
             let message = "This origin is not allowed: list it in `server.cors_origins`, or configure a key.";
@@ -59,15 +60,18 @@ pub async fn keep_browsers_out(State(gateway): State<Arc<Gateway>>, request: Req
 }
 
 fn asks_for_us(gateway: &Gateway, request: &Request) -> bool {
-    let header = || request.headers().get(header::HOST)?.to_str().ok()?.parse::<Authority>().ok();
-    let Some(authority) = request.uri().authority().cloned().or_else(header) else { return false };
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let named = hosts.next().and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let Some(authority) = request.uri().authority().cloned().or(named) else { return false };
     let host = authority.host();
     let settings = &gateway.settings;
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let is_loopback = bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
     let listed = |name: &String| name.eq_ignore_ascii_case(host) || name.eq_ignore_ascii_case(authority.as_str());
-    is_loopback
+    let ours = is_loopback
         || bare.eq_ignore_ascii_case("localhost")
         || bare.eq_ignore_ascii_case(&settings.host)
-        || settings.allowed_hosts.iter().any(listed)
+        || settings.allowed_hosts.iter().any(listed);
+    // Of two names, nobody knows which one was meant.
+    ours && hosts.next().is_none()
 }

@@ -2,8 +2,10 @@
 
 use super::error::Rejection;
 use super::state::Gateway;
+use crate::dialect::error::ApiError;
 use crate::runs::Profile;
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::Serialize;
 use std::sync::Arc;
@@ -30,7 +32,15 @@ pub async fn list(State(gateway): State<Arc<Gateway>>) -> Json<ModelList> {
     Json(ModelList { object: "list", data })
 }
 
-pub async fn get(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Result<Json<Model>, Rejection> {
+pub async fn get(
+    State(gateway): State<Arc<Gateway>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Model>, Rejection> {
+    let Ok(Path(id)) = id else {
+        let message = "The model in the path is not UTF-8, so it does not exist.";
+        let error = ApiError::new(404, "invalid_request_error", Some("model_not_found"), message);
+        return Err(error.with_param("model").into());
+    };
     let profile = gateway.profile(&id)?;
     Ok(Json(model(&profile, &gateway)))
 }

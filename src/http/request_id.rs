@@ -1,5 +1,6 @@
 //! The request id: the client's if it sent a sane one, on every answer and in every log line of the request.
 
+use crate::dialect::error::excerpt;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -13,7 +14,8 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub async fn tag(request: Request, next: Next) -> Response {
     let id = request.headers().get(X_REQUEST_ID).filter(|id| is_sane(id)).cloned().unwrap_or_else(made);
     let text = id.to_str().unwrap_or_default();
-    let span = tracing::info_span!("request", id = text, method = %request.method(), path = request.uri().path());
+    let (method, path) = (excerpt(request.method().as_str()), excerpt(request.uri().path()));
+    let span = tracing::info_span!("request", id = text, method, path);
     async move {
         let begun = Instant::now();
         let mut response = next.run(request).await;

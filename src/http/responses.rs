@@ -5,7 +5,6 @@ use super::error::Rejection;
 use super::state::Gateway;
 use super::{body, session, stream};
 use crate::core::housekeeping::is_housekeeping;
-use crate::core::id::RunId;
 use crate::core::ports::store::{Chain, StoreError, StoredResponse};
 use crate::dialect::error::ApiError;
 use crate::dialect::responses::events::EventStream;
@@ -13,8 +12,8 @@ use crate::dialect::responses::fold::{Fold, Head};
 use crate::dialect::responses::list::{ItemList, Page};
 use crate::dialect::responses::record::Record;
 use crate::dialect::responses::request;
-use crate::runs::RunRequest;
 use crate::runs::session::SessionKey;
+use crate::runs::{RunRequest, Runs};
 use axum::Json;
 use axum::extract::{Extension, Path, RawQuery, Request, State};
 use axum::http::{HeaderValue, header};
@@ -23,7 +22,6 @@ use serde_json::{Value, json};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use url::form_urlencoded;
-use uuid::Uuid;
 
 pub async fn create(
     State(gateway): State<Arc<Gateway>>,
@@ -39,7 +37,7 @@ pub async fn create(
     if let (SessionKey::ByHistory, Some(opening)) = (&session, asked.opening(&chain)) {
         session = SessionKey::ByOpening(opening);
     }
-    let run = RunId::new(Uuid::now_v7());
+    let run = Runs::new_id();
     let (activity, model) = (profile.tool_activity, profile.id.clone());
     let store = asked.settings.store;
     let settings = Arc::new(asked.settings);

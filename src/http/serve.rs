@@ -1,28 +1,33 @@
 //! The accept loop: HTTP/1.1 connections, each in a tracked task.
 
+use super::socket::Socket;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// A client has this long to send the head of a request; a connection that waits for its next one is closed after it.
 const HEAD_TIME: Duration = Duration::from_secs(75);
 
-/// Serves until `stop`, then lets the requests in hand end. The caller bounds that by dropping the future.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+/// A client that has sent a broken request and closed its half still gets the answer that says so.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
+/// Serves until `stop`, then lets the requests in hand end. The caller bounds that by dropping the future. A client that
+/// takes nothing of its answer for `slow_client_timeout` is cut off.
+pub async fn serve(listener: TcpListener, router: Router, slow_client_timeout: Duration, stop: CancellationToken) {
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = listener.accept() => accepted.and_then(|(stream, _)| Socket::new(stream, slow_client_timeout)),
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(connection(stream, router.clone(), stop.clone()));
+            Ok(socket) => {
+                connections.spawn(connection(socket, router.clone(), stop.clone()));
             }
             Err(error) => {
                 // Out of file descriptors, most likely: it passes when connections end.
@@ -36,21 +41,25 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     connections.wait().await;
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
-    // Tokens are small and each should leave at once.
-    let _ = stream.set_nodelay(true);
+async fn connection(socket: Socket, router: Router, stop: CancellationToken) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    let serving = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    tokio::pin!(serving);
-    let served = tokio::select! {
-        served = serving.as_mut() => served,
-        () = stop.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+    let connection = http.serve_connection(TokioIo::new(socket.clone()), TowerToHyperService::new(router));
+    tokio::pin!(connection);
+    let served = async {
+        tokio::select! {
+            served = connection.as_mut() => served,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
     };
-    if let Err(error) = served {
-        tracing::debug!(%error, "a connection ended");
+    tokio::select! {
+        biased;
+        served = served => if let Err(error) = served {
+            tracing::debug!(%error, "a connection ended");
+        },
+        () = async { socket.hung_up().await; tokio::time::sleep(LAST_WORDS).await } => tracing::debug!("a client hung up"),
     }
 }

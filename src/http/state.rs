@@ -2,7 +2,7 @@
 
 use super::auth::Keys;
 use crate::core::ports::store::Store;
-use crate::dialect::error::ApiError;
+use crate::dialect::error::{ApiError, excerpt};
 use crate::runs::{Profile, Runs};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -46,7 +46,7 @@ impl Gateway {
         let stand_in = || self.profiles.get(self.stand_in.as_ref()?);
         self.profiles.get(model).or_else(stand_in).cloned().ok_or_else(|| {
             let known: Vec<String> = self.profiles.keys().map(|id| format!("`{id}`")).collect();
-            let message = format!("The model `{model}` does not exist. There is: {}.", known.join(", "));
+            let message = format!("The model `{}` does not exist. There is: {}.", excerpt(model), known.join(", "));
             ApiError::new(404, "invalid_request_error", Some("model_not_found"), message).with_param("model")
         })
     }

@@ -14,28 +14,21 @@ use bytes::Bytes;
 use futures_util::stream::unfold;
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// Streams a run. A failure before the headers have left is an HTTP status: they wait for the upstream to accept the
 /// call, but no longer than `header_wait`.
 pub async fn answer(
-    mut subscription: Subscription,
+    subscription: Subscription,
     projection: impl Projection + 'static,
     header_wait: Duration,
     keepalive: Duration,
 ) -> Result<Response, Rejection> {
-    let mut feed = Feed { frames: VecDeque::new(), projection, subscription: None, keepalive };
-    feed.frames.extend(feed.projection.open());
-    match timeout(header_wait, subscription.events.recv()).await {
-        Ok(Some(RunEvent::Finished { outcome: Outcome::Failed { failure } })) => {
-            return Err(ApiError::from(&failure).into());
-        }
-        Ok(Some(event)) => feed.take(&event),
-        Ok(None) => return Err(ApiError::from(&vanished()).into()),
-        Err(_) => {}
+    let mut feed = Feed::new(subscription, projection, keepalive);
+    if let Ok(Err(failure)) = timeout(header_wait, feed.sign_of_life()).await {
+        return Err(ApiError::from(&failure).into());
     }
-    feed.subscription = Some(subscription);
     let body = Body::from_stream(unfold(feed, |mut feed| async move {
         let frame = feed.next().await?;
         Some((Ok::<Bytes, Infallible>(frame), feed))
@@ -55,24 +48,45 @@ struct Feed<P> {
     /// `None` once the run is over. Dropping it with the connection cancels the run.
     subscription: Option<Subscription>,
     keepalive: Duration,
+    /// When the last frame left. Most of what a run does makes no frame, so its events cannot tell.
+    last_frame: Instant,
 }
 
 impl<P: Projection> Feed<P> {
-    async fn next(&mut self) -> Option<Bytes> {
-        loop {
-            if let Some(frame) = self.frames.pop_front() {
-                return Some(frame);
+    fn new(subscription: Subscription, mut projection: P, keepalive: Duration) -> Self {
+        let frames = projection.open().into();
+        Self { frames, projection, subscription: Some(subscription), keepalive, last_frame: Instant::now() }
+    }
+
+    /// Waits until the upstream has taken the call, or the run has ended without that. Can be dropped at any time.
+    async fn sign_of_life(&mut self) -> Result<(), Failure> {
+        while let Some(subscription) = &mut self.subscription {
+            let event = subscription.events.recv().await.unwrap_or_else(vanished);
+            if let RunEvent::Finished { outcome: Outcome::Failed { failure } } = event {
+                return Err(failure);
             }
-            let events = &mut self.subscription.as_mut()?.events;
-            match timeout(self.keepalive, events.recv()).await {
-                Ok(Some(event)) => self.take(&event),
-                Ok(None) => {
-                    self.subscription = None;
-                    self.take(&RunEvent::Finished { outcome: Outcome::Failed { failure: vanished() } });
-                }
-                Err(_) => return Some(KEEPALIVE),
+            self.take(&event);
+            if matches!(event, RunEvent::Started) {
+                break;
             }
         }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        let frame = loop {
+            if let Some(frame) = self.frames.pop_front() {
+                break frame;
+            }
+            let events = &mut self.subscription.as_mut()?.events;
+            let patience = self.keepalive.saturating_sub(self.last_frame.elapsed());
+            match timeout(patience, events.recv()).await {
+                Ok(event) => self.take(&event.unwrap_or_else(vanished)),
+                Err(_) => break KEEPALIVE,
+            }
+        };
+        self.last_frame = Instant::now();
+        Some(frame)
     }
 
     fn take(&mut self, event: &RunEvent) {
@@ -84,6 +98,7 @@ impl<P: Projection> Feed<P> {
 }
 
 /// For a run that ended without a word, which takes a fault of ours.
-pub fn vanished() -> Failure {
-    Failure::new(FailureKind::Internal, "The run ended unexpectedly.")
+fn vanished() -> RunEvent {
+    let failure = Failure::new(FailureKind::Internal, "The run ended unexpectedly.");
+    RunEvent::Finished { outcome: Outcome::Failed { failure } }
 }

@@ -1,9 +1,11 @@
 //! Drives one run: carries out the machine's effects and feeds the results back, until the run is over.
 
+use super::admission::Permit;
 use super::toolbox::Toolbox;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, ToolCall};
 use crate::core::ports::store::Store;
+use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::{Upstream, UpstreamStream};
 use crate::core::run::{Cancel, Effect, Input, Limits, Machine};
 use crate::dialect::responses::record::Record;
@@ -27,6 +29,10 @@ pub struct Driver {
     pub record: Option<Record>,
     /// Bounded: while it is full nothing is read from the upstream.
     pub events: mpsc::Sender<RunEvent>,
+    /// A place among the events for the last one: the end of a run is told however full the channel is.
+    pub last_event: Option<mpsc::OwnedPermit<RunEvent>>,
+    /// Given back before the end is told, so that a client that asks again at once is let in.
+    pub permit: Option<Permit>,
     pub slow_client_timeout: Duration,
     pub shutdown: CancellationToken,
     pub deadline: Instant,
@@ -84,7 +90,13 @@ impl Driver {
                     Input::UpstreamClosed(Ok(()))
                 }
             },
-            Some(done) = self.toolbox.next(), if !tools_idle => Input::ToolDone(done),
+            Some(done) = self.toolbox.next(), if !tools_idle => {
+                // The client is told no more than that, so this is where the operator learns of it.
+                if let Err(ToolError::Fatal(error)) = &done.result {
+                    tracing::error!(call = done.call_id, error, "a tool failed for good");
+                }
+                Input::ToolDone(done)
+            }
         }
     }
 
@@ -94,6 +106,8 @@ impl Driver {
         while let Some(input) = inputs.pop_front() {
             for effect in self.machine.on(input) {
                 match effect {
+                    // The cancel is on its way to the machine, and nothing more may begin before it is there.
+                    Effect::CallUpstream(_) | Effect::RunTool(_) if held.unheard => {}
                     Effect::CallUpstream(request) => held.upstream = Some(self.upstream.call(request)),
                     Effect::RunTool(call) => inputs.push_back(self.run_tool(&call).await),
                     Effect::Abort => {
@@ -101,11 +115,16 @@ impl Driver {
                         self.toolbox.abort();
                     }
                     Effect::Emit(event) => {
+                        self.keep(&event).await;
                         if let RunEvent::Finished { outcome } = &event {
                             held.outcome = Some(outcome.clone());
+                            self.permit = None;
+                            if let Some(place) = self.last_event.take() {
+                                place.send(event);
+                            }
+                        } else {
+                            inputs.extend(self.send(event, held).await.err().map(Input::Cancelled));
                         }
-                        self.keep(&event).await;
-                        inputs.extend(self.send(event, held).await.err().map(Input::Cancelled));
                     }
                 }
             }
@@ -115,9 +134,13 @@ impl Driver {
     async fn run_tool(&mut self, call: &ToolCall) -> Input {
         tracing::debug!(tool = call.name, call = call.call_id, "tool call");
         match self.toolbox.start(call, &self.history).await {
-            Ok(text) => Input::ToolProgress { call_id: call.call_id.clone(), text },
+            Ok(doing) => Input::ToolStarted { call_id: call.call_id.clone(), doing },
             Err(done) => {
-                tracing::warn!(tool = call.name, error = ?done.result.as_ref().err(), "tool call not started");
+                match &done.result {
+                    Err(ToolError::Fatal(error)) => tracing::error!(tool = call.name, error, "tool call not started"),
+                    // What the model is told may quote what the client said.
+                    told => tracing::debug!(tool = call.name, ?told, "tool call not started"),
+                }
                 Input::ToolDone(done)
             }
         }

@@ -1,11 +1,11 @@
 //! Starts runs and knows those in flight.
 
-use super::admission::{Admission, Refusal};
+use super::admission::{Admission, Permit, Refusal};
 use super::driver::Driver;
 use super::profile::Profile;
 use super::session::{SessionFinder, SessionKey};
 use super::toolbox::Toolbox;
-use crate::core::event::RunEvent;
+use crate::core::event::{Outcome, RunEvent};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::id::RunId;
 use crate::core::ports::store::{Store, Turn};
@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
+use uuid::Uuid;
 
 /// Every run of the daemon. Cheap to share behind an `Arc`.
 pub struct Runs {
@@ -88,22 +89,28 @@ impl Runs {
         }
     }
 
+    /// Names a run that is about to be started.
+    pub fn new_id() -> RunId {
+        RunId::new(Uuid::now_v7())
+    }
+
     /// Starts a run in a task of its own and returns its listener.
     pub async fn start(&self, request: RunRequest) -> Result<Subscription, StartError> {
+        // Held until the task is there, so that a drain that begins meanwhile waits for it.
+        let _coming = self.tracker.token();
         if self.draining.is_cancelled() {
             return Err(StartError::Draining);
         }
         let permit = self.admission.enter(&request.principal, request.max_runs).map_err(StartError::Refused)?;
         let run = request.run;
-        let (sender, events) = mpsc::channel(EVENTS_AHEAD);
+        let (sender, events) = mpsc::channel(EVENTS_AHEAD + 1);
         let span = tracing::info_span!("run", %run, profile = request.profile.id, principal = %request.principal);
-        let driver = self.driver(run, request, sender).await?;
+        let driver = self.driver(run, request, permit, sender).await?;
         self.tracker.spawn(
             async move {
-                let _permit = permit;
                 let begun = Instant::now();
                 let outcome = driver.drive().await;
-                tracing::info!(?outcome, ms = begun.elapsed().as_millis(), "run ended");
+                tracing::info!(outcome = word(&outcome), ms = begun.elapsed().as_millis(), "run ended");
             }
             .instrument(span),
         );
@@ -114,6 +121,7 @@ impl Runs {
         &self,
         run: RunId,
         request: RunRequest,
+        permit: Permit,
         events: mpsc::Sender<RunEvent>,
     ) -> Result<Driver, StartError> {
         let RunRequest { principal, profile, mut spec, session, housekeeping, record, .. } = request;
@@ -140,7 +148,9 @@ impl Runs {
             principal,
             history,
             record,
+            last_event: events.clone().reserve_owned().await.ok(),
             events,
+            permit: Some(permit),
             slow_client_timeout: self.slow_client_timeout,
             shutdown: self.shutdown.child_token(),
             deadline,
@@ -175,18 +185,31 @@ impl Runs {
         self.draining.is_cancelled()
     }
 
-    /// Refuses new runs, gives those in flight `grace` to end, then ends them. `hurry` cuts the grace short.
-    pub async fn drain(&self, grace: Duration, hurry: impl Future<Output = ()>) {
+    /// Refuses new runs, gives those in flight `grace` to end, then ends them. `hurry` cuts the grace short, which is
+    /// when this returns false.
+    pub async fn drain(&self, grace: Duration, hurry: impl Future<Output = ()>) -> bool {
         self.draining.cancel();
         self.tracker.close();
-        tokio::select! {
-            () = self.tracker.wait() => return,
-            () = tokio::time::sleep(grace) => {}
-            () = hurry => {}
-        }
+        let in_time = tokio::select! {
+            () = self.tracker.wait() => return true,
+            () = tokio::time::sleep(grace) => true,
+            () = hurry => false,
+        };
         self.shutdown.cancel();
         // Ending a run means to tell its client and to kill its processes, which takes moments, not minutes.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.tracker.wait()).await;
+        in_time
+    }
+}
+
+/// An outcome for the log, which must hold nothing that a client or an upstream said.
+fn word(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Failed { failure } => format!("failed: {:?}", failure.kind),
+        Outcome::Incomplete { reason } => format!("incomplete: {reason:?}"),
+        Outcome::Completed => "completed".to_owned(),
+        Outcome::ClientTools => "client tools".to_owned(),
+        Outcome::Cancelled => "cancelled".to_owned(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Sessions: which turns belong together, and the folder they work in.
 
-use crate::core::item::Item;
+use crate::core::item::{Item, Origin, ToolCall};
 use crate::core::ports::store::{Fingerprint, Store, StoreError};
-use crate::core::transcript::Opening;
+use crate::core::transcript::trace;
 use sha2::{Digest, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,9 +14,10 @@ use uuid::Uuid;
 pub enum SessionKey {
     /// The client named it.
     Named(String),
-    /// It did not, so the conversation's own opening tells.
+    /// It did not, so the conversation itself tells.
     ByHistory,
-    /// The same for a conversation that is stored: its items, as they began.
+    /// The same for a conversation that is stored: its items under the instructions that it began with, which may differ
+    /// from those of the run.
     ByOpening(Vec<Arc<Item>>),
 }
 
@@ -35,7 +36,7 @@ pub struct SessionFinder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     pub workspace: Arc<Path>,
-    /// The name to remember under the conversation's opening, where only that can lead back here.
+    /// The name to remember under the conversation, where only that can lead back here.
     by_history: Option<String>,
 }
 
@@ -55,11 +56,7 @@ impl SessionFinder {
             (Some(fixed), _) => return make(fixed, None).await,
             (None, SessionKey::Named(name)) => (format!("named\0{name}"), None),
             (None, SessionKey::ByHistory | SessionKey::ByOpening(_)) => {
-                let opening = Opening::of(history);
-                let known = match &opening.answer {
-                    Some(_) => self.store.session(&self.principal, fingerprint(&opening)).await?,
-                    None => None,
-                };
+                let known = self.known(history).await?;
                 let name = known.unwrap_or_else(|| format!("made\0{}", Uuid::now_v7()));
                 (name.clone(), Some(name))
             }
@@ -67,6 +64,7 @@ impl SessionFinder {
         make(&self.root.join(folder(&self.principal, &name)), by_history).await
     }
 
+    /// The conversation that the session is known by.
     fn opening<'a>(&'a self, history: &'a [Arc<Item>]) -> &'a [Arc<Item>] {
         match &self.key {
             SessionKey::ByOpening(items) => items,
@@ -74,17 +72,31 @@ impl SessionFinder {
         }
     }
 
-    /// Lets later turns find the session by its history, once this run's output is part of it.
+    /// The name of a session that only its history leads to, if this history is known.
+    async fn known(&self, history: &[Arc<Item>]) -> Result<Option<String>, StoreError> {
+        match (&self.fixed, &self.key, fingerprint(history, of_client)) {
+            (Some(_), _, _) | (_, SessionKey::Named(_), _) | (_, _, None) => Ok(None),
+            (None, _, Some(fingerprint)) => self.store.session(&self.principal, fingerprint).await,
+        }
+    }
+
+    /// Lets later turns find the session by its history, once this run's output is part of it, also if this run has
+    /// not entered it (`None`).
     pub async fn remember(
         &self,
-        session: &Session,
+        session: Option<&Session>,
         history: &[Arc<Item>],
         output: &[Arc<Item>],
     ) -> Result<(), StoreError> {
-        let Some(name) = &session.by_history else { return Ok(()) };
-        let items: Vec<Arc<Item>> = self.opening(history).iter().chain(output).cloned().collect();
-        for opening in Opening::as_returned(&items) {
-            self.store.remember_session(&self.principal, fingerprint(&opening), name.clone()).await?;
+        let history = self.opening(history);
+        let name = match session {
+            Some(session) => session.by_history.clone(),
+            None => self.known(history).await?,
+        };
+        let Some(name) = name else { return Ok(()) };
+        let items: Vec<Arc<Item>> = history.iter().chain(output).cloned().collect();
+        for fingerprint in [fingerprint(&items, of_client), fingerprint(&items, |_| true)].into_iter().flatten() {
+            self.store.remember_session(&self.principal, fingerprint, name.clone()).await?;
         }
         Ok(())
     }
@@ -107,11 +119,13 @@ fn folder(principal: &str, session: &str) -> String {
     hex::encode(hash.get(..16).unwrap_or(&hash))
 }
 
-fn fingerprint(opening: &Opening) -> Fingerprint {
+/// `None` where nothing has been answered yet: all who ask the same would be taken for one.
+fn fingerprint(items: &[Arc<Item>], counts: impl Fn(&ToolCall) -> bool) -> Option<Fingerprint> {
     let mut hash = Sha256::new();
-    for text in [&opening.system, &opening.question, opening.answer.as_ref().unwrap_or(&String::new())] {
-        hash.update(text.len().to_le_bytes());
-        hash.update(text);
-    }
-    hash.finalize().into()
+    trace(items, counts, |piece| hash.update(piece)).then(|| hash.finalize().into())
+}
+
+/// The calls that every client sends back.
+fn of_client(call: &ToolCall) -> bool {
+    call.origin == Origin::Client
 }

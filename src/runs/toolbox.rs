@@ -107,8 +107,7 @@ impl Toolbox {
 
     /// Lets the next turn of the conversation find this run's session.
     pub async fn remember(&self, history: &[Arc<Item>], output: &[Arc<Item>]) {
-        let Some(session) = &self.session else { return };
-        if let Err(error) = self.finder.remember(session, history, output).await {
+        if let Err(error) = self.finder.remember(self.session.as_ref(), history, output).await {
             tracing::error!(%error, "the session could not be remembered; the next turn gets a new workspace");
         }
     }

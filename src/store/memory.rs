@@ -18,7 +18,8 @@ pub struct MemoryStore {
 }
 
 struct Entries {
-    sessions: LruCache<(String, Fingerprint), String>,
+    /// `None` for a fingerprint that two sessions have.
+    sessions: LruCache<(String, Fingerprint), Option<String>>,
     /// By the first call id of the turn.
     turns: LruCache<(String, String), Turn>,
     /// Bytes of all turns, about; they hold tool outputs, so their number alone would bound nothing.
@@ -53,7 +54,7 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn session(&self, principal: &str, fingerprint: Fingerprint) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
-        let found = self.lock().sessions.get(&(principal.to_owned(), fingerprint)).cloned();
+        let found = self.lock().sessions.get(&(principal.to_owned(), fingerprint)).cloned().flatten();
         ready(Ok(found)).boxed()
     }
 
@@ -63,7 +64,12 @@ impl Store for MemoryStore {
         fingerprint: Fingerprint,
         session: String,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.lock().sessions.put((principal.to_owned(), fingerprint), session);
+        let mut entries = self.lock();
+        let bound = entries.sessions.get_or_insert_mut((principal.to_owned(), fingerprint), || Some(session.clone()));
+        if bound.as_ref() != Some(&session) {
+            *bound = None;
+        }
+        drop(entries);
         ready(Ok(())).boxed()
     }
 
@@ -146,6 +152,19 @@ mod tests {
         let session = |who| store.session(who, [7; 32]).now_or_never().unwrap().unwrap();
         assert_eq!((session("ann"), session("bob")), (Some("s".into()), None));
         assert_eq!((kept(&store, "ann", "c1"), kept(&store, "bob", "c1")), (Some(turn("hi")), None));
+    }
+
+    #[test]
+    fn what_two_sessions_have_in_common_leads_to_neither() {
+        let store = MemoryStore::new(NonZeroUsize::MIN);
+        let session = || store.session("ann", [7; 32]).now_or_never().unwrap().unwrap();
+        let remember =
+            |name: &str| store.remember_session("ann", [7; 32], name.into()).now_or_never().unwrap().unwrap();
+        let found = ["s", "s", "t", "s"].map(|name| {
+            remember(name);
+            session()
+        });
+        assert_eq!(found, [Some("s".into()), Some("s".into()), None, None]);
     }
 
     #[test]

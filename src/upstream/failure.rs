@@ -24,8 +24,8 @@ pub fn of_object(upstream: &str, error: &Value) -> Failure {
     match said.status() {
         Some(status) => said.failure(upstream, status),
         None => {
-            let text = said.text.as_deref().unwrap_or("no reason given");
-            Failure::new(FailureKind::UpstreamBroken, format!("upstream `{upstream}` gave up: {text}"))
+            let failure = Failure::new(FailureKind::UpstreamBroken, format!("upstream `{upstream}` gave up"));
+            failure.saying(said.text.as_deref().unwrap_or("no reason given"))
         }
     }
 }
@@ -84,7 +84,9 @@ impl Said {
 
     fn failure(self, upstream: &str, status: StatusCode) -> Failure {
         let kind = self.kind(status);
-        let failure = Failure::new(kind, self.message(upstream, kind, status));
+        let mut failure = Failure::new(kind, message(upstream, kind, status));
+        // A server that refuses its key quotes parts of it.
+        failure.said = self.text.filter(|_| status != StatusCode::UNAUTHORIZED);
         match self.param {
             Some(param) if kind == FailureKind::InvalidRequest => failure.with_param(param),
             _ => failure,
@@ -154,30 +156,24 @@ impl Said {
                 WORDS.iter().any(|words| text.contains(words))
             })
     }
+}
 
-    fn message(&self, upstream: &str, kind: FailureKind, status: StatusCode) -> String {
-        let code = status.as_u16();
-        let what = match kind {
-            // Without the server's words, which quote parts of the key.
-            FailureKind::UpstreamAuth if code == 401 => {
-                return format!("upstream `{upstream}` refused its API key (401)");
-            }
-            FailureKind::UpstreamAuth if matches!(code, 402 | 429) => "has no credit left",
-            FailureKind::UpstreamAuth => "forbids this",
-            FailureKind::RateLimited => "is over its rate limit",
-            FailureKind::UpstreamNotFound if status.is_redirection() => {
-                "redirects elsewhere: set base_url to where it leads"
-            }
-            FailureKind::UpstreamNotFound => "does not know the model or the path",
-            FailureKind::ContextLength => "has no room for so long a conversation",
-            FailureKind::InvalidRequest => "refused the request",
-            _ => "is unavailable",
-        };
-        match &self.text {
-            Some(text) => format!("upstream `{upstream}` {what} ({code}): {text}"),
-            None => format!("upstream `{upstream}` {what} ({code})"),
+fn message(upstream: &str, kind: FailureKind, status: StatusCode) -> String {
+    let code = status.as_u16();
+    let what = match kind {
+        FailureKind::UpstreamAuth if code == 401 => "refused its API key",
+        FailureKind::UpstreamAuth if matches!(code, 402 | 429) => "has no credit left",
+        FailureKind::UpstreamAuth => "forbids this",
+        FailureKind::RateLimited => "is over its rate limit",
+        FailureKind::UpstreamNotFound if status.is_redirection() => {
+            "redirects elsewhere: set base_url to where it leads"
         }
-    }
+        FailureKind::UpstreamNotFound => "does not know the model or the path",
+        FailureKind::ContextLength => "has no room for so long a conversation",
+        FailureKind::InvalidRequest => "refused the request",
+        _ => "is unavailable",
+    };
+    format!("upstream `{upstream}` {what} ({code})")
 }
 
 /// One line of sane length, or nothing.

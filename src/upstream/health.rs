@@ -22,8 +22,8 @@ pub struct LastError {
 }
 
 impl UpstreamHealth {
-    /// Notes a failed call. A request that was refused for what the client sent says nothing about the upstream, and
-    /// its message may quote the prompt, so it is not kept.
+    /// Notes a failed call, in our words, as everybody with a key may ask for it. A request that was refused for what
+    /// the client sent says nothing about the upstream, so it is not kept.
     pub fn failed(&self, failure: &Failure) {
         if matches!(failure.kind, FailureKind::InvalidRequest | FailureKind::ContextLength) {
             return;

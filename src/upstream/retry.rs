@@ -151,10 +151,11 @@ fn backoff(base: Duration, repeats: u32) -> Duration {
 fn report(candidate: &Candidate, repeats: u32, failure: &Failure, next: &Next) {
     let Candidate { name, model, .. } = candidate;
     let (kind, attempt) = (failure.kind, repeats + 1);
-    // A refused request is the client's affair, and its text may quote the prompt.
+    // A refused request is the client's affair.
     if matches!(kind, FailureKind::InvalidRequest | FailureKind::ContextLength) {
         tracing::debug!(upstream = %name, %model, attempt, ?kind, ?next, "the upstream refused the request");
     } else {
         tracing::warn!(upstream = %name, %model, attempt, ?kind, ?next, "model call failed: {}", failure.message);
     }
+    tracing::debug!(said = failure.said, "what the upstream said");
 }

@@ -141,7 +141,7 @@ impl Server {
 
     pub(super) fn without_key(&self, mut failure: Failure) -> Failure {
         if let Some(key) = self.api_key.as_ref().map(|key| key.expose_secret()).filter(|key| !key.is_empty()) {
-            failure.message = failure.message.replace(key, "[key]");
+            failure.said = failure.said.map(|said| said.replace(key, "[key]"));
         }
         failure
     }

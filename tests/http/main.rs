@@ -1,5 +1,9 @@
 //! The HTTP surface of the running daemon; the modules mirror the URLs.
 
+mod door;
+mod health;
+mod raw;
+mod recorder;
 #[path = "../support/mod.rs"]
 mod support;
 mod v1;

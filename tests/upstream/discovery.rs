@@ -67,7 +67,8 @@ async fn the_models_of_any_server_are_listed_with_one_request() {
     let openrouter = json(json!({"data": [{"id": "a/b", "name": "B"}, {"id": "c", "created": 1.5}]}));
     assert_eq!(models_of(openrouter).await, Ok(vec!["a/b".into(), "c".into()]));
 
-    let failed = |kind, what: &str| Err(Failure::new(kind, format!("upstream `main` {what}")));
+    let failure = |kind, what: &str| Failure::new(kind, format!("upstream `main` {what}"));
+    let failed = |kind, what: &str| Err(failure(kind, what));
     let cases = [
         (
             ResponseTemplate::new(401).set_body_json(json!({"error": {"message": "bad key sk-secret"}})),
@@ -75,9 +76,12 @@ async fn the_models_of_any_server_are_listed_with_one_request() {
         ),
         (
             ResponseTemplate::new(403).set_body_json(json!({"error": {"message": "no sk-secret here"}})),
-            failed(UpstreamAuth, "forbids this (403): no [key] here"),
+            Err(failure(UpstreamAuth, "forbids this (403)").saying("no [key] here")),
         ),
-        (ResponseTemplate::new(500).set_body_string("down"), failed(UpstreamUnavailable, "is unavailable (500): down")),
+        (
+            ResponseTemplate::new(500).set_body_string("down"),
+            Err(failure(UpstreamUnavailable, "is unavailable (500)").saying("down")),
+        ),
         (
             ResponseTemplate::new(200).set_body_string("<html>"),
             failed(UpstreamBroken, "did not answer with a list of models: is base_url right?"),

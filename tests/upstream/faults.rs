@@ -64,7 +64,7 @@ async fn a_broken_answer_is_tried_again_only_until_something_was_said() {
             "an error after text",
             vec![says("a"), data(error)],
             opened_and([text("a")]),
-            Failure::new(UpstreamUnavailable, "upstream `main` is unavailable (502): Provider disconnected"),
+            Failure::new(UpstreamUnavailable, "upstream `main` is unavailable (502)").saying("Provider disconnected"),
             1,
         ),
     ];
@@ -120,7 +120,7 @@ async fn a_key_that_the_server_repeats_is_not_passed_on() {
     let server = Server::start(vec![whole("403 Forbidden", "", body)]).await;
     let settings = UpstreamSettings { api_key: Some("sk-secret".into()), ..settings("main", &server.base_url) };
     let expected =
-        Failure::new(UpstreamAuth, "upstream `main` forbids this (403): the key [key] may not use this model");
+        Failure::new(UpstreamAuth, "upstream `main` forbids this (403)").saying("the key [key] may not use this model");
     assert_eq!(failure(&one(settings)).await, (vec![], expected));
 }
 

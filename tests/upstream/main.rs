@@ -4,6 +4,7 @@ mod answers;
 mod chains;
 mod discovery;
 mod faults;
+#[path = "../support/upstream.rs"]
 mod server;
 
 use futures_util::StreamExt;

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 /// A store. Everything in it belongs to a principal; another principal's data is as good as absent.
 pub trait Store: Send + Sync {
-    /// The session whose first exchange has this fingerprint.
+    /// The session whose conversation has this fingerprint; `None` also where two sessions have the same one.
     fn session(&self, principal: &str, fingerprint: Fingerprint) -> BoxFuture<'_, Result<Option<String>, StoreError>>;
 
+    /// Binds a fingerprint. One that is bound to another session leads to neither from then on: whose it is cannot be
+    /// told, and one person's files must not be shown to another.
     fn remember_session(
         &self,
         principal: &str,
@@ -33,7 +35,7 @@ pub trait Store: Send + Sync {
     fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>>;
 }
 
-/// A hash over the first exchange of a conversation (see `transcript::Opening`).
+/// A hash over a conversation up to its last answer (see `transcript::trace`).
 pub type Fingerprint = [u8; 32];
 
 /// The items one run has made.

@@ -12,9 +12,10 @@ pub enum Input {
     Upstream(UpstreamEvent),
     /// The model call's stream has ended, well or not.
     UpstreamClosed(Result<(), Failure>),
-    ToolProgress {
+    /// A server tool has begun; `doing` is what, in a few words.
+    ToolStarted {
         call_id: String,
-        text: String,
+        doing: String,
     },
     ToolDone(ToolDone),
     Cancelled(Cancel),

@@ -95,7 +95,7 @@ impl Machine {
             Input::Submitted if matches!(self.phase, Phase::New) => self.call_model(&mut out),
             Input::Upstream(event) => self.on_upstream(event, &mut out),
             Input::UpstreamClosed(result) => self.on_closed(result, &mut out),
-            Input::ToolProgress { call_id, text } => self.on_progress(&call_id, text, &mut out),
+            Input::ToolStarted { call_id, doing } => self.on_tool_started(&call_id, doing, &mut out),
             Input::ToolDone(done) => self.on_tool(done, &mut out),
             Input::Cancelled(cancel) => self.on_cancelled(cancel, &mut out),
             Input::Deadline => self.on_deadline(&mut out),
@@ -174,15 +174,15 @@ impl Machine {
             let outcome = self.cut.map_or(Outcome::Completed, |reason| Outcome::Incomplete { reason });
             return self.finish(outcome, out);
         }
-        self.had_effects |= pending.start(&self.offer, &self.agent.with_effects, out);
+        pending.start(&self.offer, out);
         self.phase = Phase::RunningTools(pending);
         self.go_on(out);
     }
 
-    fn on_progress(&self, call_id: &str, text: String, out: &mut Vec<Effect>) {
-        if let Phase::RunningTools(pending) = &self.phase {
-            pending.progress(call_id, text, out);
-        }
+    fn on_tool_started(&mut self, call_id: &str, doing: String, out: &mut Vec<Effect>) {
+        let Phase::RunningTools(pending) = &self.phase else { return };
+        let name = pending.started(call_id, doing, out);
+        self.had_effects |= name.is_some_and(|name| self.agent.with_effects.contains(name));
     }
 
     fn on_tool(&mut self, done: ToolDone, out: &mut Vec<Effect>) {
@@ -253,17 +253,14 @@ impl Machine {
 
     /// Ends a run in whatever state it is, with every open item closed.
     fn stop(&mut self, outcome: Outcome, out: &mut Vec<Effect>) {
+        if matches!(self.phase, Phase::Over) {
+            return;
+        }
         out.push(Effect::Abort);
-        match &mut self.phase {
-            Phase::Calling(_) => {
-                self.close_step(Status::Incomplete, out);
-            }
-            Phase::RunningTools(pending) => {
-                pending.interrupt("The run ended before this call did, so its outcome is unknown.", out);
-                self.output.extend(pending.take_outputs());
-            }
-            Phase::New => {}
-            Phase::Over => return out.clear(),
+        self.close_step(Status::Incomplete, out);
+        if let Phase::RunningTools(pending) = &mut self.phase {
+            pending.interrupt("The run ended before this call did, so its outcome is unknown.", out);
+            self.output.extend(pending.take_outputs());
         }
         self.finish(outcome, out);
     }
@@ -291,9 +288,13 @@ fn index(length: usize) -> u32 {
 fn check_choice(choice: &ToolChoice, offer: &Offer) -> Result<(), Failure> {
     let problem = match choice {
         ToolChoice::Required if offer.specs.is_empty() => {
-            "tool_choice is `required`, but no tools are offered.".to_owned()
+            "`tool_choice` is `required`, but no tools are offered.".to_owned()
         }
-        ToolChoice::Function(name) if !offer.has(name) => offer.unknown(name),
+        ToolChoice::Function(name) if !offer.has(name) => {
+            let names: Vec<&str> = offer.specs.iter().map(|tool| tool.name.as_str()).collect();
+            let offered = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            format!("`tool_choice` names `{name}`, which is not offered. Offered are: {offered}.")
+        }
         _ => return Ok(()),
     };
     Err(Failure::new(FailureKind::InvalidRequest, problem).with_param("tool_choice"))

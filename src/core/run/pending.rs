@@ -6,7 +6,6 @@ use crate::core::event::{Delta, RunEvent};
 use crate::core::id::RunId;
 use crate::core::item::{Item, Origin, Part, ToolCall, ToolOutput};
 use serde_json::Value;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -46,9 +45,8 @@ impl Pending {
         self.server.is_empty() && self.client.is_empty()
     }
 
-    /// Starts what can be started and answers the rest at once. Says whether a tool with effects was among it.
-    pub fn start(&mut self, offer: &Offer, with_effects: &HashSet<String>, out: &mut Vec<Effect>) -> bool {
-        let mut had_effects = false;
+    /// Starts what can be started and answers the rest at once.
+    pub fn start(&mut self, offer: &Offer, out: &mut Vec<Effect>) {
         let calls: Vec<_> = self.server.iter().map(|awaited| (awaited.index, Arc::clone(&awaited.call))).collect();
         for (index, call) in calls {
             let item = Arc::new(self.output(index, &call.call_id, Vec::new(), false));
@@ -61,16 +59,15 @@ impl Pending {
                 self.end(&call.call_id, vec![Part::text(text)], true, out);
                 continue;
             }
-            had_effects |= with_effects.contains(&call.name);
             out.push(Effect::RunTool(call));
         }
-        had_effects
     }
 
-    pub fn progress(&self, call_id: &str, text: String, out: &mut Vec<Effect>) {
-        if let Some(awaited) = self.server.iter().find(|awaited| awaited.is_open(call_id)) {
-            out.push(Effect::Emit(RunEvent::Delta { index: awaited.index, delta: Delta::Progress(text) }));
-        }
+    /// Notes that a call has begun, and returns the name of its tool.
+    pub fn started(&self, call_id: &str, doing: String, out: &mut Vec<Effect>) -> Option<&str> {
+        let awaited = self.server.iter().find(|awaited| awaited.is_open(call_id))?;
+        out.push(Effect::Emit(RunEvent::Delta { index: awaited.index, delta: Delta::Progress(doing) }));
+        Some(&awaited.call.name)
     }
 
     /// Takes a call's output. Of two for the same call the first counts.

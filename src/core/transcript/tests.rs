@@ -22,27 +22,31 @@ fn output(call_id: &str) -> Arc<Item> {
     Arc::new(Item::ToolOutput(ToolOutput { id, call_id, content: vec![Part::text("out")], failed: false }))
 }
 
-fn question() -> Vec<Arc<Item>> {
-    vec![said(Role::System, "be nice"), said(Role::User, " hi ")]
-}
-
-/// `question`, then the answer, then one more question.
-fn returned(answer: &[Arc<Item>]) -> Opening {
-    Opening::of(&[question().as_slice(), answer, &[said(Role::User, "more")]].concat())
+/// The trace of a conversation as a client sends it, or as this run leaves it.
+fn traced(items: &[Arc<Item>], counts: impl Fn(&ToolCall) -> bool) -> Option<String> {
+    let mut text = String::new();
+    trace(items, counts, |piece| text.push_str(piece)).then_some(text)
 }
 
 #[test]
-fn a_conversation_is_known_again_by_its_first_exchange() {
-    assert_eq!(Opening::of(&question()).answer, None);
+fn a_conversation_is_known_again_in_whatever_form_it_comes_back() {
+    let question = [said(Role::System, "be nice"), said(Role::User, " hi  there ")];
+    assert_eq!(traced(&question, |_| true), None);
     let made = [said(Role::Assistant, "A"), call("s1", Origin::Server), output("s1"), said(Role::Assistant, "B")];
-    let remembered = Opening::as_returned(&[question().as_slice(), &made].concat());
-    // One client sends the text alone, as it was joined for it; another also the cards it was shown.
-    let as_text = returned(&[said(Role::Assistant, "A\n\nB")]);
-    let with_cards =
-        returned(&[said(Role::Assistant, "A"), call("s1", Origin::Client), output("s1"), said(Role::Assistant, "B")]);
-    assert_eq!(remembered, [as_text, with_cards]);
-    let somebody_else = returned(&[said(Role::Assistant, "C")]);
-    assert!(!remembered.contains(&somebody_else));
+    let left = [question.as_slice(), &made].concat();
+    let of_client = |call: &ToolCall| call.origin == Origin::Client;
+
+    let next = said(Role::User, "more");
+    let as_text = [question.as_slice(), &[said(Role::Assistant, "A\n\nB"), next.clone()]].concat();
+    assert_eq!(traced(&as_text, of_client), traced(&left, of_client));
+    assert_eq!(traced(&as_text, of_client).unwrap(), "\nsystem benice\nuser hithere\nassistant AB");
+
+    let cards =
+        [said(Role::Assistant, "A"), call("s1", Origin::Client), output("s1"), said(Role::Assistant, "B"), next];
+    assert_eq!(traced(&[question.as_slice(), &cards].concat(), of_client), traced(&left, |_| true));
+
+    let somebody_else = [question.as_slice(), &[said(Role::Assistant, "C")]].concat();
+    assert_ne!(traced(&somebody_else, of_client), traced(&left, of_client));
 }
 
 /// A turn that ran a tool here before it asked the client for one.

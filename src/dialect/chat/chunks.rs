@@ -108,11 +108,10 @@ impl ChunkStream {
     }
 
     fn finished(&self, outcome: &Outcome, frames: &mut Vec<Bytes>) {
-        if let Outcome::Failed { failure } = outcome {
-            return frames.push(error(&ApiError::from(failure)));
-        }
-        // A cancelled run has no reader left who would need an end.
-        let Some(reason) = finish_reason(outcome) else { return };
+        let reason = match finish_reason(outcome) {
+            Ok(reason) => reason,
+            Err(told) => return frames.push(error(&told)),
+        };
         frames.push(self.chunk(&Delta::default(), Some(reason), None));
         if self.include_usage {
             frames.push(self.usage());

@@ -1,8 +1,8 @@
 //! Chat messages into items.
 
 use crate::core::item::{Item, Message, Origin, Part, Reasoning, Role, Status, ToolCall, ToolOutput};
-use crate::dialect::error::ApiError;
-use crate::dialect::fields::{Fields, wrong};
+use crate::dialect::error::{ApiError, excerpt};
+use crate::dialect::fields::{Check, Fields, wrong};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(super) fn parse(messages: Vec<Value>) -> Parsed<Vec<Arc<Item>>> {
         let mut fields = Fields::of(message, path.as_str())?;
         let role = fields.need_string("role")?;
         if role != "tool" {
-            open.expect_none(&path)?;
+            open.expect_none()?;
         }
         match role.as_str() {
             "system" => items.push(plain(Role::System, fields)?),
@@ -30,29 +30,35 @@ pub(super) fn parse(messages: Vec<Value>) -> Parsed<Vec<Arc<Item>>> {
             "assistant" => assistant(fields, &mut items, &mut open)?,
             "tool" => items.push(tool(fields, &mut open)?),
             "function" => {
-                let hint = "The role `function` is not supported: send the result with the role `tool` and its `tool_call_id`.";
-                return Err(ApiError::invalid(format!("{path}.role"), hint));
+                let hint = "send the result with the role `tool` and its `tool_call_id`";
+                let message = format!("`{path}.role` `function` is not supported: {hint}.");
+                return Err(ApiError::invalid(format!("{path}.role"), message));
             }
             _ => {
                 let roles = "system, developer, user, assistant or tool";
-                return Err(ApiError::invalid(
-                    format!("{path}.role"),
-                    format!("`{path}.role` must be one of {roles}."),
-                ));
+                let message = format!("`{path}.role` must be {roles}, not `{}`.", excerpt(&role));
+                return Err(ApiError::invalid(format!("{path}.role"), message));
             }
         }
     }
-    open.expect_none("messages")?;
+    open.expect_none()?;
     Ok(items.into_iter().map(Arc::new).collect())
 }
 
 fn plain(role: Role, mut fields: Fields) -> Parsed<Item> {
+    fields.check("name", Check::String)?;
     let path = fields.path("content");
     let content = match fields.take("content") {
         Some(value) => parts(value, &path)?,
         None => return Err(fields.missing("content", "a string or an array of parts")),
     };
-    Ok(message(role, content, fields.rest()))
+    Ok(message(role, content, extra(fields)))
+}
+
+/// The fields of a message that we do not know.
+fn extra(fields: Fields) -> Map<String, Value> {
+    // SDKs send answers back with every key they know, and strict servers refuse some of those even as `null`.
+    fields.rest().into_iter().filter(|(_, value)| !value.is_null()).collect()
 }
 
 fn message(role: Role, content: Vec<Part>, extra: Map<String, Value>) -> Item {
@@ -60,6 +66,7 @@ fn message(role: Role, content: Vec<Part>, extra: Map<String, Value>) -> Item {
 }
 
 fn assistant(mut fields: Fields, items: &mut Vec<Item>, open: &mut OpenCalls) -> Parsed<()> {
+    fields.check("name", Check::String)?;
     let path = fields.path("content");
     let mut content = match fields.take("content") {
         Some(value) => parts(value, &path)?,
@@ -73,22 +80,22 @@ fn assistant(mut fields: Fields, items: &mut Vec<Item>, open: &mut OpenCalls) ->
     let calls = fields.take_array("tool_calls")?.unwrap_or_default();
     if fields.has("function_call") {
         let path = fields.path("function_call");
-        return Err(ApiError::invalid(
-            path,
-            "`function_call` is not supported in messages: send `tool_calls` instead.",
-        ));
+        let message = format!("`{path}` is not supported: send `tool_calls` instead.");
+        return Err(ApiError::invalid(path, message));
     }
     if let Some(text) = reasoning {
         items.push(Item::Reasoning(Reasoning { id: String::new(), status: Status::Completed, text }));
     }
-    if !content.is_empty() || calls.is_empty() {
-        items.push(message(Role::Assistant, content, fields.rest()));
+    let extra = extra(fields);
+    if !content.is_empty() || calls.is_empty() || !extra.is_empty() {
+        items.push(message(Role::Assistant, content, extra));
     }
     for (at, call) in calls.into_iter().enumerate() {
         let call = tool_call(Fields::of(call, format!("{calls_path}[{at}]"))?)?;
         open.add(&call, &format!("{calls_path}[{at}].id"))?;
         items.push(Item::ToolCall(call));
     }
+    open.path = calls_path;
     Ok(())
 }
 
@@ -96,7 +103,8 @@ fn tool_call(mut fields: Fields) -> Parsed<ToolCall> {
     let call_id = fields.need_string("id")?;
     let kind_path = fields.path("type");
     if let Some(kind) = fields.take_string("type")?.filter(|kind| kind != "function") {
-        return Err(ApiError::invalid(kind_path, format!("A tool call must be of type `function`, not `{kind}`.")));
+        let message = format!("`{kind_path}` must be `function`, not `{}`.", excerpt(&kind));
+        return Err(ApiError::invalid(kind_path, message));
     }
     let Some(mut function) = fields.take_object("function")? else {
         return Err(fields.missing("function", "an object with `name` and `arguments`"));
@@ -151,7 +159,9 @@ fn part(value: Value, path: &str) -> Parsed<Part> {
             };
             let url_path = image.path("url");
             let url = image.need_string("url")?;
-            if !["http://", "https://", "data:"].iter().any(|scheme| url.starts_with(scheme)) {
+            let begins =
+                |scheme: &&str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+            if !["http://", "https://", "data:"].iter().any(begins) {
                 let message = format!("`{url_path}` must be an http, https or data URL.");
                 return Err(ApiError::invalid(url_path, message));
             }
@@ -168,6 +178,8 @@ fn part(value: Value, path: &str) -> Parsed<Part> {
 struct OpenCalls {
     waiting: HashSet<String>,
     seen: HashSet<String>,
+    /// Where the waiting calls stand.
+    path: String,
 }
 
 impl OpenCalls {
@@ -190,16 +202,18 @@ impl OpenCalls {
         Err(ApiError::invalid(path, format!("`{path}` {problem}.")))
     }
 
-    fn expect_none(&self, path: &str) -> Parsed<()> {
+    fn expect_none(&self) -> Parsed<()> {
         if self.waiting.is_empty() {
             return Ok(());
         }
         let mut ids: Vec<&str> = self.waiting.iter().map(String::as_str).collect();
         ids.sort_unstable();
+        let (count, path) = (ids.len(), &self.path);
         ids.truncate(4);
+        let ids = ids.into_iter().map(excerpt).collect::<Vec<_>>().join(", ");
+        let ids = if count > 4 { format!("{ids} and {} more", count.saturating_sub(4)) } else { ids };
         let message = format!(
-            "Every tool call must be followed by a message of role `tool` with its result; missing before `{path}` ends or goes on: {}.",
-            ids.join(", ")
+            "`{path}` must be followed by a message of role `tool` for each call, with its `tool_call_id`; missing: {ids}."
         );
         Err(ApiError::invalid(path, message))
     }

@@ -56,14 +56,10 @@ impl Gathered {
 
     /// The answer, or the error that the run ended with.
     pub fn into_object(mut self, head: AnswerHead) -> Result<ChatCompletion, ApiError> {
-        let finish_reason = match &self.outcome {
-            Some(Outcome::Failed { failure }) => return Err(ApiError::from(failure)),
-            Some(outcome) => finish_reason(outcome),
-            None => None,
+        let Some(outcome) = self.outcome else {
+            return Err(ApiError::new(500, "server_error", Some("internal_error"), "The run ended unexpectedly."));
         };
-        let Some(finish_reason) = finish_reason else {
-            return Err(ApiError::new(499, "server_error", Some("cancelled"), "The run was cancelled."));
-        };
+        let finish_reason = finish_reason(&outcome)?;
         self.tool_calls.sort_by_key(|(index, _)| *index);
         let some = |text: String| Some(text).filter(|text| !text.is_empty());
         let only_calls = self.text.is_empty() && (!self.tool_calls.is_empty() || !self.refusal.is_empty());

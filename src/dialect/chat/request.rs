@@ -27,7 +27,7 @@ const PASSED_ON: &[(&str, Check)] = &[
     ("max_completion_tokens", Check::Integer { min: 1 }),
     ("seed", Check::Integer { min: i64::MIN }),
     ("stop", Check::Strings),
-    ("logit_bias", Check::Object),
+    ("logit_bias", Check::Biases),
     ("response_format", Check::Object),
     ("reasoning_effort", Check::String),
     ("verbosity", Check::String),
@@ -55,7 +55,7 @@ pub fn parse(body: Value) -> Result<ChatRequest, ApiError> {
         fields.check(key, *check)?;
     }
     check_response_format(&fields)?;
-    let max_output_tokens = ["max_completion_tokens", "max_tokens"].iter().find_map(|key| fields.get(key)?.as_u64());
+    let max_output_tokens = max_output_tokens(&fields)?;
     // Storing chat completions is an API of its own that we do not have, and the upstream must not do it in our stead.
     fields.take_bool("store")?;
     let input = messages::parse(messages)?;
@@ -66,6 +66,13 @@ pub fn parse(body: Value) -> Result<ChatRequest, ApiError> {
         include_usage,
         spec: RunSpec { input, tools, tool_choice, params, max_output_tokens, ..RunSpec::default() },
     })
+}
+
+/// The newer name wins, as it does at upstreams that take both.
+fn max_output_tokens(fields: &Fields) -> Result<Option<u64>, ApiError> {
+    let sent = ["max_completion_tokens", "max_tokens"].iter().find_map(|key| Some((*key, fields.get(key)?)));
+    let limit = sent.map(|(key, value)| integer(key, value, 1)).transpose()?;
+    Ok(limit.and_then(|limit| u64::try_from(limit).ok()))
 }
 
 fn include_usage(fields: &mut Fields, stream: bool) -> Result<bool, ApiError> {
@@ -118,6 +125,7 @@ fn check_response_format(fields: &Fields) -> Result<(), ApiError> {
                 return Err(format.missing("json_schema", "an object with `name` and `schema`"));
             };
             schema.need_string("name")?;
+            schema.check("strict", Check::Bool)?;
             schema.check("schema", Check::Object)
         }
         "text" | "json_object" => Ok(()),

@@ -2,27 +2,29 @@
 
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::ToolChoice;
-use crate::dialect::error::ApiError;
+use crate::dialect::error::{ApiError, excerpt};
 use crate::dialect::fields::{Check, Fields, wrong};
+use crate::dialect::offer::{check_number, name};
 use serde_json::Value;
+use std::collections::HashSet;
 
 type Parsed<T> = Result<T, ApiError>;
 
 /// Reads `tools`. Types that are not `function` are left out: clients offer their own hosted kinds to every server.
 /// If nothing else is there the field counts as absent, because only an empty list says "no tools at all".
 pub(super) fn parse(tools: Vec<Value>) -> Parsed<Option<Vec<ToolSpec>>> {
+    check_number(&tools)?;
     let asks_for_none = tools.is_empty();
     let mut specs: Vec<ToolSpec> = Vec::with_capacity(tools.len());
+    let mut names = HashSet::new();
     for (at, tool) in tools.into_iter().enumerate() {
         let path = format!("tools[{at}]");
         let mut fields = Fields::of(tool, path.as_str())?;
         let kind = fields.need_string("type")?;
         if kind == "custom" {
             let path = fields.path("type");
-            return Err(ApiError::invalid(
-                path,
-                "Tools of type `custom` are not supported: offer a `function` instead.",
-            ));
+            let message = format!("`{path}` `custom` is not supported: offer a `function` instead.");
+            return Err(ApiError::invalid(path, message));
         }
         if kind != "function" {
             continue;
@@ -31,9 +33,10 @@ pub(super) fn parse(tools: Vec<Value>) -> Parsed<Option<Vec<ToolSpec>>> {
             return Err(fields.missing("function", "an object with a `name`"));
         };
         let spec = self::function(function)?;
-        if specs.iter().any(|other| other.name == spec.name) {
+        if !names.insert(spec.name.clone()) {
             let path = format!("{path}.function.name");
-            return Err(ApiError::invalid(path, format!("The tool `{}` is offered twice.", spec.name)));
+            let message = format!("`{path}` repeats the name of another tool: `{}`.", spec.name);
+            return Err(ApiError::invalid(path, message));
         }
         specs.push(spec);
     }
@@ -41,13 +44,7 @@ pub(super) fn parse(tools: Vec<Value>) -> Parsed<Option<Vec<ToolSpec>>> {
 }
 
 fn function(mut fields: Fields) -> Parsed<ToolSpec> {
-    let path = fields.path("name");
-    let name = fields.need_string("name")?;
-    let fits = |char: char| char.is_ascii_alphanumeric() || "_-.:/".contains(char);
-    if name.len() > 128 || !name.chars().all(fits) {
-        let message = format!("`{path}` must be 1 to 128 characters out of letters, digits and _ - . : /");
-        return Err(ApiError::invalid(path, message));
-    }
+    let name = self::name(&mut fields)?;
     fields.check("parameters", Check::Object)?;
     Ok(ToolSpec {
         name,
@@ -74,6 +71,7 @@ pub(super) fn choice(value: Option<Value>) -> Parsed<ToolChoice> {
             let mut fields = Fields::of(value, path)?;
             let kind = fields.need_string("type")?;
             if kind != "function" {
+                let kind = excerpt(&kind);
                 let message =
                     format!("`tool_choice.type` `{kind}` is not supported: `tool_choice` must be {EXPECTED}.");
                 return Err(ApiError::invalid("tool_choice.type", message));
@@ -81,7 +79,7 @@ pub(super) fn choice(value: Option<Value>) -> Parsed<ToolChoice> {
             let Some(mut function) = fields.take_object("function")? else {
                 return Err(fields.missing("function", "an object with a `name`"));
             };
-            Ok(ToolChoice::Function(function.need_string("name")?))
+            Ok(ToolChoice::Function(name(&mut function)?))
         }
         Some(other) => Err(wrong(path, EXPECTED, &other)),
     }

@@ -2,6 +2,7 @@
 
 use crate::core::event::{Cut, Outcome};
 use crate::core::usage::Usage;
+use crate::dialect::error::ApiError;
 use serde::Serialize;
 
 /// What every chunk and object of one answer carries.
@@ -121,13 +122,19 @@ impl From<Usage> for UsageObject {
     }
 }
 
-/// The `finish_reason` of an outcome that has one.
-pub fn finish_reason(outcome: &Outcome) -> Option<&'static str> {
+/// The `finish_reason` of an outcome, or the error that it is told as.
+pub fn finish_reason(outcome: &Outcome) -> Result<&'static str, ApiError> {
     match outcome {
-        Outcome::Completed => Some("stop"),
-        Outcome::ClientTools => Some("tool_calls"),
-        Outcome::Incomplete { reason: Cut::ContentFilter } => Some("content_filter"),
-        Outcome::Incomplete { .. } => Some("length"),
-        Outcome::Failed { .. } | Outcome::Cancelled => None,
+        Outcome::Completed => Ok("stop"),
+        Outcome::ClientTools => Ok("tool_calls"),
+        Outcome::Incomplete { reason: Cut::ContentFilter } => Ok("content_filter"),
+        Outcome::Incomplete { .. } => Ok("length"),
+        Outcome::Failed { failure } => Err(failure.into()),
+        // Only a client that was slow, not one that has gone, is left to read this. Not as an error that clients meet
+        // by asking again: what the run had done would be done again.
+        Outcome::Cancelled => {
+            let message = "The run was cancelled, because its answer was not read for too long.";
+            Err(ApiError::new(499, "invalid_request_error", Some("cancelled"), message))
+        }
     }
 }

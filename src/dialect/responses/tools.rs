@@ -4,21 +4,16 @@ use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::ToolChoice;
 use crate::dialect::error::ApiError;
 use crate::dialect::fields::{Check, Fields, wrong};
+use crate::dialect::offer::{check_number, name};
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 
 type Parsed<T> = Result<T, ApiError>;
 
-/// More than any model tells apart.
-const MAX_TOOLS: usize = 1024;
-
 /// Reads `tools`. Types that we do not know are left out: clients offer their own hosted kinds to every server. If nothing
 /// else is there the field counts as absent, because only an empty list says "no tools at all".
 pub(super) fn parse(tools: Vec<Value>) -> Parsed<Option<Vec<ToolSpec>>> {
-    if tools.len() > MAX_TOOLS {
-        let message = format!("`tools` may hold at most {MAX_TOOLS} tools, not {}.", tools.len());
-        return Err(ApiError::invalid("tools", message));
-    }
+    check_number(&tools)?;
     let asks_for_none = tools.is_empty();
     let mut specs = Vec::with_capacity(tools.len());
     let mut names = HashSet::new();
@@ -61,17 +56,6 @@ fn function(mut fields: Fields) -> Parsed<ToolSpec> {
         // Keys of the Responses API mean nothing to a chat upstream, and some refuse what they do not know.
         extra: Map::new(),
     })
-}
-
-fn name(fields: &mut Fields) -> Parsed<String> {
-    let path = fields.path("name");
-    let name = fields.need_string("name")?;
-    let fits = |char: char| char.is_ascii_alphanumeric() || "_-.:/".contains(char);
-    if name.len() > 128 || !name.chars().all(fits) {
-        let message = format!("`{path}` must be 1 to 128 characters out of a-z, A-Z, 0-9 and _ - . : /");
-        return Err(ApiError::invalid(path, message));
-    }
-    Ok(name)
 }
 
 /// A tool as a response names it: every key is there.

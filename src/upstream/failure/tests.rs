@@ -12,16 +12,15 @@ fn each_server_s_refusal_is_told_apart() {
         (
             400,
             r#"{"error":{"message":"bad temperature","type":"invalid_request_error","param":"temperature","code":null}}"#,
-            Failure::new(InvalidRequest, "upstream `main` refused the request (400): bad temperature")
+            Failure::new(InvalidRequest, "upstream `main` refused the request (400)")
+                .saying("bad temperature")
                 .with_param("temperature"),
         ),
         (
             422,
             r#"{"detail":[{"loc":["body","messages"],"msg":"field required"}]}"#,
-            Failure::new(
-                InvalidRequest,
-                r#"upstream `main` refused the request (422): [{"loc":["body","messages"],"msg":"field required"}]"#,
-            ),
+            Failure::new(InvalidRequest, "upstream `main` refused the request (422)")
+                .saying(r#"[{"loc":["body","messages"],"msg":"field required"}]"#),
         ),
         (
             401,
@@ -31,21 +30,19 @@ fn each_server_s_refusal_is_told_apart() {
         (
             402,
             r#"{"error":{"message":"Insufficient credits","code":402}}"#,
-            Failure::new(UpstreamAuth, "upstream `main` has no credit left (402): Insufficient credits"),
+            Failure::new(UpstreamAuth, "upstream `main` has no credit left (402)").saying("Insufficient credits"),
         ),
         (
             429,
             r#"{"error":{"message":"Quota exceeded","type":"insufficient_quota","code":"insufficient_quota"}}"#,
-            Failure::new(UpstreamAuth, "upstream `main` has no credit left (429): Quota exceeded"),
+            Failure::new(UpstreamAuth, "upstream `main` has no credit left (429)").saying("Quota exceeded"),
         ),
         (403, "", Failure::new(UpstreamAuth, "upstream `main` forbids this (403)")),
         (
             404,
             r#"{"error":"model 'x' not found"}"#,
-            Failure::new(
-                UpstreamNotFound,
-                "upstream `main` does not know the model or the path (404): model 'x' not found",
-            ),
+            Failure::new(UpstreamNotFound, "upstream `main` does not know the model or the path (404)")
+                .saying("model 'x' not found"),
         ),
         (
             307,
@@ -57,12 +54,10 @@ fn each_server_s_refusal_is_told_apart() {
         (
             429,
             r#"{"error":{"message":"Provider returned error","code":429,"metadata":{"raw":"slow\n down"}}}"#,
-            Failure::new(
-                RateLimited,
-                "upstream `main` is over its rate limit (429): Provider returned error: slow down",
-            ),
+            Failure::new(RateLimited, "upstream `main` is over its rate limit (429)")
+                .saying("Provider returned error: slow down"),
         ),
-        (500, "oh\u{0}no", Failure::new(UpstreamUnavailable, "upstream `main` is unavailable (500): oh no")),
+        (500, "oh\u{0}no", Failure::new(UpstreamUnavailable, "upstream `main` is unavailable (500)").saying("oh no")),
         (503, "<!doctype html>", Failure::new(UpstreamUnavailable, "upstream `main` is unavailable (503)")),
         (504, "{}", Failure::new(UpstreamTimeout, "upstream `main` is unavailable (504)")),
     ];
@@ -104,7 +99,7 @@ fn an_error_in_mid_stream_is_mapped_by_what_it_says_of_itself() {
     for (error, kind) in cases {
         assert_eq!(of_object("main", &error).kind, kind, "{error}");
     }
-    let expected = Failure::new(UpstreamBroken, "upstream `main` gave up: kaputt");
+    let expected = Failure::new(UpstreamBroken, "upstream `main` gave up").saying("kaputt");
     assert_eq!(of_object("main", &json!("kaputt")), expected);
 }
 
@@ -125,6 +120,6 @@ fn retry_after_is_read_as_seconds_or_date() {
 
 #[test]
 fn a_long_text_is_cut() {
-    let message = failure(500, &"ü ".repeat(1000)).message;
-    assert!(message.ends_with('…') && message.chars().count() < 600, "{message}");
+    let said = failure(500, &"ü ".repeat(1000)).said.unwrap();
+    assert!(said.ends_with('…') && said.chars().count() < 600, "{said}");
 }

@@ -164,8 +164,9 @@ async fn ids_are_the_same_for_the_same_conversation_alone() {
 
 #[tokio::test]
 async fn a_script_can_go_wrong_in_every_way() {
-    let failed =
-        |kind, text: &str| Some(Failure::new(kind, format!("upstream `rehearsal` {text}: the script told it to")));
+    let failed = |kind, text: &str| {
+        Some(Failure::new(kind, format!("upstream `rehearsal` {text}")).saying("the script told it to"))
+    };
     let limited = failed(FailureKind::RateLimited, "is over its rate limit (429)").map(|f| f.with_retry_after(7));
     let cut = Failure::new(FailureKind::UpstreamBroken, "upstream `rehearsal` broke off, as its script told it to");
     let cases = [

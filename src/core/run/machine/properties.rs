@@ -41,7 +41,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => Just(Input::UpstreamClosed(Err(failure()))),
         8 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Ok(vec![Part::text("out")]) })),
         1 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Err(ToolError::Fatal("x".into())) })),
-        2 => ids().prop_map(|id| Input::ToolProgress { call_id: id, text: "p".into() }),
+        2 => ids().prop_map(|id| Input::ToolStarted { call_id: id, doing: "p".into() }),
         1 => Just(Input::Deadline),
         1 => Just(Input::Cancelled(Cancel::Client)),
     ]

@@ -159,7 +159,7 @@ fn parallel_tools_end_in_any_order_and_go_back_in_call_order() {
         text("b"),
         CLOSED,
     ];
-    let progress = Input::ToolProgress { call_id: id_of("c2"), text: "acting".into() };
+    let progress = Input::ToolStarted { call_id: id_of("c2"), doing: "acting".into() };
     let mut notes = play(&mut run, step);
     notes.extend(play(&mut run, [progress, done("c2", "two"), done("c2", "again"), done("c1", "one")]));
     assert_eq!(
@@ -349,8 +349,17 @@ fn a_cancel_closes_what_is_open_and_nothing_follows(#[case] before: Vec<Input>, 
 #[case::a_tool_with_effects("act", "failed UpstreamBroken after effects")]
 fn a_failure_says_whether_effects_came_before(#[case] name: &str, #[case] end: &str) {
     let mut run = machine(agent(Limits::default()), spec());
-    play(&mut run, [Input::Submitted, OPENED, call(0, "c1", name, "{}"), CLOSED, done("c1", "ok")]);
+    let started = Input::ToolStarted { call_id: id_of("c1"), doing: String::new() };
+    play(&mut run, [Input::Submitted, OPENED, call(0, "c1", name, "{}"), CLOSED, started, done("c1", "ok")]);
     assert_eq!(play(&mut run, [OPENED, text("so"), broken()]).last().unwrap(), end);
+}
+
+#[test]
+fn a_tool_with_effects_that_could_not_be_started_had_none() {
+    let mut run = machine(agent(Limits::default()), spec());
+    let refused = ToolDone { call_id: id_of("c1"), result: Err(ToolError::TellModel("no such path".into())) };
+    play(&mut run, [Input::Submitted, OPENED, call(0, "c1", "act", "{}"), CLOSED, Input::ToolDone(refused)]);
+    assert_eq!(play(&mut run, [broken()]).last().unwrap(), "failed UpstreamBroken");
 }
 
 #[test]
@@ -377,8 +386,8 @@ fn a_forced_choice_holds_for_the_first_call_and_tokens_are_counted_over_all() {
 }
 
 #[rstest]
-#[case::no_such_tool(ToolChoice::Function("nope".into()), None, "There is no tool named `nope`. The tools are: look, act.")]
-#[case::required_without_tools(ToolChoice::Required, Some(vec![]), "tool_choice is `required`, but no tools are offered.")]
+#[case::no_such_tool(ToolChoice::Function("nope".into()), None, "`tool_choice` names `nope`, which is not offered. Offered are: look, act.")]
+#[case::required_without_tools(ToolChoice::Required, Some(vec![]), "`tool_choice` is `required`, but no tools are offered.")]
 fn a_choice_that_cannot_be_met_is_refused(
     #[case] tool_choice: ToolChoice,
     #[case] tools: Option<Vec<ToolSpec>>,

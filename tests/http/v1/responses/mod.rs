@@ -3,6 +3,7 @@
 mod malformed;
 
 use crate::support::{Daemon, REHEARSAL, client};
+use nuncio::config::auth::KeyHash;
 use serde_json::{Value, json};
 
 async fn post(daemon: &Daemon, body: &Value) -> (u16, Value) {
@@ -109,32 +110,27 @@ async fn a_conversation_goes_on_with_all_that_was_done_but_not_the_instructions(
 
 #[tokio::test]
 async fn what_is_not_kept_cannot_be_found() {
-    let daemon = Daemon::with(&format!(
-        "{REHEARSAL}auth: {{keys: [{{name: ann, key: ann-key-0123456789}}, {{name: bob, key: bob-key-0123456789}}]}}\n"
-    ));
+    let key = |name: &str| format!("{{name: {name}, hash: '{}'}}", KeyHash::of(name));
+    let daemon = Daemon::with(&format!("{REHEARSAL}auth: {{keys: [{}, {}]}}\n", key("ann"), key("bob")));
     let ask = async |key: &str, body: Value| {
         answer(client().post(daemon.url("/v1/responses")).bearer_auth(key).json(&body)).await
     };
     let body = json!({"model": "nuncio", "input": "say: Hello"});
-    let (_, kept) = ask("ann-key-0123456789", body.clone()).await;
+    let (_, kept) = ask("ann", body.clone()).await;
     let mut unkept = body.clone();
     unkept["store"] = json!(false);
-    let (_, unkept) = ask("ann-key-0123456789", unkept).await;
+    let (_, unkept) = ask("ann", unkept).await;
     assert_eq!((unkept["status"].as_str(), &unkept["store"]), (Some("completed"), &json!(false)));
     let from = |id: &Value| json!({"model": "nuncio", "input": "say: More", "previous_response_id": id});
-    assert_eq!(ask("ann-key-0123456789", from(&kept["id"])).await.0, 200);
-    for (key, id) in [
-        ("bob-key-0123456789", &kept["id"]),
-        ("ann-key-0123456789", &unkept["id"]),
-        ("ann-key-0123456789", &json!("resp_x")),
-    ] {
+    assert_eq!(ask("ann", from(&kept["id"])).await.0, 200);
+    for (key, id) in [("bob", &kept["id"]), ("ann", &unkept["id"]), ("ann", &json!("resp_x"))] {
         let (status, body) = ask(key, from(id)).await;
         let error = (&body["error"]["code"], &body["error"]["param"]);
         assert_eq!((status, error), (404, (&json!("previous_response_not_found"), &json!("previous_response_id"))));
     }
     let path = format!("/v1/responses/{}", kept["id"].as_str().unwrap());
-    assert_eq!(answer(client().delete(daemon.url(&path)).bearer_auth("bob-key-0123456789")).await.0, 404);
-    assert_eq!(answer(client().get(daemon.url(&path)).bearer_auth("ann-key-0123456789")).await, (200, kept));
+    assert_eq!(answer(client().delete(daemon.url(&path)).bearer_auth("bob")).await.0, 404);
+    assert_eq!(answer(client().get(daemon.url(&path)).bearer_auth("ann")).await, (200, kept));
 }
 
 #[tokio::test]
