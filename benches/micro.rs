@@ -41,8 +41,7 @@ fn chat_projection(bencher: Bencher) {
 /// A request of so many messages, parsed and read.
 #[divan::bench(args = [1, 100])]
 fn chat_request(bencher: Bencher, messages: usize) {
-    let message =
-        |at: usize| json!({"role": if at.is_multiple_of(2) { "user" } else { "assistant" }, "content": "x".repeat(200)});
+    let message = |at: usize| json!({"role": if at.is_multiple_of(2) { "user" } else { "assistant" }, "content": "x".repeat(200)});
     let messages: Vec<Value> = (0..messages).map(message).collect();
     let body = json!({"model": "nuncio", "stream": true, "temperature": 0.5, "messages": messages}).to_string();
     bencher.bench(|| {

@@ -91,6 +91,11 @@ fn call(index: u32, name: &str, arguments: &str) -> Input {
     upstream(UpstreamEvent::ToolCall(ToolCallFragment { index, id, name, arguments, ..Default::default() }))
 }
 
+/// The `number`th call has begun.
+fn begun(number: u32) -> Input {
+    Input::ToolStarted { call_id: RunId::new(uuid::Uuid::nil()).call(number), doing: "it".into() }
+}
+
 /// The end of the `number`th call.
 fn done(number: u32, text: &str) -> Input {
     let call_id = RunId::new(uuid::Uuid::nil()).call(number);

@@ -28,6 +28,7 @@ fn input() -> impl Strategy<Value = Input> {
         8 => fragment,
         6 => Just(CLOSED),
         8 => ends,
+        2 => (0..4u32).prop_map(begun),
         1 => Just(Input::UpstreamClosed(Err(Failure::new(FailureKind::UpstreamBroken, "cut")))),
         1 => Just(Input::Deadline),
         1 => Just(Input::Cancelled(Cancel::Client)),

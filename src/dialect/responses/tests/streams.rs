@@ -99,7 +99,8 @@ fn a_length_that_cuts_text_and_call() {
 #[test]
 fn a_failure_after_effects() {
     let failure = Failure::new(FailureKind::UpstreamBroken, "The upstream's stream broke off.");
-    let inputs = [call(0, "act", "{}"), CLOSED, done(0, "done"), text("And"), Input::UpstreamClosed(Err(failure))];
+    let broken = Input::UpstreamClosed(Err(failure));
+    let inputs = [call(0, "act", "{}"), CLOSED, begun(0), done(0, "done"), text("And"), broken];
     assert_stream!(told(asked(), ToolActivity::Standard, inputs));
 }
 
