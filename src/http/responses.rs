@@ -15,6 +15,7 @@ use crate::dialect::responses::request;
 use crate::runs::session::SessionKey;
 use crate::runs::{RunRequest, Runs};
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, RawQuery, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -61,9 +62,10 @@ pub async fn create(
 pub async fn get(
     State(gateway): State<Arc<Gateway>>,
     Extension(principal): Extension<Principal>,
-    Path(id): Path<String>,
+    id: Id,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Rejection> {
+    let id = readable(id)?;
     let query = query.unwrap_or_default();
     let streams = |(key, value): &(_, _)| key == "starting_after" || (key == "stream" && value != "false");
     if let Some((key, _)) = form_urlencoded::parse(query.as_bytes()).find(streams) {
@@ -78,8 +80,9 @@ pub async fn get(
 pub async fn delete(
     State(gateway): State<Arc<Gateway>>,
     Extension(principal): Extension<Principal>,
-    Path(id): Path<String>,
+    id: Id,
 ) -> Result<Json<Value>, Rejection> {
+    let id = readable(id)?;
     match gateway.store.delete_response(&principal.name, &id).await.map_err(broken)? {
         true => Ok(Json(json!({"id": id, "object": "response", "deleted": true}))),
         false => Err(unknown("id", None).into()),
@@ -89,13 +92,22 @@ pub async fn delete(
 pub async fn input_items(
     State(gateway): State<Arc<Gateway>>,
     Extension(principal): Extension<Principal>,
-    Path(id): Path<String>,
+    id: Id,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ItemList>, Rejection> {
+    let id = readable(id)?;
     let query = query.unwrap_or_default();
     let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
     let page = Page::parse(pairs.iter().map(|(key, value)| (key.as_ref(), value.as_ref())))?;
     Ok(Json(page.of_input(&stored(&gateway, &principal, &id).await?.input)?))
+}
+
+/// The id in a path.
+type Id = Result<Path<String>, PathRejection>;
+
+/// An id that is no UTF-8 is the id of nothing.
+fn readable(id: Id) -> Result<String, ApiError> {
+    id.map(|Path(id)| id).map_err(|_| unknown("id", None))
 }
 
 /// The responses that a request goes on from.

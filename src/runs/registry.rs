@@ -128,7 +128,7 @@ impl Runs {
         self.restore(&principal, &mut spec).await?;
         let agent = if housekeeping { &profile.housekeeping } else { &profile.agent };
         if housekeeping {
-            (spec.tools, spec.tool_choice) = (Some(Vec::new()), ToolChoice::Auto);
+            (spec.tools, spec.tool_choice, spec.allowed_tools) = (Some(Vec::new()), ToolChoice::Auto, None);
         }
         let (agent, history) = (Arc::clone(agent), spec.input.clone());
         let deadline = Instant::now().checked_add(agent.limits.wall_time).unwrap_or_else(far_away);

@@ -137,6 +137,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("tool_choice", "{\"type\": \"function\"}"),
     ("tool_choice", "{\"type\": \"function\", \"name\": \"unknown\"}"),
     ("tool_choice", "{\"type\": \"allowed_tools\", \"tools\": []}"),
+    ("tool_choice", "{\"type\": \"allowed_tools\", \"tools\": [{\"type\": \"function\", \"name\": \"unknown\"}]}"),
     (
         "tool_choice",
         "{\"type\": \"allowed_tools\", \"mode\": \"none\", \"tools\": [{\"type\": \"function\", \"name\": \"a\"}]}",
@@ -182,6 +183,7 @@ async fn malformed_queries_are_told_what_is_wrong_with_them() {
         ("/input_items?order=up", 400, json!("order")),
         ("/input_items?after=nothing", 400, json!("after")),
         ("/cancel", 404, Value::Null),
+        ("%ff", 404, json!("id")),
     ];
     for (query, expected, param) in told {
         let (status, answer) = get(&daemon, &format!("{id}{query}")).await;
