@@ -5,7 +5,8 @@
 //! machine's [`RunEvent`](core::event::RunEvent)s come back over a bounded channel, and the dialect makes frames of them.
 //!
 //! - [`core`] and [`dialect`] are pure: types, the agent loop as a state machine, projections onto the wire.
-//! - [`http`], [`upstream`], [`tools`], [`sandbox`] and [`store`] are the edges; they know the core and not each other.
+//! - [`runs`] carries the machine's effects out, through the core's ports; [`http`] is its edge to clients.
+//! - [`upstream`], [`tools`] (on [`sandbox`]) and [`store`] implement the ports and do not know of each other.
 //! - [`app`] joins them, from what [`cli`] and [`config`] say.
 //!
 //! `tests/architecture.rs` holds these borders; `docs/architecture.md` is the longer story.

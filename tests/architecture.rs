@@ -1,7 +1,7 @@
 //! Holds the borders of the house: which module may know which, and which crate may be named where. Paths are read
 //! with syn and not by text: a full path in an expression is an import too, and a word in a comment is none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
@@ -57,6 +57,9 @@ const IMPURE: &[&str] = &[
 ];
 const PURE: &[&str] = &["core", "dialect"];
 
+/// How often a name may stand for a name.
+const MAX_RENAMES: usize = 4;
+
 /// Lines of a file of `src`, its tests in files of their own left out.
 const MAX_LINES: usize = 400;
 
@@ -98,18 +101,25 @@ fn source(root: &Path, file: PathBuf) -> Source {
         module.clear();
     }
     let text = fs::read_to_string(&file).unwrap();
-    let mut paths = Paths { module: module.clone(), found: BTreeSet::new() };
-    paths.visit_file(&syn::parse_file(&text).unwrap());
+    let mut paths = Paths::of(&module);
+    paths.read(&syn::parse_file(&text).unwrap());
     Source { file, module, paths: paths.found }
 }
 
-/// Collects every path of a file, `self` and `super` resolved, as `crate::a::b` or `extern::a::b`.
+/// Collects every path of a file as `crate::a::b` or `extern::a::b`: `self` and `super` resolved, and names that a `use`
+/// brought in put back to what they stand for.
 struct Paths {
     module: Vec<String>,
     found: BTreeSet<String>,
+    /// What the file calls a path by, such as `time` for `std::time`.
+    names: BTreeMap<String, Vec<String>>,
 }
 
 impl Paths {
+    fn of(module: &[String]) -> Self {
+        Self { module: module.to_vec(), found: BTreeSet::new(), names: BTreeMap::new() }
+    }
+
     fn add(&mut self, mut segments: Vec<String>) {
         let mut base = self.module.clone();
         let mut relative = false;
@@ -125,7 +135,42 @@ impl Paths {
         if relative {
             segments = ["crate".to_owned()].into_iter().chain(base).chain(segments).collect();
         }
+        for _ in 0..MAX_RENAMES {
+            let Some(meant) = segments.first().and_then(|first| self.names.get(first)) else { break };
+            if meant.first() == segments.first() {
+                break;
+            }
+            segments = meant.iter().chain(segments.iter().skip(1)).cloned().collect();
+        }
         self.found.insert(segments.join("::"));
+    }
+
+    /// First the names, then the paths, as a name may be used above its `use`.
+    fn read(&mut self, file: &syn::File) {
+        struct Names<'a>(&'a mut BTreeMap<String, Vec<String>>);
+        impl Names<'_> {
+            fn tree(&mut self, before: &[String], tree: &syn::UseTree) {
+                let with = |ident: &syn::Ident| before.iter().cloned().chain([ident.to_string()]).collect::<Vec<_>>();
+                match tree {
+                    syn::UseTree::Path(path) => self.tree(&with(&path.ident), &path.tree),
+                    syn::UseTree::Name(name) => drop(self.0.insert(name.ident.to_string(), with(&name.ident))),
+                    syn::UseTree::Rename(alias) => drop(self.0.insert(alias.rename.to_string(), with(&alias.ident))),
+                    syn::UseTree::Group(group) => group.items.iter().for_each(|tree| self.tree(before, tree)),
+                    syn::UseTree::Glob(_) => {}
+                }
+            }
+        }
+        impl<'ast> Visit<'ast> for Names<'_> {
+            fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+                self.tree(&[], &item.tree);
+            }
+            fn visit_item_extern_crate(&mut self, item: &'ast syn::ItemExternCrate) {
+                let name = item.rename.as_ref().map_or(&item.ident, |(_, name)| name);
+                self.0.insert(name.to_string(), vec![item.ident.to_string()]);
+            }
+        }
+        Names(&mut self.names).visit_file(file);
+        self.visit_file(file);
     }
 
     fn add_tree(&mut self, before: &[String], tree: &syn::UseTree) {
@@ -205,10 +250,24 @@ fn crates_stay_in_their_rooms() {
 /// The two tests above can fail: the reader finds what it must find.
 #[test]
 fn paths_are_found_wherever_they_stand() {
-    let text = "use super::item::{Item, Role as R}; fn f() { crate::http::x(); json!({\"a\": axum::Json(1)}); }";
-    let mut paths = Paths { module: vec!["core".into(), "event".into()], found: BTreeSet::new() };
-    paths.visit_file(&syn::parse_file(text).unwrap());
-    for expected in ["crate::core::item::Item", "crate::core::item::Role", "crate::http::x", "axum::Json"] {
+    let text = "
+        use super::item::{Item, Role as R};
+        use std::time;
+        use crate as house;
+        extern crate hyper as h;
+        fn f() { crate::http::x(); json!({\"a\": axum::Json(1)}); time::Instant::now(); house::runs::y(); h::z(); }";
+    let mut paths = Paths::of(&["core".into(), "event".into()]);
+    paths.read(&syn::parse_file(text).unwrap());
+    let expected = [
+        "crate::core::item::Item",
+        "crate::core::item::Role",
+        "crate::http::x",
+        "axum::Json",
+        "std::time::Instant::now",
+        "crate::runs::y",
+        "hyper::z",
+    ];
+    for expected in expected {
         assert!(paths.found.contains(expected), "{expected} not in {:?}", paths.found);
     }
 }

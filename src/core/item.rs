@@ -82,7 +82,7 @@ pub struct Reasoning {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
     pub id: String,
-    /// Pairs the call with its output; the model's own id where it gave a usable one.
+    /// Pairs the call with its output. Ours (`RunId::call`), or the client's in the history it sends.
     pub call_id: String,
     pub name: String,
     /// JSON text as the model wrote it, which may be no JSON at all.
@@ -112,6 +112,9 @@ pub struct ToolOutput {
     pub content: Vec<Part>,
     /// The tool could not do what was asked and says why; the model goes on from there.
     pub failed: bool,
+    /// Fields of the client's message that we do not know; they go on to an upstream of the same dialect.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
 }
 
 impl Part {

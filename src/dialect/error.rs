@@ -26,13 +26,13 @@ pub struct ApiError {
     /// Seconds, for the `Retry-After` header.
     pub retry_after: Option<u64>,
     /// Repeating the request cannot help or would do harm; told by `x-should-retry: false`.
-    pub final_: bool,
+    pub no_retry: bool,
 }
 
 impl ApiError {
     pub fn new(status: u16, kind: &'static str, code: Option<&'static str>, message: impl Into<String>) -> Self {
         let error = ErrorObject { message: message.into(), kind, param: None, code };
-        Self { status, error, retry_after: None, final_: false }
+        Self { status, error, retry_after: None, no_retry: false }
     }
 
     /// 400 for a request that cannot be served as it stands. `param` names the field, e.g. `messages[2].role`.
@@ -86,7 +86,7 @@ impl From<&Failure> for ApiError {
             let problem = problem.trim_end_matches('.');
             let message =
                 format!("{problem}. Tools had already changed something, so do not repeat the request blindly.");
-            return Self { final_: true, ..Self::new(400, "invalid_request_error", Some("invalid_prompt"), message) };
+            return Self { no_retry: true, ..Self::new(400, "invalid_request_error", Some("invalid_prompt"), message) };
         }
         let (status, kind, code) = match failure.kind {
             FailureKind::InvalidRequest => (400, "invalid_request_error", None),

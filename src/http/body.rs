@@ -12,6 +12,9 @@ use tokio::time::timeout;
 /// How long a client may take to send its body.
 const BODY_TIME: Duration = Duration::from_secs(60);
 
+/// Values a body may hold. Each takes a hundred bytes and more in memory, however few it has on the wire.
+const MAX_VALUES: usize = 500_000;
+
 /// Parsing more than this would hold up the other requests of the thread.
 const PARSE_ASIDE: usize = 1 << 20;
 
@@ -21,6 +24,10 @@ pub async fn json(request: Request, limit: usize) -> Result<Value, ApiError> {
     check_type(&parts.headers)?;
     check_encoding(&parts.headers)?;
     let bytes = read(&parts.headers, body, limit).await?;
+    if count_values(&bytes) > MAX_VALUES {
+        let message = format!("The body holds more than {MAX_VALUES} values (numbers, strings, objects, …).");
+        return Err(ApiError::new(413, "invalid_request_error", Some("body_too_large"), message));
+    }
     let parsed = if bytes.len() > PARSE_ASIDE {
         let parsing = tokio::task::spawn_blocking(move || serde_json::from_slice(&bytes));
         parsing
@@ -93,4 +100,31 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Ap
             ),
         }
     })
+}
+
+/// How many values a JSON text has at the most: one more than its commas, opened brackets and braces, those in strings
+/// left out.
+fn count_values(json: &[u8]) -> usize {
+    let (mut count, mut in_string, mut escaped) = (1_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => count = count.saturating_add(1),
+            _ => {}
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_counted_outside_of_strings() {
+        let cases = [("7", 1), ("[]", 2), ("[1,2]", 3), (r#"{"a,[":"\",[{","b":[{}]}"#, 5)];
+        assert_eq!(cases.map(|(json, _)| count_values(json.as_bytes())), cases.map(|(_, count)| count));
+    }
 }

@@ -27,7 +27,7 @@ pub async fn create(
     let profile = gateway.profile(&chat.model)?;
     let activity = profile.tool_activity;
     let model = profile.id.clone();
-    let housekeeping = is_housekeeping(&chat.spec.input);
+    let housekeeping = is_housekeeping(&chat.spec, chat.stream);
     let (principal, max_runs) = (principal.name, principal.max_runs);
     let run = Runs::new_id();
     let run = RunRequest { run, principal, max_runs, profile, spec: chat.spec, session, housekeeping, record: None };

@@ -31,7 +31,7 @@ impl IntoResponse for Rejection {
         if let Some(seconds) = error.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if error.final_ {
+        if error.no_retry {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         if error.status == 401 {

@@ -26,7 +26,7 @@ pub fn cors(origins: &[String]) -> CorsLayer {
 }
 
 fn is_listed(origins: &[String], origin: &HeaderValue) -> bool {
-    origins.iter().any(|listed| listed == "*" || listed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
+    origins.iter().any(|listed| listed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
 }
 
 /// Without a key, a request must come from no page but a listed one (403) and ask for a host that is ours (421): a
@@ -37,6 +37,13 @@ pub async fn keep_browsers_out(State(gateway): State<Arc<Gateway>>, request: Req
     if gateway.keys.is_open() {
         if !listed {
             let message = "This origin is not allowed: list it in `server.cors_origins`, or configure a key.";
+            return Rejection(ApiError::new(403, "invalid_request_error", Some("origin_not_allowed"), message))
+                .into_response();
+        }
+        // An image or a script of a page comes without an origin, but modern browsers say where it comes from.
+        let site = request.headers().get("sec-fetch-site");
+        if site.is_some_and(|site| site == "cross-site") && request.headers().get(header::ORIGIN).is_none() {
+            let message = "A page of another site may not ask this server: list its origin in `server.cors_origins`.";
             return Rejection(ApiError::new(403, "invalid_request_error", Some("origin_not_allowed"), message))
                 .into_response();
         }

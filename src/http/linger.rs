@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// How long the rest may take, and how many times the body limit it may be.
-const REST_TIME: Duration = Duration::from_secs(10);
+const REST_TIME: Duration = Duration::from_secs(2);
 const REST_LIMITS: usize = 4;
 
 /// Reads what the handler left of the body before the answer leaves. A connection that is closed with bytes unread is

@@ -165,9 +165,7 @@ async fn housekeeping_and_plain_talk_touch_no_session() {
     let daemon = daemon(&upstream, &Settings { profile: "instructions: Obey.", ..Settings::default() });
     let task = json!([user("### Task:\nGenerate a title.")]);
     let title = json!([{"role": "system", "content": "You are a title generator."}, user("hi")]);
-    let tools = json!([{"type": "function", "function": {"name": "get_weather"}}]);
-    let housekeeping =
-        [json!({"messages": task}), json!({"messages": title}), json!({"messages": task, "tools": tools})];
+    let housekeeping = [json!({"messages": task}), json!({"messages": title})];
     let talk = [
         json!({"messages": [user("talk")]}),
         json!({"messages": [user("hi")], "tools": []}),
@@ -178,10 +176,10 @@ async fn housekeeping_and_plain_talk_touch_no_session() {
         assert_eq!(folders(&daemon), [""; 0], "{fields}");
     }
     let offered = |request: &Request| request.body["tools"].to_string().contains("terminal");
-    assert_eq!(upstream.requests().iter().map(offered).collect::<Vec<_>>(), [false, false, false, true, false, false]);
+    assert_eq!(upstream.requests().iter().map(offered).collect::<Vec<_>>(), [false, false, true, false, false]);
     let obeys = |request: &Request| request.body.to_string().contains("Obey.");
     let obeyed: Vec<bool> = upstream.requests().iter().map(obeys).collect();
-    assert_eq!(obeyed, [false, false, false, true, true, true], "a title is not the agent's work");
+    assert_eq!(obeyed, [false, false, true, true, true], "a title is not the agent's work");
 }
 
 #[tokio::test]
@@ -195,4 +193,43 @@ async fn a_profile_s_workspace_is_everyone_s() {
         assert_eq!(turn.folder, fixed.path().display().to_string());
     }
     assert_eq!(folders(&daemon), [""; 0]);
+}
+
+/// An upstream that has one answer for everybody, as many have to a greeting or a plain task.
+async fn monotonous() -> Server {
+    Server::directed(|_, request: &Request| {
+        let last = request.body["messages"].as_array().unwrap().last().unwrap();
+        match (last["role"].as_str(), last["content"].as_str()) {
+            (Some("user"), Some("hello")) => stream("Hello! How can I help?"),
+            (Some("user"), _) => turn([calls(0, "a", "terminal", &json!({"command": "pwd"}))], "tool_calls"),
+            _ => stream("Done."),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn two_who_get_the_same_answer_to_the_same_question_never_meet() {
+    let upstream = monotonous().await;
+    let daemon = daemon(&upstream, &Settings::default());
+    let one = work(&upstream, &daemon, "", json!([user("list")])).await;
+    let other = work(&upstream, &daemon, "", json!([user("list")])).await;
+    let next = |first: &Turn| json!([user("list"), first.answer, user("more")]);
+    let one_again = work(&upstream, &daemon, "", next(&one)).await;
+    let other_again = work(&upstream, &daemon, "", next(&other)).await;
+    let mut folders = [one.folder, other.folder, one_again.folder, other_again.folder];
+    folders.sort();
+    assert!(folders.windows(2).all(|pair| pair[0] != pair[1]), "{folders:?}");
+}
+
+#[tokio::test]
+async fn small_talk_leads_nobody_into_a_session_that_began_after_it() {
+    let upstream = monotonous().await;
+    let daemon = daemon(&upstream, &Settings::default());
+    let greeting = turn_with(&daemon, "", json!({"messages": [user("hello")]})).await.answer;
+    let one = work(&upstream, &daemon, "", json!([user("hello"), greeting, user("write")])).await;
+    let other = work(&upstream, &daemon, "", json!([user("hello"), greeting, user("read")])).await;
+    let history = json!([user("hello"), greeting, user("write"), one.answer, user("and?")]);
+    let one_again = work(&upstream, &daemon, "", history).await;
+    assert_eq!((one.folder == one_again.folder, one.folder == other.folder), (true, false));
 }

@@ -5,7 +5,7 @@ use super::effect::Effect;
 use crate::core::event::{Delta, RunEvent};
 use crate::core::id::RunId;
 use crate::core::item::{Item, Origin, Part, ToolCall, ToolOutput};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Pending {
 
     fn output(&self, index: u32, call_id: &str, content: Vec<Part>, failed: bool) -> Item {
         let id = self.run.item("fco", index);
-        Item::ToolOutput(ToolOutput { id, call_id: call_id.to_owned(), content, failed })
+        Item::ToolOutput(ToolOutput { id, call_id: call_id.to_owned(), content, failed, extra: Map::new() })
     }
 
     /// Ends every call that is still running, with words for the model.

@@ -19,7 +19,13 @@ fn call(call_id: &str, origin: Origin) -> Arc<Item> {
 
 fn output(call_id: &str) -> Arc<Item> {
     let (id, call_id) = (String::new(), call_id.into());
-    Arc::new(Item::ToolOutput(ToolOutput { id, call_id, content: vec![Part::text("out")], failed: false }))
+    Arc::new(Item::ToolOutput(ToolOutput {
+        id,
+        call_id,
+        content: vec![Part::text("out")],
+        failed: false,
+        extra: Default::default(),
+    }))
 }
 
 /// The trace of a conversation as a client sends it, or as this run leaves it.

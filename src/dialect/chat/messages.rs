@@ -126,7 +126,7 @@ fn tool(mut fields: Fields, open: &mut OpenCalls) -> Parsed<Item> {
         Some(value) => parts(value, &path)?,
         None => Vec::new(),
     };
-    Ok(Item::ToolOutput(ToolOutput { id: String::new(), call_id, content, failed: false }))
+    Ok(Item::ToolOutput(ToolOutput { id: String::new(), call_id, content, failed: false, extra: fields.rest() }))
 }
 
 fn parts(content: Value, path: &str) -> Parsed<Vec<Part>> {
@@ -166,7 +166,8 @@ fn part(value: Value, path: &str) -> Parsed<Part> {
                 return Err(ApiError::invalid(url_path, message));
             }
             let detail = image.take_string("detail")?;
-            Ok(Part::Image { url, detail })
+            let is_plain = image.rest().is_empty() && fields.rest().is_empty();
+            Ok(if is_plain { Part::Image { url, detail } } else { Part::Opaque { value } })
         }
         _ => Ok(Part::Opaque { value }),
     }

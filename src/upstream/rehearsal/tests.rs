@@ -32,7 +32,7 @@ fn called(call_id: &str, name: &str) -> Item {
 
 fn returned(call_id: &str, text: &str, failed: bool) -> Item {
     let (id, call_id, content) = (String::new(), call_id.into(), vec![Part::text(text)]);
-    Item::ToolOutput(ToolOutput { id, call_id, content, failed })
+    Item::ToolOutput(ToolOutput { id, call_id, content, failed, extra: Map::new() })
 }
 
 fn request(items: Vec<Item>) -> ModelRequest {

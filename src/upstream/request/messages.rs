@@ -21,6 +21,8 @@ pub enum ChatMessage<'a> {
         role: &'static str,
         tool_call_id: &'a str,
         content: Cow<'a, str>,
+        #[serde(flatten)]
+        extra: Extra<'a>,
     },
     /// A message of a role we do not know, as the client sent it.
     Verbatim(&'a Value),
@@ -56,7 +58,7 @@ struct Function<'a> {
 }
 
 /// Further keys of a message or a call, without those that are written from elsewhere.
-struct Extra<'a>(Option<&'a Map<String, Value>>);
+pub struct Extra<'a>(Option<&'a Map<String, Value>>);
 
 impl<'a> Extra<'a> {
     /// Of messages that become one, the first with such keys speaks for all: a key may stand only once.
@@ -67,7 +69,8 @@ impl<'a> Extra<'a> {
 
 impl Serialize for Extra<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const OURS: [&str; 7] = ["role", "content", "reasoning_content", "tool_calls", "id", "type", "function"];
+        const OURS: [&str; 8] =
+            ["role", "content", "reasoning_content", "tool_calls", "tool_call_id", "id", "type", "function"];
         serializer.collect_map(self.0.into_iter().flatten().filter(|(key, _)| !OURS.contains(&key.as_str())))
     }
 }
@@ -138,7 +141,8 @@ impl<'a> Writer<'a> {
             Item::ToolOutput(output) => {
                 self.end_step();
                 let content = content::tool_text(&output.content);
-                self.messages.push(ChatMessage::ToolOutput { role: "tool", tool_call_id: &output.call_id, content });
+                let (tool_call_id, extra) = (output.call_id.as_str(), Extra(Some(&output.extra)));
+                self.messages.push(ChatMessage::ToolOutput { role: "tool", tool_call_id, content, extra });
             }
             // Only what was a chat message can be one again; other dialects' items say nothing to this server.
             Item::Opaque { value } if value.get("role").is_some() && value.get("type").is_none() => {

@@ -22,7 +22,7 @@ fn call(call_id: &str, name: &str, arguments: &str) -> Item {
 
 fn output(call_id: &str, parts: &[&str], failed: bool) -> Item {
     let content = parts.iter().copied().map(Part::text).collect();
-    Item::ToolOutput(ToolOutput { id: "fo_1".into(), call_id: call_id.into(), content, failed })
+    Item::ToolOutput(ToolOutput { id: "fo_1".into(), call_id: call_id.into(), content, failed, extra: Map::new() })
 }
 
 fn tool(name: &str) -> ToolSpec {

@@ -160,17 +160,22 @@ async fn housekeeping_gets_neither_tools_nor_instructions() {
     let recorded = Recorded::with("{instructions: Core., tools: [read_file]}").await;
     let task = user("### Task:\nSuggest 3 follow-up questions.");
     let title = system("You are a title generator. Output only a title.");
-    let tool = json!([{"type": "function", "function": {"name": "f"}}]);
     let cases = [
         (json!({"messages": [task], "max_tokens": 1000}), json!({"messages": [task], "max_tokens": 1000})),
         (json!({"messages": [title, user("Hi")]}), json!({"messages": [title, user("Hi")]})),
-        (json!({"messages": [task], "tools": tool, "tool_choice": "required"}), json!({"messages": [task]})),
     ];
     for (sent, arrived) in cases {
         assert_eq!(recorded.forwarded(&with(sent.clone())).await, sent_on(arrived), "{sent}");
     }
-    // The same words later in a conversation are a conversation.
-    let later = json!([user("Hi"), {"role": "assistant", "content": "Hello"}, task]);
-    let body = recorded.forwarded(&with(json!({"messages": later}))).await;
-    assert_eq!((&body["messages"][0], body["tools"].as_array().map(Vec::len)), (&system("Core."), Some(1)));
+    // The same words later in a conversation, or from somebody who brings tools or watches the answer come, are none.
+    let tool = json!([{"type": "function", "function": {"name": "f"}}]);
+    let talks = [
+        (json!({"messages": [user("Hi"), {"role": "assistant", "content": "Hello"}, task]}), 1),
+        (json!({"messages": [task], "tools": tool, "tool_choice": "required"}), 2),
+        (json!({"messages": [task], "stream": true}), 1),
+    ];
+    for (sent, tools) in talks {
+        let body = recorded.forwarded(&with(sent)).await;
+        assert_eq!((&body["messages"][0], body["tools"].as_array().map(Vec::len)), (&system("Core."), Some(tools)));
+    }
 }
