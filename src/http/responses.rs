@@ -43,7 +43,7 @@ pub async fn create(
     let store = asked.settings.store;
     let settings = Arc::new(asked.settings);
     let head = Head { id: run.answer("resp_"), created_at: now(), model, settings, activity, ended: one_end() };
-    let housekeeping = is_housekeeping(&spec.input);
+    let housekeeping = is_housekeeping(&spec, asked.stream);
     let record = store.then(|| Record::new(run, head.clone(), asked.input));
     let (principal, max_runs) = (principal.name, principal.max_runs);
     let run = RunRequest { run, principal, max_runs, profile, spec, session, housekeeping, record };

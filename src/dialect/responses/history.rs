@@ -2,7 +2,7 @@
 
 use crate::core::item::{Item, Message, Role, Status};
 use crate::core::ports::store::StoredResponse;
-use crate::dialect::error::ApiError;
+use crate::dialect::error::{ApiError, excerpt};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) fn check_pairs(history: &[Arc<Item>], input: &[Arc<Item>]) -> Result<
             Item::ToolCall(call) if !seen.insert(call.call_id.as_str()) => {
                 return Err(invalid(format!(
                     "`input` repeats the `call_id` of another call: `{}`.",
-                    short(&call.call_id)
+                    excerpt(&call.call_id)
                 )));
             }
             Item::ToolCall(call) => drop(waiting.insert(call.call_id.as_str())),
@@ -40,7 +40,7 @@ pub(super) fn check_pairs(history: &[Arc<Item>], input: &[Arc<Item>]) -> Result<
                     true => "There are two outputs for the call",
                     false => "No tool call found for the output with `call_id`",
                 };
-                return Err(invalid(format!("{problem} `{}`.", short(&output.call_id))));
+                return Err(invalid(format!("{problem} `{}`.", excerpt(&output.call_id))));
             }
             Item::Message(message) if message.role != Role::Assistant => expect_none(&waiting)?,
             _ => {}
@@ -53,16 +53,11 @@ fn expect_none(waiting: &HashSet<&str>) -> Result<(), ApiError> {
     let Some(first) = waiting.iter().min() else { return Ok(()) };
     let message = format!(
         "No tool output found for the call `{}`: send a `function_call_output` for each call before anything new is said.",
-        short(first)
+        excerpt(first)
     );
     Err(invalid(message))
 }
 
 fn invalid(message: String) -> ApiError {
     ApiError::invalid("input", message)
-}
-
-/// Ids are the client's text, which could be as long as its body.
-fn short(id: &str) -> String {
-    id.chars().take(64).collect()
 }

@@ -107,7 +107,7 @@ fn function_call_output(mut fields: Fields) -> Parsed<ToolOutput> {
         Some(value) => content::parse(value, &path, None)?,
         None => return Err(fields.missing("output", "a string or an array of parts")),
     };
-    Ok(ToolOutput { id, call_id, content, failed: false })
+    Ok(ToolOutput { id, call_id, content, failed: false, extra: Map::new() })
 }
 
 /// Reasoning goes back to the model as text. What is sealed in `encrypted_content` only its maker could read.
@@ -146,6 +146,7 @@ fn mcp_call(mut fields: Fields, items: &mut Vec<Item>) -> Parsed<()> {
             call_id,
             content: vec![Part::text(text)],
             failed,
+            extra: Map::new(),
         }));
     }
     Ok(())

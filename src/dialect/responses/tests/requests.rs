@@ -23,7 +23,8 @@ fn called(id: &str, call_id: &str, origin: Origin) -> Item {
 }
 
 fn answered(call_id: &str, text: &str, failed: bool) -> Item {
-    Item::ToolOutput(ToolOutput { id: String::new(), call_id: call_id.into(), content: vec![Part::text(text)], failed })
+    let (id, call_id, content) = (String::new(), call_id.to_owned(), vec![Part::text(text)]);
+    Item::ToolOutput(ToolOutput { id, call_id, content, failed, extra: Map::new() })
 }
 
 #[test]
