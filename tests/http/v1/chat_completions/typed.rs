@@ -33,6 +33,7 @@ async fn an_answer_that_ran_a_tool() {
 async fn a_stream_that_ran_a_tool() {
     let daemon = Daemon::rehearsing();
     let request = asking("say: Look.\nrun: echo typed\nthen\nsay: Done.");
+    let request = CreateChatCompletionRequest { stream: Some(true), ..request };
     let mut stream = typed(&daemon).chat().create_stream(request).await.unwrap();
     let (mut text, mut ends) = (String::new(), Vec::new());
     while let Some(chunk) = stream.next().await {
