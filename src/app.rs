@@ -172,10 +172,14 @@ fn gateway(config: &Config) -> Result<Gateway, AppError> {
 
 fn data_folder(data_dir: &Path) -> Result<Arc<Path>, AppError> {
     let path = data_dir.join("workspaces");
-    system::private_folder(data_dir)
+    let made = system::private_folder(data_dir)
         .and_then(|()| system::private_folder(&path))
-        .map_err(|source| AppError::DataDir { path: data_dir.to_owned(), source })?;
-    Ok(path.into())
+        // Once and for all: what is a symlink later was not the operator's.
+        .and_then(|()| path.canonicalize());
+    match made {
+        Ok(path) => Ok(path.into()),
+        Err(source) => Err(AppError::DataDir { path: data_dir.to_owned(), source }),
+    }
 }
 
 fn supervisor() -> Result<Supervisor, AppError> {

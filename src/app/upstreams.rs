@@ -48,6 +48,8 @@ pub fn settings(config: &Config) -> Vec<UpstreamSettings> {
     let servers = config.upstreams.iter().filter(|(_, upstream)| upstream.kind == UpstreamKind::OpenaiChat);
     servers
         .map(|(name, upstream)| UpstreamSettings {
+            name: name.clone(),
+            base_url: upstream.base_url.clone().unwrap_or_default(),
             api_key: upstream.api_key.clone(),
             headers: upstream.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             connect_timeout: upstream.connect_timeout,
@@ -60,7 +62,6 @@ pub fn settings(config: &Config) -> Vec<UpstreamSettings> {
                 MaxTokensField::MaxTokens => settings::MaxTokensField::MaxTokens,
                 MaxTokensField::MaxCompletionTokens => settings::MaxTokensField::MaxCompletionTokens,
             },
-            ..UpstreamSettings::new(name, upstream.base_url.clone().unwrap_or_default())
         })
         .collect()
 }
