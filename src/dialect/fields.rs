@@ -98,10 +98,8 @@ impl Fields {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
-    /// What nobody took, without the `null`s: SDKs send back every key they know, and strict servers refuse some of
-    /// those even so.
     pub fn rest(self) -> Map<String, Value> {
-        self.map.into_iter().filter(|(_, value)| !value.is_null()).collect()
+        self.map
     }
 }
 

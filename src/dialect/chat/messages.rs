@@ -52,7 +52,13 @@ fn plain(role: Role, mut fields: Fields) -> Parsed<Item> {
         Some(value) => parts(value, &path)?,
         None => return Err(fields.missing("content", "a string or an array of parts")),
     };
-    Ok(message(role, content, fields.rest()))
+    Ok(message(role, content, extra(fields)))
+}
+
+/// The fields of a message that we do not know.
+fn extra(fields: Fields) -> Map<String, Value> {
+    // SDKs send answers back with every key they know, and strict servers refuse some of those even as `null`.
+    fields.rest().into_iter().filter(|(_, value)| !value.is_null()).collect()
 }
 
 fn message(role: Role, content: Vec<Part>, extra: Map<String, Value>) -> Item {
@@ -80,7 +86,7 @@ fn assistant(mut fields: Fields, items: &mut Vec<Item>, open: &mut OpenCalls) ->
     if let Some(text) = reasoning {
         items.push(Item::Reasoning(Reasoning { id: String::new(), status: Status::Completed, text }));
     }
-    let extra = fields.rest();
+    let extra = extra(fields);
     if !content.is_empty() || calls.is_empty() || !extra.is_empty() {
         items.push(message(Role::Assistant, content, extra));
     }
