@@ -11,6 +11,7 @@ use crate::config::error::ConfigError;
 use crate::config::profiles::{self, AllowedTools};
 use crate::config::server::UnknownModel;
 use crate::config::{Config, Loaded, auth};
+use crate::core::ports::store::Store;
 use crate::core::run::{Agent, Limits};
 use crate::dialect::activity::ToolActivity;
 use crate::http::auth::{Key, Keys};
@@ -97,7 +98,8 @@ fn fault_of(what: &'static str) -> impl FnOnce(io::Error) -> AppError {
 /// Joins everything behind the router.
 fn gateway(config: &Config) -> Result<Gateway, AppError> {
     let registry = Arc::new(Registry::new(&upstreams::settings(config))?);
-    let store = Arc::new(MemoryStore::new(NonZeroUsize::new(config.store.max_sessions).unwrap_or(NonZeroUsize::MIN)));
+    let store: Arc<dyn Store> =
+        Arc::new(MemoryStore::new(NonZeroUsize::new(config.store.max_sessions).unwrap_or(NonZeroUsize::MIN)));
     let settings = RunsSettings {
         max_runs: config.server.max_runs,
         workspaces: workspaces(&config.data_dir)?.into(),
@@ -111,7 +113,8 @@ fn gateway(config: &Config) -> Result<Gateway, AppError> {
     let default = config.default_profile().map(|(id, _)| id.to_owned());
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     Ok(Gateway {
-        runs: Arc::new(Runs::new(settings, store)),
+        runs: Arc::new(Runs::new(settings, Arc::clone(&store))),
+        store,
         profiles: made,
         stand_in: default.filter(|_| config.server.unknown_model == UnknownModel::Default),
         keys: keys(config),

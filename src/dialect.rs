@@ -4,6 +4,8 @@ pub mod activity;
 pub mod chat;
 pub mod error;
 pub mod fields;
+mod offer;
+pub mod responses;
 pub mod sse;
 
 use crate::core::event::RunEvent;

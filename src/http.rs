@@ -9,6 +9,7 @@ mod health;
 mod linger;
 mod models;
 mod request_id;
+mod responses;
 pub mod serve;
 mod session;
 mod socket;
@@ -30,6 +31,9 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     let open = Router::new().route("/health", get(health::plain)).route("/v1/health", get(health::plain));
     let keyed = Router::new()
         .route("/v1/chat/completions", post(chat::create))
+        .route("/v1/responses", post(responses::create))
+        .route("/v1/responses/{id}", get(responses::get).delete(responses::delete))
+        .route("/v1/responses/{id}/input_items", get(responses::input_items))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::get))
         .route("/health/detailed", get(health::detailed))

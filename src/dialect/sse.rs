@@ -9,6 +9,15 @@ pub const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
 /// Keeps proxies and clients from giving up during a silence. A comment, because it is the one thing that every client ignores.
 pub const KEEPALIVE: Bytes = Bytes::from_static(b": keepalive\n\n");
 
+/// Frames a JSON text as an event with a name.
+pub fn event(name: &str, json: &[u8]) -> Bytes {
+    let mut frame = Vec::with_capacity(json.len().saturating_add(name.len()).saturating_add(16));
+    for piece in [b"event: ".as_slice(), name.as_bytes(), b"\ndata: ", json, b"\n\n"] {
+        frame.extend_from_slice(piece);
+    }
+    frame.into()
+}
+
 /// Frames a JSON text.
 pub fn data(json: &[u8]) -> Bytes {
     let mut frame = Vec::with_capacity(json.len().saturating_add(8));

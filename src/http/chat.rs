@@ -9,7 +9,7 @@ use crate::dialect::chat::chunks::ChunkStream;
 use crate::dialect::chat::object::Gathered;
 use crate::dialect::chat::request;
 use crate::dialect::chat::wire::AnswerHead;
-use crate::runs::RunRequest;
+use crate::runs::{RunRequest, Runs};
 use axum::Json;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -29,7 +29,8 @@ pub async fn create(
     let model = profile.id.clone();
     let housekeeping = is_housekeeping(&chat.spec, chat.stream);
     let (principal, max_runs) = (principal.name, principal.max_runs);
-    let run = RunRequest { principal, max_runs, profile, spec: chat.spec, session, housekeeping };
+    let run = Runs::new_id();
+    let run = RunRequest { run, principal, max_runs, profile, spec: chat.spec, session, housekeeping, record: None };
     let mut subscription = gateway.runs.start(run).await?;
     let head = AnswerHead { id: subscription.run.answer("chatcmpl-"), created: now(), model };
     if chat.stream {

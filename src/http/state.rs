@@ -1,6 +1,7 @@
 //! What every handler shares.
 
 use super::auth::Keys;
+use crate::core::ports::store::Store;
 use crate::dialect::error::{ApiError, excerpt};
 use crate::runs::{Profile, Runs};
 use futures_util::future::BoxFuture;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 pub struct Gateway {
     pub runs: Arc<Runs>,
+    pub store: Arc<dyn Store>,
     pub profiles: BTreeMap<String, Arc<Profile>>,
     /// The profile that answers for an unknown model id, where the configuration wants that instead of a 404.
     pub stand_in: Option<String>,

@@ -8,6 +8,7 @@ use crate::core::ports::store::Store;
 use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::{Upstream, UpstreamStream};
 use crate::core::run::{Cancel, Effect, Input, Limits, Machine};
+use crate::dialect::responses::record::Record;
 use futures_util::StreamExt;
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -25,6 +26,7 @@ pub struct Driver {
     pub principal: Arc<str>,
     /// The run's input, for finding its session.
     pub history: Vec<Arc<Item>>,
+    pub record: Option<Record>,
     /// Bounded: while it is full nothing is read from the upstream.
     pub events: mpsc::Sender<RunEvent>,
     /// A place among the events for the last one: the end of a run is told however full the channel is.
@@ -145,7 +147,10 @@ impl Driver {
     }
 
     /// Puts away what the next request may ask for, before the client can make it.
-    async fn keep(&self, event: &RunEvent) {
+    async fn keep(&mut self, event: &RunEvent) {
+        if let Some(record) = &mut self.record {
+            record.on(event);
+        }
         match event {
             RunEvent::Waiting { call_ids } => {
                 let turn = self.machine.output().into();
@@ -153,8 +158,19 @@ impl Driver {
                     tracing::error!(%error, "a turn could not be kept; the follow-up goes on without the server's part of it");
                 }
             }
-            RunEvent::Finished { .. } => self.toolbox.remember(&self.history, self.machine.output()).await,
+            RunEvent::Finished { .. } => {
+                self.toolbox.remember(&self.history, self.machine.output()).await;
+                self.keep_response().await;
+            }
             _ => {}
+        }
+    }
+
+    async fn keep_response(&self) {
+        let Some(record) = &self.record else { return };
+        let stored = record.stored(self.machine.output());
+        if let Err(error) = self.store.keep_response(&self.principal, stored).await {
+            tracing::error!(%error, "a response could not be stored; no request can go on from it");
         }
     }
 

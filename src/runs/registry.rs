@@ -12,6 +12,7 @@ use crate::core::ports::store::{Store, Turn};
 use crate::core::ports::upstream::ToolChoice;
 use crate::core::run::{Machine, RunSpec};
 use crate::core::transcript::{restore_turns, turn_keys};
+use crate::dialect::responses::record::Record;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub struct RunsSettings {
 
 /// One run to start.
 pub struct RunRequest {
+    pub run: RunId,
     pub principal: Arc<str>,
     /// The principal's own limit of runs in flight.
     pub max_runs: Option<usize>,
@@ -53,6 +55,8 @@ pub struct RunRequest {
     pub session: SessionKey,
     /// A frontend's call on the side (a title, tags): no tools, no instructions, no session.
     pub housekeeping: bool,
+    /// Keeps the answer for a client that may ask for it again.
+    pub record: Option<Record>,
 }
 
 /// A run's listener. Dropping it cancels the run.
@@ -85,6 +89,11 @@ impl Runs {
         }
     }
 
+    /// Names a run that is about to be started.
+    pub fn new_id() -> RunId {
+        RunId::new(Uuid::now_v7())
+    }
+
     /// Starts a run in a task of its own and returns its listener.
     pub async fn start(&self, request: RunRequest) -> Result<Subscription, StartError> {
         // Held until the task is there, so that a drain that begins meanwhile waits for it.
@@ -93,7 +102,7 @@ impl Runs {
             return Err(StartError::Draining);
         }
         let permit = self.admission.enter(&request.principal, request.max_runs).map_err(StartError::Refused)?;
-        let run = RunId::new(Uuid::now_v7());
+        let run = request.run;
         let (sender, events) = mpsc::channel(EVENTS_AHEAD + 1);
         let span = tracing::info_span!("run", %run, profile = request.profile.id, principal = %request.principal);
         let driver = self.driver(run, request, permit, sender).await?;
@@ -115,11 +124,11 @@ impl Runs {
         permit: Permit,
         events: mpsc::Sender<RunEvent>,
     ) -> Result<Driver, StartError> {
-        let RunRequest { principal, profile, mut spec, session, housekeeping, .. } = request;
+        let RunRequest { principal, profile, mut spec, session, housekeeping, record, .. } = request;
         self.restore(&principal, &mut spec).await?;
         let agent = if housekeeping { &profile.housekeeping } else { &profile.agent };
         if housekeeping {
-            (spec.tools, spec.tool_choice) = (Some(Vec::new()), ToolChoice::Auto);
+            (spec.tools, spec.tool_choice, spec.allowed_tools) = (Some(Vec::new()), ToolChoice::Auto, None);
         }
         let (agent, history) = (Arc::clone(agent), spec.input.clone());
         let deadline = Instant::now().checked_add(agent.limits.wall_time).unwrap_or_else(far_away);
@@ -138,6 +147,7 @@ impl Runs {
             store: Arc::clone(&self.store),
             principal,
             history,
+            record,
             last_event: events.clone().reserve_owned().await.ok(),
             events,
             permit: Some(permit),

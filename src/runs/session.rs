@@ -10,12 +10,15 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// What a request says about its session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SessionKey {
     /// The client named it.
     Named(String),
-    /// It did not, so the conversation's own opening tells.
+    /// It did not, so the conversation itself tells.
     ByHistory,
+    /// The same for a conversation that is stored: its items under the instructions that it began with, which may differ
+    /// from those of the run.
+    ByOpening(Vec<Arc<Item>>),
 }
 
 /// The session of one run, found when a tool first needs it: a run that runs no tool touches none.
@@ -48,10 +51,11 @@ pub enum SessionError {
 impl SessionFinder {
     /// Finds or begins the session and makes its folder. `history` is the run's input.
     pub async fn find(&self, history: &[Arc<Item>]) -> Result<Session, SessionError> {
+        let history = self.opening(history);
         let (name, by_history) = match (&self.fixed, &self.key) {
             (Some(fixed), _) => return enter(fixed, fixed_folder(fixed).await, None),
             (None, SessionKey::Named(name)) => (format!("named\0{name}"), None),
-            (None, SessionKey::ByHistory) => {
+            (None, SessionKey::ByHistory | SessionKey::ByOpening(_)) => {
                 let known = self.known(history).await?;
                 let name = known.unwrap_or_else(|| format!("made\0{}", Uuid::now_v7()));
                 (name.clone(), Some(name))
@@ -61,11 +65,19 @@ impl SessionFinder {
         enter(&path, own_folder(&path).await, by_history)
     }
 
+    /// The conversation that the session is known by.
+    fn opening<'a>(&'a self, history: &'a [Arc<Item>]) -> &'a [Arc<Item>] {
+        match &self.key {
+            SessionKey::ByOpening(items) => items,
+            SessionKey::Named(_) | SessionKey::ByHistory => history,
+        }
+    }
+
     /// The name of a session that only its history leads to, if this history is known.
     async fn known(&self, history: &[Arc<Item>]) -> Result<Option<String>, StoreError> {
         match (&self.fixed, &self.key, fingerprint(history, of_client)) {
-            (None, SessionKey::ByHistory, Some(fingerprint)) => self.store.session(&self.principal, fingerprint).await,
-            _ => Ok(None),
+            (Some(_), _, _) | (_, SessionKey::Named(_), _) | (_, _, None) => Ok(None),
+            (None, _, Some(fingerprint)) => self.store.session(&self.principal, fingerprint).await,
         }
     }
 
@@ -77,6 +89,7 @@ impl SessionFinder {
         history: &[Arc<Item>],
         output: &[Arc<Item>],
     ) -> Result<(), StoreError> {
+        let history = self.opening(history);
         let name = match session {
             Some(session) => session.by_history.clone(),
             None => self.known(history).await?,

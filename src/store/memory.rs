@@ -1,14 +1,20 @@
 //! The store that keeps everything in memory, least recently used first out. A restart forgets it.
 
+mod responses;
+
 use crate::core::item::Item;
-use crate::core::ports::store::{Fingerprint, Store, StoreError, Turn};
+use crate::core::ports::store::{Chain, Fingerprint, Store, StoreError, StoredResponse, Turn};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use lru::LruCache;
+use responses::Responses;
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub struct MemoryStore {
     entries: Mutex<Entries>,
+    /// By principal: none can push out what belongs to another. Principals are as many as the configuration has keys.
+    responses: Mutex<HashMap<String, Responses>>,
 }
 
 struct Entries {
@@ -33,11 +39,16 @@ impl MemoryStore {
 
     fn bounded(max_sessions: NonZeroUsize, max_turn_bytes: usize) -> Self {
         let (sessions, turns) = (LruCache::new(max_sessions), LruCache::new(MAX_TURNS));
-        Self { entries: Mutex::new(Entries { sessions, turns, turn_bytes: 0, max_turn_bytes }) }
+        let entries = Mutex::new(Entries { sessions, turns, turn_bytes: 0, max_turn_bytes });
+        Self { entries, responses: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn responses(&self) -> MutexGuard<'_, HashMap<String, Responses>> {
+        self.responses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,6 +84,26 @@ impl Store for MemoryStore {
         }
         ready(Ok(())).boxed()
     }
+
+    fn response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Arc<StoredResponse>>, StoreError>> {
+        let found = self.responses().get_mut(principal).and_then(|responses| responses.get(id));
+        ready(Ok(found)).boxed()
+    }
+
+    fn chain(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Chain>, StoreError>> {
+        let found = self.responses().get_mut(principal).and_then(|responses| responses.chain(id));
+        ready(Ok(found)).boxed()
+    }
+
+    fn keep_response(&self, principal: &str, response: StoredResponse) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.responses().entry(principal.to_owned()).or_default().put(response);
+        ready(Ok(())).boxed()
+    }
+
+    fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let was_there = self.responses().get_mut(principal).is_some_and(|responses| responses.delete(id));
+        ready(Ok(was_there)).boxed()
+    }
 }
 
 impl Entries {
@@ -89,7 +120,7 @@ impl Entries {
 }
 
 /// Bytes of text in a turn: what it weighs, near enough.
-fn size(turn: &Turn) -> usize {
+fn size(turn: &[Arc<Item>]) -> usize {
     let text = |item: &Item| match item {
         Item::Message(message) => message.content.iter().filter_map(|part| part.as_text()).map(str::len).sum(),
         Item::Reasoning(reasoning) => reasoning.text.len(),
@@ -104,7 +135,6 @@ fn size(turn: &Turn) -> usize {
 mod tests {
     use super::*;
     use crate::core::item::{Message, Role};
-    use std::sync::Arc;
 
     fn turn(text: &str) -> Turn {
         Arc::from([Arc::new(Item::Message(Message::of(Role::Assistant, text)))])

@@ -95,12 +95,14 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
         RunsSettings { max_runs: 1, workspaces: folder.path().into(), slow_client_timeout: Duration::from_millis(200) };
     let runs = Runs::new(settings, Arc::new(MemoryStore::new(NonZeroUsize::MIN)));
     let request = RunRequest {
+        run: Runs::new_id(),
         principal: "ann".into(),
         max_runs: None,
         profile: Arc::new(profile),
         spec: RunSpec { input: vec![Arc::new(Item::Message(Message::of(Role::User, "Go")))], ..RunSpec::default() },
         session: SessionKey::ByHistory,
         housekeeping: false,
+        record: None,
     };
     let mut subscription = runs.start(request).await.unwrap();
     // A run that got as far as its tool goes on until it is ended.

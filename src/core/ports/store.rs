@@ -1,4 +1,5 @@
-//! The port to what outlives a request: sessions found by their history, and turns that wait for a client's tools.
+//! The port to what outlives a request: sessions found by their history, turns that wait for a client's tools, and
+//! responses that a client may ask for again.
 
 use crate::core::item::Item;
 use futures_util::future::BoxFuture;
@@ -22,6 +23,16 @@ pub trait Store: Send + Sync {
     fn turn(&self, principal: &str, call_id: &str) -> BoxFuture<'_, Result<Option<Turn>, StoreError>>;
 
     fn keep_turn(&self, principal: &str, call_ids: &[String], turn: Turn) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    fn response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Arc<StoredResponse>>, StoreError>>;
+
+    /// A response and all that it goes on from, the first of them first. `None` if any of them is not there.
+    fn chain(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Chain>, StoreError>>;
+
+    fn keep_response(&self, principal: &str, response: StoredResponse) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Says whether it was there.
+    fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>>;
 }
 
 /// A hash over a conversation up to its last answer (see `transcript::trace`).
@@ -29,6 +40,23 @@ pub type Fingerprint = [u8; 32];
 
 /// The items one run has made.
 pub type Turn = Arc<[Arc<Item>]>;
+
+/// What one response adds to its conversation, and the object that its client was given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredResponse {
+    pub id: String,
+    /// The response that this one goes on from.
+    pub previous: Option<String>,
+    /// Of this response alone: those of the first one of a chain tell which session the chain has.
+    pub instructions: Option<String>,
+    /// What this request brought, without the history; each item has an id.
+    pub input: Turn,
+    pub output: Turn,
+    /// The object as JSON text, kept as it was sent: what is asked for later must not differ from it.
+    pub resource: String,
+}
+
+pub type Chain = Vec<Arc<StoredResponse>>;
 
 /// The store could not do what was asked; the text is for the log.
 #[derive(Debug, thiserror::Error)]

@@ -42,13 +42,18 @@ impl Offer {
         if spec.tool_choice == ToolChoice::None || brought.is_some_and(<[_]>::is_empty) {
             return Self { specs: Arc::default(), client: HashSet::new() };
         }
-        let Some(brought) = brought else {
+        let allowed = spec.allowed_tools.as_deref();
+        if brought.is_none() && allowed.is_none() {
             // The common case shares the profile's list: schemas are large and requests are many.
             return Self { specs: Arc::clone(&agent.tools), client: HashSet::new() };
-        };
-        let client: HashSet<String> = brought.iter().map(|tool| tool.name.clone()).collect();
+        }
+        let brought = brought.unwrap_or_default();
+        let mut client: HashSet<String> = brought.iter().map(|tool| tool.name.clone()).collect();
         let server = agent.tools.iter().filter(|tool| !client.contains(&tool.name));
-        Self { specs: server.chain(brought).cloned().collect(), client }
+        let is_allowed = |name: &String| allowed.is_none_or(|allowed| allowed.contains(name));
+        let specs = server.chain(brought).filter(|tool| is_allowed(&tool.name)).cloned().collect();
+        client.retain(is_allowed);
+        Self { specs, client }
     }
 
     pub fn owner(&self, name: &str) -> Owner {

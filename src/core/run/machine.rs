@@ -57,7 +57,7 @@ impl Machine {
     /// Fails where the request asks for a tool that is not offered.
     pub fn new(id: RunId, agent: Arc<Agent>, spec: RunSpec) -> Result<Self, Failure> {
         let offer = Offer::new(&agent, &spec);
-        check_choice(&spec.tool_choice, &offer)?;
+        check_choice(&spec, &offer)?;
         let mut params = agent.sampling.clone();
         params.extend(spec.params);
         let sampled = || ["max_completion_tokens", "max_tokens"].iter().find_map(|key| params.get(*key)?.as_u64());
@@ -286,12 +286,14 @@ fn index(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-fn check_choice(choice: &ToolChoice, offer: &Offer) -> Result<(), Failure> {
-    let problem = match choice {
-        ToolChoice::Required if offer.specs.is_empty() => {
+fn check_choice(spec: &RunSpec, offer: &Offer) -> Result<(), Failure> {
+    let stranger = spec.allowed_tools.iter().flatten().find(|name| !offer.has(name));
+    let problem = match (&spec.tool_choice, stranger) {
+        (_, Some(name)) => format!("`tool_choice` allows `{name}`, which is not offered."),
+        (ToolChoice::Required, None) if offer.specs.is_empty() => {
             "`tool_choice` is `required`, but no tools are offered.".to_owned()
         }
-        ToolChoice::Function(name) if !offer.has(name) => {
+        (ToolChoice::Function(name), None) if !offer.has(name) => {
             let names: Vec<&str> = offer.specs.iter().map(|tool| tool.name.as_str()).collect();
             let offered = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             format!("`tool_choice` names `{name}`, which is not offered. Offered are: {offered}.")

@@ -14,6 +14,8 @@ pub struct RunSpec {
     /// `None`: the request names no tools, so the server's are offered alone. `Some([])`: no tools at all.
     pub tools: Option<Vec<ToolSpec>>,
     pub tool_choice: ToolChoice,
+    /// The only tools that may be called, the server's included; `None` allows all that are offered.
+    pub allowed_tools: Option<Vec<String>>,
     /// Chat names and values of everything else that goes to the model, fields we do not know included.
     pub params: Map<String, Value>,
     /// Tokens the whole answer may have, over all its model calls.

@@ -64,7 +64,7 @@ pub fn parse(body: Value) -> Result<ChatRequest, ApiError> {
         model,
         stream,
         include_usage,
-        spec: RunSpec { input, tools, tool_choice, params, max_output_tokens },
+        spec: RunSpec { input, tools, tool_choice, params, max_output_tokens, ..RunSpec::default() },
     })
 }
 

@@ -4,21 +4,16 @@ use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::ToolChoice;
 use crate::dialect::error::{ApiError, excerpt};
 use crate::dialect::fields::{Check, Fields, wrong};
+use crate::dialect::offer::{check_number, name};
 use serde_json::Value;
 use std::collections::HashSet;
 
 type Parsed<T> = Result<T, ApiError>;
 
-/// More than any model tells apart. Each call of the history is looked up among them, so there must be some end.
-const MAX_TOOLS: usize = 1024;
-
 /// Reads `tools`. Types that are not `function` are left out: clients offer their own hosted kinds to every server.
 /// If nothing else is there the field counts as absent, because only an empty list says "no tools at all".
 pub(super) fn parse(tools: Vec<Value>) -> Parsed<Option<Vec<ToolSpec>>> {
-    if tools.len() > MAX_TOOLS {
-        let message = format!("`tools` may hold at most {MAX_TOOLS} tools, not {}.", tools.len());
-        return Err(ApiError::invalid("tools", message));
-    }
+    check_number(&tools)?;
     let asks_for_none = tools.is_empty();
     let mut specs: Vec<ToolSpec> = Vec::with_capacity(tools.len());
     let mut names = HashSet::new();
@@ -58,17 +53,6 @@ fn function(mut fields: Fields) -> Parsed<ToolSpec> {
         strict: fields.take_bool("strict")?,
         extra: fields.rest(),
     })
-}
-
-fn name(function: &mut Fields) -> Parsed<String> {
-    let path = function.path("name");
-    let name = function.need_string("name")?;
-    let fits = |char: char| char.is_ascii_alphanumeric() || "_-.:/".contains(char);
-    if name.len() > 128 || !name.chars().all(fits) {
-        let message = format!("`{path}` must be 1 to 128 characters out of a-z, A-Z, 0-9 and _ - . : /");
-        return Err(ApiError::invalid(path, message));
-    }
-    Ok(name)
 }
 
 /// Reads `tool_choice`.

@@ -1,2 +1,3 @@
 mod chat_completions;
 mod models;
+mod responses;

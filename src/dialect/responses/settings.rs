@@ -1,0 +1,46 @@
+//! What a response repeats of its request. Every field is there, and null only where the specification allows it.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Settings {
+    pub previous_response_id: Option<String>,
+    pub instructions: Option<String>,
+    pub tools: Vec<Value>,
+    pub tool_choice: Value,
+    pub truncation: &'static str,
+    pub parallel_tool_calls: bool,
+    pub text: Value,
+    pub top_p: f64,
+    pub presence_penalty: f64,
+    pub frequency_penalty: f64,
+    pub top_logprobs: u32,
+    pub temperature: f64,
+    pub reasoning: Option<Value>,
+    pub max_output_tokens: Option<u64>,
+    pub max_tool_calls: Option<u64>,
+    pub store: bool,
+    pub background: bool,
+    pub service_tier: String,
+    pub metadata: Map<String, Value>,
+    pub safety_identifier: Option<String>,
+    pub prompt_cache_key: Option<String>,
+}
+
+impl Settings {
+    /// Fills in the profile's values for what the request left out: `sampling` has them under their chat names.
+    pub fn adopt(&mut self, sent: &Map<String, Value>, sampling: &Map<String, Value>) {
+        let numbers = [
+            ("temperature", &mut self.temperature),
+            ("top_p", &mut self.top_p),
+            ("presence_penalty", &mut self.presence_penalty),
+            ("frequency_penalty", &mut self.frequency_penalty),
+        ];
+        for (key, number) in numbers {
+            if let Some(value) = sent.get(key).or_else(|| sampling.get(key)).and_then(Value::as_f64) {
+                *number = value;
+            }
+        }
+    }
+}

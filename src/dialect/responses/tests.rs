@@ -1,0 +1,109 @@
+//! The dialect over a real run: requests in, whole streams out.
+
+mod properties;
+mod requests;
+mod streams;
+
+use super::events::EventStream;
+use super::fold::{Fold, Head};
+use super::record::Record;
+use super::request;
+use crate::core::event::RunEvent;
+use crate::core::id::RunId;
+use crate::core::item::Part;
+use crate::core::ports::tool::ToolSpec;
+use crate::core::ports::upstream::{ToolCallFragment, UpstreamEvent};
+use crate::core::run::{Agent, Effect, Input, Limits, Machine, ToolDone};
+use crate::dialect::Projection;
+use crate::dialect::activity::ToolActivity;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+fn tool(name: &str) -> ToolSpec {
+    ToolSpec { name: name.into(), description: None, parameters: None, strict: None, extra: Map::new() }
+}
+
+/// A run of an agent with a reading tool `look` and a writing tool `act`, seen in every way a client can see it.
+struct Shown {
+    machine: Machine,
+    stream: EventStream,
+    fold: Fold,
+    record: Record,
+    frames: Vec<String>,
+}
+
+impl Shown {
+    fn new(body: Value, activity: ToolActivity) -> Self {
+        let run = RunId::new(uuid::Uuid::nil());
+        let tools = [tool("look"), tool("act")].into();
+        let limits = Limits { steps: 3, ..Limits::default() };
+        let agent = Agent { tools, with_effects: ["act".to_owned()].into(), limits, ..Agent::default() };
+        let mut asked = request::parse(body).unwrap();
+        let machine = Machine::new(run, Arc::new(agent), asked.spec(&[], &Map::new()).unwrap()).unwrap();
+        let settings = Arc::new(asked.settings);
+        let (id, model) = ("resp_1".to_owned(), "m".to_owned());
+        let head = Head { id, created_at: 7, model, settings, activity, ended: Arc::new(|| 9) };
+        let mut shown = Self {
+            machine,
+            stream: EventStream::new(head.clone()),
+            fold: Fold::new(head.clone()),
+            record: Record::new(run, head, asked.input),
+            frames: Vec::new(),
+        };
+        let opening = shown.stream.open();
+        shown.write(&opening);
+        shown
+    }
+
+    fn feed(&mut self, inputs: impl IntoIterator<Item = Input>) {
+        for input in [Input::Submitted].into_iter().chain(inputs) {
+            for effect in self.machine.on(input) {
+                if let Effect::Emit(event) = effect {
+                    self.see(&event);
+                }
+            }
+        }
+    }
+
+    fn see(&mut self, event: &RunEvent) {
+        self.fold.on(event);
+        self.record.on(event);
+        let frames = self.stream.on(event);
+        self.write(&frames);
+    }
+
+    fn write(&mut self, frames: &[bytes::Bytes]) {
+        self.frames.extend(frames.iter().map(|frame| String::from_utf8(frame.to_vec()).unwrap()));
+    }
+}
+
+fn upstream(event: UpstreamEvent) -> Input {
+    Input::Upstream(event)
+}
+
+fn text(text: &str) -> Input {
+    upstream(UpstreamEvent::Text(text.into()))
+}
+
+fn call(index: u32, name: &str, arguments: &str) -> Input {
+    let (index, id, name) = (Some(index), Some(format!("c{index}")), Some(name.to_owned()));
+    let arguments = arguments.to_owned();
+    upstream(UpstreamEvent::ToolCall(ToolCallFragment { index, id, name, arguments, ..Default::default() }))
+}
+
+/// The `number`th call has begun.
+fn begun(number: u32) -> Input {
+    Input::ToolStarted { call_id: RunId::new(uuid::Uuid::nil()).call(number), doing: "it".into() }
+}
+
+/// The end of the `number`th call.
+fn done(number: u32, text: &str) -> Input {
+    let call_id = RunId::new(uuid::Uuid::nil()).call(number);
+    Input::ToolDone(ToolDone { call_id, result: Ok(vec![Part::text(text)]) })
+}
+
+const CLOSED: Input = Input::UpstreamClosed(Ok(()));
+
+fn asked() -> Value {
+    json!({"model": "m", "input": "go"})
+}

@@ -1,0 +1,169 @@
+//! Whatever happens in whatever order, the stream is well formed and its parts add up to the object. The checker reads
+//! frames as a client does and knows nothing of the fold.
+
+use super::*;
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::ports::tool::ToolError;
+use crate::core::ports::upstream::FinishReason;
+use crate::core::run::Cancel;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+fn input() -> impl Strategy<Value = Input> {
+    let name = prop::sample::select(vec!["", "look", "act", "ask", "guess"]);
+    let arguments = prop::sample::select(vec!["", "{", "}", "{}", "x"]);
+    let fragment = (0..3u32, name, arguments).prop_map(|(index, name, arguments)| call(index, name, arguments));
+    let ends = (0..4u32, any::<bool>()).prop_map(|(number, well)| match done(number, "out") {
+        Input::ToolDone(done) if !well => {
+            Input::ToolDone(ToolDone { result: Err(ToolError::TellModel("no".into())), ..done })
+        }
+        done => done,
+    });
+    prop_oneof![
+        2 => Just(upstream(UpstreamEvent::Opened)),
+        4 => Just(text("t\n\u{2028}é")),
+        2 => Just(upstream(UpstreamEvent::Refusal("no".into()))),
+        3 => Just(upstream(UpstreamEvent::Reasoning("r".into()))),
+        1 => Just(upstream(UpstreamEvent::Finish(FinishReason::Length))),
+        8 => fragment,
+        6 => Just(CLOSED),
+        8 => ends,
+        2 => (0..4u32).prop_map(begun),
+        1 => Just(Input::UpstreamClosed(Err(Failure::new(FailureKind::UpstreamBroken, "cut")))),
+        1 => Just(Input::Deadline),
+        1 => Just(Input::Cancelled(Cancel::Client)),
+    ]
+}
+
+/// What a careful client knows of a stream.
+#[derive(Default)]
+struct Client {
+    next: u64,
+    open: BTreeMap<u64, Value>,
+    done: BTreeMap<u64, Value>,
+    last: Option<Value>,
+    ended: bool,
+}
+
+impl Client {
+    fn read(&mut self, frame: &str) {
+        assert!(!self.ended, "{frame} after the end");
+        if frame == "data: [DONE]\n\n" {
+            assert!(self.last.is_some());
+            self.ended = true;
+            return;
+        }
+        let (name, data) = frame.strip_prefix("event: ").unwrap().split_once("\ndata: ").unwrap();
+        let data = data.strip_suffix("\n\n").unwrap();
+        assert!(!data.contains(['\n', '\r']), "{data}");
+        let event: Value = serde_json::from_str(data).unwrap();
+        assert_eq!(event["type"], name);
+        assert_eq!(event["sequence_number"], self.next);
+        match self.next {
+            0 => assert_eq!(name, "response.created"),
+            1 => assert_eq!(name, "response.in_progress"),
+            _ => self.event(name, &event),
+        }
+        self.next += 1;
+    }
+
+    fn event(&mut self, name: &str, event: &Value) {
+        assert!(self.last.is_none(), "{name} after the terminal event");
+        let at = event["output_index"].as_u64();
+        match name.strip_prefix("response.").unwrap() {
+            "completed" | "failed" | "incomplete" => {
+                assert!(self.open.is_empty(), "{:?} left open", self.open);
+                assert_eq!(event["response"]["status"], name.strip_prefix("response.").unwrap());
+                self.last = Some(event["response"].clone());
+            }
+            "output_item.added" => {
+                assert_eq!(at, Some((self.open.len() + self.done.len()) as u64), "indexes in order, without a gap");
+                self.open.insert(at.unwrap(), event["item"].clone());
+            }
+            "output_item.done" => {
+                let mut built = self.open.remove(&at.unwrap()).expect("an item that is not open");
+                // What came in pieces must be what is said to have come; the rest is only known at the end.
+                for key in ["status", "output", "error"] {
+                    if let Some(told) = event["item"].get(key) {
+                        built[key] = told.clone();
+                    }
+                }
+                assert_ne!(built["status"], "in_progress");
+                assert_eq!(built, event["item"]);
+                self.done.insert(at.unwrap(), built);
+            }
+            piece => {
+                let item =
+                    self.open.get_mut(&at.unwrap()).unwrap_or_else(|| panic!("{event} of an item that is not open"));
+                assert_eq!(item["id"], event["item_id"]);
+                apply(item, piece, event);
+            }
+        }
+    }
+}
+
+fn apply(item: &mut Value, piece: &str, event: &Value) {
+    let (what, how) = piece.rsplit_once('.').unwrap();
+    let key = match what {
+        "output_text" | "reasoning_text" => "text",
+        "refusal" => "refusal",
+        "function_call_arguments" | "mcp_call_arguments" => {
+            match how {
+                "delta" => push(&mut item["arguments"], &event["delta"]),
+                _ => assert_eq!(item["arguments"], event["arguments"]),
+            }
+            return;
+        }
+        "mcp_call" => return assert_eq!(item["type"], "mcp_call"),
+        _ => "",
+    };
+    let at = event["content_index"].as_u64().unwrap() as usize;
+    let parts = item["content"].as_array_mut().unwrap();
+    match (what, how) {
+        ("content_part", "added") => {
+            assert_eq!(at, parts.len());
+            parts.push(event["part"].clone());
+        }
+        ("content_part", _) => assert_eq!(parts[at], event["part"]),
+        (kind, _) if at + 1 != parts.len() || !parts[at]["type"].as_str().unwrap().starts_with(kind) => {
+            panic!("{event} does not belong to the last of {parts:?}")
+        }
+        (_, "delta") => push(&mut parts[at][key], &event["delta"]),
+        _ => assert_eq!(parts[at][key], event[key]),
+    }
+}
+
+fn push(text: &mut Value, more: &Value) {
+    *text = json!(format!("{}{}", text.as_str().unwrap(), more.as_str().unwrap()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_run_is_a_well_formed_stream_that_adds_up_to_the_object(
+        inputs in prop::collection::vec(input(), 0..60),
+        brings in any::<bool>(),
+        activity in prop::sample::select(vec![ToolActivity::Standard, ToolActivity::Hidden, ToolActivity::FunctionCall]),
+    ) {
+        let mut body = asked();
+        if brings {
+            body["tools"] = json!([{"type": "function", "name": "ask"}]);
+        }
+        let mut shown = Shown::new(body, activity);
+        shown.feed(inputs.into_iter().chain([Input::Cancelled(Cancel::Client)]));
+        let mut client = Client::default();
+        shown.frames.iter().for_each(|frame| client.read(frame));
+        prop_assert!(client.ended, "a stream that does not end");
+        let last = client.last.unwrap();
+        prop_assert_eq!(&last["output"], &client.done.into_values().collect::<Value>());
+        prop_assert_eq!(&last, &serde_json::to_value(shown.fold.resource()).unwrap());
+        let stored = shown.record.stored(shown.machine.output());
+        prop_assert_eq!(&last, &serde_json::from_str::<Value>(&stored.resource).unwrap());
+        prop_assert_eq!(stored.output.as_ref(), shown.machine.output());
+        if activity != ToolActivity::FunctionCall {
+            let calls = last["output"].as_array().unwrap().iter().filter(|item| item["type"] == "function_call");
+            prop_assert!(calls.clone().all(|call| call["name"] == "ask"), "a server's call as the client's: {:?}", calls.collect::<Vec<_>>());
+        }
+    }
+}

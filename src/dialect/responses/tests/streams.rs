@@ -1,0 +1,155 @@
+//! Whole streams. A snapshot holds every event, but of a response only what changes; `every_field` has the rest.
+
+use super::*;
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::ports::tool::ToolError;
+use crate::core::ports::upstream::FinishReason;
+use crate::core::run::Cancel;
+use crate::core::usage::Usage;
+
+fn told(body: Value, activity: ToolActivity, inputs: impl IntoIterator<Item = Input>) -> String {
+    let mut shown = Shown::new(body, activity);
+    shown.feed(inputs);
+    let lines: Vec<String> = shown.frames.iter().map(|frame| line(frame)).collect();
+    lines.join("\n")
+}
+
+/// A frame on one line.
+fn line(frame: &str) -> String {
+    let Some(json) = frame.lines().find_map(|line| line.strip_prefix("data: {")) else {
+        return frame.trim().to_owned();
+    };
+    let mut event: Value = serde_json::from_str(&format!("{{{json}")).unwrap();
+    if let Some(response) = event.get_mut("response").and_then(Value::as_object_mut) {
+        const CHANGING: [&str; 6] = ["status", "completed_at", "output", "usage", "error", "incomplete_details"];
+        response.retain(|key, value| CHANGING.contains(&key.as_str()) && !value.is_null());
+    }
+    event.to_string()
+}
+
+macro_rules! assert_stream {
+    ($($told:tt)*) => {
+        insta::with_settings!({prepend_module_to_snapshot => false, snapshot_path => "../snapshots"}, {
+            insta::assert_snapshot!($($told)*)
+        })
+    };
+}
+
+#[test]
+fn text_and_what_it_cost() {
+    let usage = Usage { input: 5, output: 2, cached: 3, reasoning: 1, ..Usage::default() };
+    let inputs = [text("Hel"), text("lo"), upstream(UpstreamEvent::Usage(usage)), CLOSED];
+    assert_stream!(told(asked(), ToolActivity::Standard, inputs));
+}
+
+#[test]
+fn reasoning_then_text() {
+    let inputs = [upstream(UpstreamEvent::Reasoning("hm".into())), text("Yes"), CLOSED];
+    assert_stream!(told(asked(), ToolActivity::Standard, inputs));
+}
+
+/// The second call ends first and fails.
+fn two_calls() -> Vec<Input> {
+    let number = RunId::new(uuid::Uuid::nil()).call(1);
+    let failed = Err(ToolError::TellModel("no such file".into()));
+    let failed = Input::ToolDone(ToolDone { call_id: number, result: failed });
+    let calls = [text("First"), call(0, "look", "{\"a\":"), call(1, "act", "{}"), call(0, "", "1}"), CLOSED];
+    calls.into_iter().chain([failed, done(0, "seen"), text("Then"), CLOSED]).collect()
+}
+
+#[test]
+fn two_parallel_server_tools_between_texts() {
+    assert_stream!(told(asked(), ToolActivity::Standard, two_calls()));
+}
+
+#[test]
+fn two_parallel_server_tools_as_function_calls() {
+    assert_stream!(told(asked(), ToolActivity::FunctionCall, two_calls()));
+}
+
+#[test]
+fn hidden_server_tools() {
+    assert_stream!(told(asked(), ToolActivity::Hidden, two_calls()));
+}
+
+#[test]
+fn a_client_tool_beside_one_of_the_server() {
+    let body = json!({"model": "m", "input": "go", "tools": [{"type": "function", "name": "ask"}]});
+    let inputs = [call(0, "ask", "{\"q\":1}"), call(1, "look", ""), CLOSED, done(1, "seen")];
+    assert_stream!(told(body, ToolActivity::Standard, inputs));
+}
+
+#[test]
+fn a_refusal_after_text() {
+    let inputs = [
+        text("Well"),
+        upstream(UpstreamEvent::Refusal("I wo".into())),
+        upstream(UpstreamEvent::Refusal("n't".into())),
+        CLOSED,
+    ];
+    assert_stream!(told(asked(), ToolActivity::Standard, inputs));
+}
+
+#[test]
+fn a_length_that_cuts_text_and_call() {
+    let inputs = [text("So"), call(0, "look", "{\"pa"), upstream(UpstreamEvent::Finish(FinishReason::Length)), CLOSED];
+    assert_stream!(told(asked(), ToolActivity::Standard, inputs));
+}
+
+#[test]
+fn a_failure_after_effects() {
+    let failure = Failure::new(FailureKind::UpstreamBroken, "The upstream's stream broke off.");
+    let broken = Input::UpstreamClosed(Err(failure));
+    let inputs = [call(0, "act", "{}"), CLOSED, begun(0), done(0, "done"), text("And"), broken];
+    assert_stream!(told(asked(), ToolActivity::Standard, inputs));
+}
+
+#[test]
+fn a_cancel_while_a_tool_runs() {
+    let inputs = [call(0, "look", "{}"), CLOSED, Input::Cancelled(Cancel::Client)];
+    assert_stream!(told(asked(), ToolActivity::Standard, inputs));
+}
+
+/// The driver is gone, so nobody closes the items but the fold.
+#[test]
+fn a_run_that_vanished() {
+    let mut shown = Shown::new(asked(), ToolActivity::Standard);
+    shown.feed([text("Ha"), call(0, "look", "{")]);
+    let failure = Failure::new(FailureKind::Internal, "The run ended unexpectedly.");
+    shown.see(&RunEvent::Finished { outcome: crate::core::event::Outcome::Failed { failure } });
+    let lines: Vec<String> = shown.frames.iter().map(|frame| line(frame)).collect();
+    assert_stream!(lines.join("\n"));
+}
+
+#[test]
+fn every_field_of_a_response_is_there() {
+    let parameters = json!({"type": "object"});
+    let body = json!({
+        "model": "m", "input": "go", "instructions": "be brief", "metadata": {"k": "v"}, "store": false,
+        "tools": [{"type": "function", "name": "ask", "parameters": parameters}, {"type": "web_search"}],
+        "tool_choice": {"type": "allowed_tools", "tools": [{"type": "function", "name": "ask"}]},
+        "reasoning": {"effort": "low"}, "text": {"verbosity": "low"}, "temperature": 0.5, "max_output_tokens": 64,
+        "safety_identifier": "s", "prompt_cache_key": "p", "service_tier": "flex", "parallel_tool_calls": false,
+    });
+    let mut shown = Shown::new(body, ToolActivity::Standard);
+    shown.feed([CLOSED]);
+    let expected = json!({
+        "id": "resp_1", "object": "response", "created_at": 7, "completed_at": 9, "status": "completed",
+        "incomplete_details": null, "error": null, "model": "m", "output": [],
+        "usage": {
+            "input_tokens": 0, "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": 0, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 0,
+        },
+        "previous_response_id": null, "instructions": "be brief",
+        "tools": [{"type": "function", "name": "ask", "description": null, "parameters": parameters, "strict": null}],
+        "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "ask"}]},
+        "truncation": "disabled", "parallel_tool_calls": false,
+        "text": {"format": {"type": "text"}, "verbosity": "low"}, "top_p": 1.0, "presence_penalty": 0.0,
+        "frequency_penalty": 0.0, "top_logprobs": 0, "temperature": 0.5,
+        "reasoning": {"effort": "low", "summary": null}, "max_output_tokens": 64, "max_tool_calls": null,
+        "store": false, "background": false, "service_tier": "flex", "metadata": {"k": "v"},
+        "safety_identifier": "s", "prompt_cache_key": "p",
+    });
+    assert_eq!(serde_json::to_value(shown.fold.resource()).unwrap(), expected);
+    assert_eq!(expected.as_object().unwrap().len(), 31);
+}

@@ -1,0 +1,192 @@
+//! Requests that cannot be served: each is told which field is at fault and what to do.
+
+use super::*;
+
+fn with(key: &str, value: Value) -> Value {
+    let mut body = json!({"model": "nuncio", "input": "say: Hello"});
+    body[key] = value;
+    body
+}
+
+fn item(item: Value) -> Value {
+    with("input", json!([item]))
+}
+
+fn tool(tool: Value) -> Value {
+    with("tools", json!([tool]))
+}
+
+fn part(part: Value) -> Value {
+    item(json!({"role": "user", "content": [part]}))
+}
+
+fn bodies() -> Vec<Value> {
+    let ask = json!({"type": "function", "name": "ask"});
+    let mut bodies = vec![
+        json!([]),
+        json!({}),
+        json!({"model": 7, "input": "x"}),
+        json!({"model": "", "input": "x"}),
+        json!({"model": "nobody", "input": "x"}),
+        json!({"model": "nuncio"}),
+        json!({"model": "nuncio", "messages": [{"role": "user", "content": "x"}]}),
+        with("tools", json!([ask, ask])),
+    ];
+    bodies.extend([json!(7), json!([]), json!({}), json!(true)].map(|input| with("input", input)));
+    bodies.extend(
+        [
+            json!("text"),
+            json!({}),
+            json!({"type": 7}),
+            json!({"type": "web_search_call", "id": "ws_1"}),
+            json!({"type": "item_reference", "id": "msg_1"}),
+            json!({"type": "compaction", "id": "c", "encrypted_content": "x"}),
+            json!({"type": "message", "content": "x"}),
+            json!({"role": "tool", "content": "x"}),
+            json!({"role": "robot", "content": "x"}),
+            json!({"role": "user"}),
+            json!({"role": "user", "content": 7}),
+            json!({"role": "user", "content": "x", "id": 7}),
+            json!({"role": "assistant", "content": [{"type": "input_image", "image_url": "data:x"}]}),
+            json!({"type": "function_call", "name": "ask", "arguments": "{}"}),
+            json!({"type": "function_call", "call_id": "c", "arguments": "{}"}),
+            json!({"type": "function_call", "call_id": "c", "name": "ask", "arguments": {}}),
+            json!({"type": "function_call", "call_id": "c", "name": "ask", "arguments": "{}"}),
+            json!({"type": "function_call_output", "call_id": "c"}),
+            json!({"type": "function_call_output", "call_id": "c", "output": 7}),
+            json!({"type": "function_call_output", "call_id": "c", "output": "x"}),
+            json!({"type": "reasoning", "id": "r", "content": "x"}),
+            json!({"type": "reasoning", "id": "r", "summary": [{"type": "summary_text"}]}),
+            json!({"type": "mcp_call", "name": "ask", "arguments": "{}"}),
+        ]
+        .map(item),
+    );
+    bodies.extend(
+        [
+            json!({"text": "x"}),
+            json!({"type": "text", "text": "x"}),
+            json!({"type": "input_text"}),
+            json!({"type": "refusal", "refusal": "x"}),
+            json!({"type": "input_image"}),
+            json!({"type": "input_image", "image_url": "file:///etc/passwd"}),
+            json!({"type": "input_image", "file_id": "file_1"}),
+            json!({"type": "input_file", "file_data": "x"}),
+        ]
+        .map(part),
+    );
+    bodies.extend(
+        [
+            json!(7),
+            json!({"name": "ask"}),
+            json!({"type": "function"}),
+            json!({"type": "function", "function": {"name": "ask"}}),
+            json!({"type": "function", "name": "two words"}),
+            json!({"type": "function", "name": "ask", "parameters": "x"}),
+            json!({"type": "function", "name": "ask", "strict": "yes"}),
+            json!({"type": "custom", "name": "ask"}),
+            json!({"type": "mcp", "server_label": "x", "server_url": "https://x"}),
+        ]
+        .map(tool),
+    );
+    bodies.extend(FIELDS.iter().map(|(key, value)| with(key, serde_json::from_str(value).unwrap())));
+    bodies
+}
+
+const FIELDS: &[(&str, &str)] = &[
+    ("stream", "\"yes\""),
+    ("stream_options", "{}"),
+    ("store", "1"),
+    ("instructions", "{}"),
+    ("previous_response_id", "[]"),
+    ("previous_response_id", "\"\""),
+    ("previous_response_id", "\"resp_unknown\""),
+    ("conversation", "7"),
+    ("conversation", "{\"id\": \"conv_1\"}"),
+    ("prompt", "{\"id\": \"p\"}"),
+    ("context_management", "[]"),
+    ("background", "true"),
+    ("background", "\"no\""),
+    ("truncation", "\"banana\""),
+    ("truncation", "\"auto\""),
+    ("include", "[\"message.output_text.logprobs\"]"),
+    ("include", "\"all\""),
+    ("top_logprobs", "3"),
+    ("max_tool_calls", "3"),
+    ("max_tokens", "3"),
+    ("max_output_tokens", "0"),
+    ("max_output_tokens", "\"many\""),
+    ("temperature", "3"),
+    ("top_p", "\"x\""),
+    ("presence_penalty", "[]"),
+    ("parallel_tool_calls", "\"no\""),
+    ("metadata", "{\"k\": 1}"),
+    ("metadata", "[]"),
+    ("service_tier", "\"gold\""),
+    ("reasoning", "\"high\""),
+    ("reasoning", "{\"effort\": \"extreme\"}"),
+    ("reasoning", "{\"summary\": true}"),
+    ("text", "\"json\""),
+    ("text", "{\"verbosity\": \"loud\"}"),
+    ("text", "{\"format\": {\"type\": \"xml\"}}"),
+    ("text", "{\"format\": {\"type\": \"json_schema\", \"schema\": {}}}"),
+    ("text", "{\"format\": {\"type\": \"json_schema\", \"name\": \"n\"}}"),
+    ("response_format", "{\"type\": \"json_object\"}"),
+    ("tool_choice", "\"maybe\""),
+    ("tool_choice", "7"),
+    ("tool_choice", "{\"type\": \"web_search\"}"),
+    ("tool_choice", "{\"type\": \"function\"}"),
+    ("tool_choice", "{\"type\": \"function\", \"name\": \"unknown\"}"),
+    ("tool_choice", "{\"type\": \"allowed_tools\", \"tools\": []}"),
+    ("tool_choice", "{\"type\": \"allowed_tools\", \"tools\": [{\"type\": \"function\", \"name\": \"unknown\"}]}"),
+    (
+        "tool_choice",
+        "{\"type\": \"allowed_tools\", \"mode\": \"none\", \"tools\": [{\"type\": \"function\", \"name\": \"a\"}]}",
+    ),
+    ("tool_choice", "{\"type\": \"allowed_tools\", \"tools\": [{\"type\": \"mcp\", \"server_label\": \"x\"}]}"),
+    ("safety_identifier", "7"),
+    ("user", "{}"),
+];
+
+#[tokio::test]
+async fn every_malformed_request_is_told_what_is_wrong_with_it() {
+    let daemon = Daemon::rehearsing();
+    let mut told = Vec::new();
+    for body in bodies() {
+        let (status, answer) = post(&daemon, &body).await;
+        let error = answer["error"].as_object().unwrap_or_else(|| panic!("{body} is answered with {answer}"));
+        assert_eq!(error.keys().collect::<Vec<_>>(), ["message", "type", "param", "code"]);
+        assert!((400..500).contains(&status), "{body} is answered with {status}");
+        let mut short = body.clone();
+        // What is the same in nearly all of them says nothing.
+        if let Some(map) = short.as_object_mut() {
+            map.retain(|_, value| value != "nuncio" && value != "say: Hello");
+        }
+        let (param, code) = (error["param"].as_str().unwrap_or("-"), error["code"].as_str().unwrap_or("-"));
+        told.push(format!("{short}\n    {status} {code} {param}: {}", error["message"].as_str().unwrap()));
+    }
+    assert!(told.len() >= 90, "{}", told.len());
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[tokio::test]
+async fn malformed_queries_are_told_what_is_wrong_with_them() {
+    let daemon = Daemon::rehearsing();
+    let (_, kept) = post(&daemon, &with("metadata", json!({}))).await;
+    let id = kept["id"].as_str().unwrap();
+    let told = [
+        ("", 200, Value::Null),
+        ("?stream=false", 200, Value::Null),
+        ("?stream=true", 400, json!("stream")),
+        ("?starting_after=3", 400, json!("starting_after")),
+        ("/input_items?limit=0", 400, json!("limit")),
+        ("/input_items?limit=101", 400, json!("limit")),
+        ("/input_items?order=up", 400, json!("order")),
+        ("/input_items?after=nothing", 400, json!("after")),
+        ("/cancel", 404, Value::Null),
+        ("%ff", 404, json!("id")),
+    ];
+    for (query, expected, param) in told {
+        let (status, answer) = get(&daemon, &format!("{id}{query}")).await;
+        assert_eq!((status, &answer["error"]["param"]), (expected, &param), "{query}: {answer}");
+    }
+}
