@@ -1,18 +1,20 @@
 //! Wiring: the only place that names concrete upstreams, tools and stores.
 
 mod check;
+mod daemon;
 mod greeting;
+mod output;
 mod upstreams;
 
 use crate::cli::{Cli, Command, Flags, KeyCommand};
 use crate::config::error::ConfigError;
-use crate::config::profiles::{self, ToolSet as ToolNames};
+use crate::config::profiles::{self, AllowedTools};
 use crate::config::server::UnknownModel;
 use crate::config::{Config, Loaded, auth};
 use crate::core::run::{Agent, Limits};
 use crate::dialect::activity::ToolActivity;
 use crate::http::auth::{Key, Keys};
-use crate::http::{Gateway, HttpSettings, Probe, router, serve};
+use crate::http::{Gateway, HttpSettings, Probe};
 use crate::runs::registry::RunsSettings;
 use crate::runs::{Profile, Runs};
 use crate::sandbox::Supervisor;
@@ -21,7 +23,7 @@ use crate::tools::registry::{Allowed, RegistryError, ToolSet};
 use crate::tools::{self, ToolSettings};
 use crate::upstream::registry::{ChainError, Registry};
 use crate::upstream::server::SetupError;
-use crate::{shutdown, system, telemetry};
+use crate::{system, telemetry};
 use futures_util::FutureExt;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -30,8 +32,8 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio_util::sync::CancellationToken;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use upstreams::Lookout;
 
 /// Why the daemon does not run. The text is for the terminal of the one who started it.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +66,7 @@ pub fn run(cli: &Cli) -> Result<(), AppError> {
             let loaded = load(&cli.flags)?;
             telemetry::init(&loaded.config.log);
             let runtime = runtime()?;
-            let served = runtime.block_on(serve_until_stopped(loaded));
+            let served = runtime.block_on(daemon::serve(loaded));
             // All that is left is the work of ended runs, such as a search through a large file: nobody waits for it.
             runtime.shutdown_background();
             served
@@ -74,14 +76,13 @@ pub fn run(cli: &Cli) -> Result<(), AppError> {
 
 fn load(flags: &Flags) -> Result<Loaded, AppError> {
     let cwd = std::env::current_dir().map_err(fault_of("the working folder is gone"))?;
-    Ok(Config::load(flags, &|name| std::env::var(name).ok(), &cwd, tools::NAMES)?)
+    Ok(Config::load(flags, &|name| std::env::var_os(name), &cwd, tools::NAMES)?)
 }
 
 fn new_key(name: &str) -> Result<(), AppError> {
     let key = auth::generate_key().map_err(fault_of("no random numbers"))?;
-    println!("The key, shown this once:\n\n    {}\n", key.expose_secret());
-    println!("For the configuration, under `auth:` `keys:`:\n\n    {}", auth::config_line(name, &key));
-    Ok(())
+    output::say(&format!("The key, shown this once:\n\n    {}\n", key.expose_secret()))?;
+    output::say(&format!("For the configuration, under `auth:` `keys:`:\n\n    {}", auth::config_line(name, &key)))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, AppError> {
@@ -93,62 +94,16 @@ fn fault_of(what: &'static str) -> impl FnOnce(io::Error) -> AppError {
     move |source| AppError::System { what, source }
 }
 
-async fn serve_until_stopped(mut loaded: Loaded) -> Result<(), AppError> {
-    system::raise_open_files(loaded.config.server.max_runs);
-    let mut signals = shutdown::Signals::listen().map_err(fault_of("signals cannot be listened for"))?;
-    let source = upstreams::settle(&mut loaded).await;
-    let config = &loaded.config;
-    let gateway = Arc::new(gateway(config)?);
-    let runs = Arc::clone(&gateway.runs);
-    let listener = system::listen(&config.server.host, config.server.port)
-        .await
-        .map_err(|source| AppError::Listen { host: config.server.host.clone(), port: config.server.port, source })?;
-    let address = listener.local_addr().map_err(fault_of("the address is unknown"))?;
-    let stop = CancellationToken::new();
-    let server = serve::serve(listener, router(gateway), config.server.slow_client_timeout, stop.clone());
-    tokio::pin!(server);
-    greeting::print(&loaded, address, &source);
-    shutdown::tell_ready();
-    tokio::select! {
-        () = server.as_mut() => return Ok(()),
-        () = shutdown::feed_watchdog() => {}
-        () = signals.next() => {}
-    }
-    shutdown::tell_stopping();
-    tracing::info!(runs = runs.in_flight(), "stopping");
-    let drained = async {
-        let in_time = runs.drain(config.server.shutdown_grace, signals.next()).await;
-        stop.cancel();
-        tokio::select! {
-            () = tokio::time::sleep(if in_time { LAST_WORDS } else { LAST_WORDS_IN_A_HURRY }) => {}
-            () = signals.next() => {}
-        }
-    };
-    tokio::select! {
-        () = server.as_mut() => {}
-        () = drained => {}
-    }
-    tracing::info!("stopped");
-    Ok(())
-}
-
-/// What connections get to take their last bytes after all runs have ended.
-const LAST_WORDS: Duration = Duration::from_secs(3);
-
-/// The same after a second signal: enough for who reads.
-const LAST_WORDS_IN_A_HURRY: Duration = Duration::from_millis(300);
-
 /// Joins everything behind the router.
 fn gateway(config: &Config) -> Result<Gateway, AppError> {
     let registry = Arc::new(Registry::new(&upstreams::settings(config))?);
     let store = Arc::new(MemoryStore::new(NonZeroUsize::new(config.store.max_sessions).unwrap_or(NonZeroUsize::MIN)));
-    let workspaces = data_folder(&config.data_dir)?;
     let settings = RunsSettings {
         max_runs: config.server.max_runs,
-        workspaces,
+        workspaces: workspaces(&config.data_dir)?.into(),
         slow_client_timeout: config.server.slow_client_timeout,
     };
-    let tools = tools::builtin(tool_settings(config), supervisor()?)?;
+    let tools = tools::builtin(tool_settings(config), Supervisor::new(OWN_BINARY))?;
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
         made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, &tools)?));
@@ -167,24 +122,17 @@ fn gateway(config: &Config) -> Result<Gateway, AppError> {
     })
 }
 
-fn data_folder(data_dir: &Path) -> Result<Arc<Path>, AppError> {
+/// Where the workspaces of sessions are; checked, and made by [`daemon::serve`] alone.
+fn workspaces(data_dir: &Path) -> Result<PathBuf, AppError> {
     let path = data_dir.join("workspaces");
-    let made = system::private_folder(data_dir)
-        .and_then(|()| system::private_folder(&path))
-        // Once and for all: what is a symlink later was not the operator's.
-        .and_then(|()| path.canonicalize());
-    match made {
-        Ok(path) => Ok(path.into()),
-        Err(source) => Err(AppError::DataDir { path: data_dir.to_owned(), source }),
-    }
+    system::check_folder(&path).map_err(|source| AppError::DataDir { path: data_dir.to_owned(), source })?;
+    // Once and for all: what is a symlink later was not the operator's. A check finds nothing there yet.
+    Ok(path.canonicalize().unwrap_or(path))
 }
 
-fn supervisor() -> Result<Supervisor, AppError> {
-    // The path of a running binary that was replaced ends in " (deleted)"; this link still leads to it.
-    let link = PathBuf::from("/proc/self/exe");
-    let binary = std::env::current_exe().map_err(fault_of("the program's own path is unknown"))?;
-    Ok(Supervisor::new(if binary.exists() { binary } else { link }))
-}
+/// The running image, also after an upgrade has replaced or deleted its file: a supervisor of another version might
+/// speak another protocol.
+const OWN_BINARY: &str = "/proc/self/exe";
 
 fn tool_settings(config: &Config) -> ToolSettings {
     let tools = &config.tools;
@@ -210,8 +158,8 @@ fn profile(
         targets.iter().map(|target| (upstreams::registered(config, &target.upstream), target.model.as_str())).collect();
     let upstream = registry.chain(&chain).map_err(|error: ChainError| fault(error.to_string()))?;
     let allowed = match &profile.tools {
-        ToolNames::All => Allowed::All,
-        ToolNames::Only(names) => Allowed::Only(names.clone()),
+        AllowedTools::All => Allowed::All,
+        AllowedTools::Only(names) => Allowed::Only(names.clone()),
     };
     let tools = tools.select(&allowed)?;
     let with_effects = tools.names().filter(|name| tools.get(name).is_some_and(|tool| tool.has_effects()));
@@ -227,7 +175,10 @@ fn profile(
         },
         sampling: profile.sampling.clone(),
     };
-    let workspace = profile.workspace.as_deref().map(Into::into);
+    if let Some(workspace) = &profile.workspace {
+        let problem = |error| fault(format!("the workspace {} cannot be used: {error}", workspace.display()));
+        system::check_folder(workspace).map_err(problem)?;
+    }
     Ok(Profile {
         id: id.to_owned(),
         description: profile.description.clone(),
@@ -240,7 +191,7 @@ fn profile(
             profiles::ToolActivity::Hidden => ToolActivity::Hidden,
             profiles::ToolActivity::FunctionCall => ToolActivity::FunctionCall,
         },
-        workspace,
+        workspace: profile.workspace.as_deref().map(Into::into),
     })
 }
 
@@ -265,9 +216,9 @@ fn http_settings(config: &Config) -> HttpSettings {
 
 /// What `/health/detailed` says of the edges.
 fn probe(registry: Arc<Registry>) -> Probe {
+    let lookout = Arc::new(Lookout::new(registry));
     Arc::new(move || {
-        let registry = Arc::clone(&registry);
-        async move { json!({"store": {"kind": "memory", "status": "ok"}, "upstreams": upstreams::report(&registry).await}) }
-            .boxed()
+        let lookout = Arc::clone(&lookout);
+        async move { json!({"store": {"kind": "memory", "status": "ok"}, "upstreams": lookout.report().await}) }.boxed()
     })
 }

@@ -88,7 +88,7 @@ impl Config {
 
     fn rename_default(mut self, env: &Environment<'_>) -> Result<Self, Problem> {
         const VARIABLE: &str = "API_SERVER_MODEL_NAME";
-        let Some(new) = env.get(VARIABLE) else {
+        let Some(new) = env.get(VARIABLE)? else {
             return Ok(self);
         };
         profiles::check_id(&new).map_err(|message| Problem::of_variable(VARIABLE, message))?;
@@ -179,11 +179,11 @@ fn complete(
 
 fn data_dir(named: Option<&Path>, env: &Environment<'_>, sources: &Sources, problems: &mut Problems<'_>) -> PathBuf {
     let usual = || env.folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("nuncio"));
-    let found = match named {
-        Some(path) => env.absolute(path, base("data_dir", env, sources)),
+    let path = match named {
+        Some(path) => Ok(path.to_owned()),
         None => usual().ok_or_else(|| "expected a folder: set NUNCIO_DATA_DIR, --data-dir or HOME".to_owned()),
     };
-    found.unwrap_or_else(|message| {
+    path.and_then(|path| env.absolute(&path, base("data_dir", env, sources))).unwrap_or_else(|message| {
         problems.add("data_dir", message);
         PathBuf::new()
     })

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use nuncio::cli::Cli;
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -12,7 +13,8 @@ fn main() -> ExitCode {
     match nuncio::app::run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("nuncio: {error:#}");
+            // Not eprintln: it panics where nobody listens any more.
+            let _ = writeln!(std::io::stderr(), "nuncio: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,7 @@
 //! What is asked of the operating system at start: open files, a listener, private folders.
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::fs::{Access, access};
+use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit};
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -40,7 +41,31 @@ pub async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
     Err(failed)
 }
 
+/// Whether a path is a folder that can be written to, or could become one. Changes nothing.
+pub fn check_folder(path: &Path) -> io::Result<()> {
+    for part in path.ancestors() {
+        match part.metadata() {
+            Ok(found) if found.is_dir() => return Ok(access(part, Access::WRITE_OK | Access::EXEC_OK)?),
+            Ok(_) => {
+                return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is no folder", part.display())));
+            }
+            // A link that leads nowhere is not found, yet nothing can be made in its place.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !part.is_symlink() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
 /// Makes a folder, and those above it, that only its owner can look into.
 pub fn private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Keeps other processes of the same user, the agent's commands among them, from reading our memory and environment,
+/// where keys are. It also means that a crash leaves no core file.
+pub fn keep_to_ourselves() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "commands of the agent may be able to read the daemon's environment");
+    }
 }

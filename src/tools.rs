@@ -45,6 +45,7 @@ pub struct ToolSettings {
     pub shell: String,
 }
 
+/// For tests: the daemon's settings all come from its configuration.
 impl Default for ToolSettings {
     fn default() -> Self {
         Self {

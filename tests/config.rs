@@ -2,17 +2,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::{OsStr, OsString},
     fs,
+    os::unix::ffi::OsStrExt,
     path::Path,
 };
 
 use nuncio::{
     cli::Flags,
     config::{
-        Config, Loaded,
+        Config, Loaded, auth,
         environment::UpstreamSource,
         log::{Format, Log},
-        profiles::{Profile, Target, ToolSet},
+        profiles::{AllowedTools, Profile, Target},
         server::Server,
         store::Store,
         tools::Tools,
@@ -28,13 +30,13 @@ const TOOLS: &[&str] = &["read_file", "terminal"];
 /// One machine: a working folder with, maybe, files in it; variables; flags.
 struct Machine {
     folder: tempfile::TempDir,
-    variables: BTreeMap<String, String>,
+    variables: BTreeMap<String, OsString>,
     flags: Flags,
 }
 
 impl Machine {
     fn new() -> Self {
-        let variables = BTreeMap::from([("HOME".to_owned(), "/home/ada".to_owned())]);
+        let variables = BTreeMap::from([("HOME".to_owned(), "/home/ada".into())]);
         Self { folder: tempfile::tempdir().unwrap(), variables, flags: Flags::default() }
     }
 
@@ -49,13 +51,13 @@ impl Machine {
         self
     }
 
-    fn var(mut self, name: &str, value: &str) -> Self {
+    fn var(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.variables.insert(name.into(), value.into());
         self
     }
 
     fn vars(self, all: &[(&str, &str)]) -> Self {
-        all.iter().fold(self, |machine, (name, value)| machine.var(name, value))
+        all.iter().fold(self, |machine, (name, value)| machine.var(name, *value))
     }
 
     fn flags(mut self, flags: Flags) -> Self {
@@ -108,11 +110,41 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "3:3: upstreams.a: this key is given twice; expected it once"
 )]
 #[case::missing_key("auth:\n  keys:\n    - name: a\n", "3:7: auth.keys[0].hash: this key must be given")]
-#[case::word_for_number("server: {port: http}\n", "1:16: server.port: expected a whole number from 0 to 65535")]
-#[case::number_too_large("server:\n  port: 70000\n", "2:9: server.port: expected a whole number from 0 to 65535")]
+#[case::word_for_number(
+    "server: {port: http}\n",
+    "1:10: server.port: expected a whole number from 0 to 65535; found string \"http\""
+)]
+#[case::number_too_large(
+    "server:\n  port: 70000\n",
+    "2:9: server.port: expected a whole number from 0 to 65535; found 70000"
+)]
 #[case::number_too_small(
     "store: {max_sessions: -1}\n",
-    "1:23: store.max_sessions: expected a whole number of 0 or more"
+    "1:23: store.max_sessions: expected a whole number of 0 or more; found -1"
+)]
+#[case::number_in_quotes(
+    "server:\n  port: '80'\n",
+    "2:3: server.port: expected a whole number from 0 to 65535; found string \"80\""
+)]
+#[case::fraction(
+    "profiles: {a: {limits: {steps: 1.5}}}\n",
+    "1:25: profiles.a.limits.steps: expected a whole number from 0 to 4294967295; found floating point `1.5`"
+)]
+#[case::truth_for_text(
+    "server: {host: true}\n",
+    "1:16: server.host: expected a text; YAML takes this for a number, true or false: put it in quotes"
+)]
+#[case::number_for_secret(
+    "upstreams:\n  a: {api_key: 123}\n",
+    "2:16: upstreams.a.api_key: expected a text; YAML takes this for a number, true or false: put it in quotes"
+)]
+#[case::no_tools_said(
+    "profiles:\n  p:\n    tools:\n",
+    "3:5: profiles.p.tools: expected `all` or a list of tool names; found nothing"
+)]
+#[case::tool_twice(
+    "profiles:\n  p:\n    tools: [terminal, terminal]\n",
+    "3:23: profiles.p.tools[1]: expected each tool once; found `terminal` again"
 )]
 #[case::yes_for_true("profiles: {a: {default: yes}}\n", "1:25: profiles.a.default: expected true or false")]
 #[case::list_for_value(
@@ -121,7 +153,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 )]
 #[case::keys_for_value(
     "server:\n  port:\n    tcp: 1\n",
-    "3:5: server.port: expected a single value; found a list or keys with values"
+    "3:5: server.port: expected a whole number from 0 to 65535; found map"
 )]
 #[case::value_for_keys("server: 8642\n", "1:9: server: expected keys with values")]
 #[case::value_for_list("server:\n  allowed_hosts: a\n", "2:18: server.allowed_hosts: expected a list")]
@@ -172,7 +204,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 )]
 #[case::key_variable_unset(
     "upstreams: {a: {model: m, base_url: 'http://h/v1', api_key_env: NO_SUCH}}\n",
-    "1:52: upstreams.a.api_key_env: expected the name of a variable that is set; found `NO_SUCH`"
+    "1:52: upstreams.a.api_key_env: expected the name of a variable that is set, not the key itself"
 )]
 #[case::key_that_no_header_carries(
     "upstreams: {a: {model: m, base_url: 'http://h/v1', api_key: \"se\\ncret\"}}\n",
@@ -247,6 +279,10 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "tools: {terminal: {shell: bash}}\n",
     "1:20: tools.terminal.shell: expected an absolute path such as /bin/sh"
 )]
+#[case::shell_that_is_no_program(
+    "tools: {terminal: {shell: /etc/passwd}}\n",
+    "1:20: tools.terminal.shell: expected a program that is on this machine and can be run"
+)]
 fn a_bad_file_is_told_by_line_key_and_expectation(#[case] yaml: &str, #[case] expected: &str) {
     assert_eq!(Machine::with_yaml(yaml).error(), format!("config.yaml:{expected}"));
 }
@@ -267,6 +303,35 @@ fn a_bad_file_is_told_by_line_key_and_expectation(#[case] yaml: &str, #[case] ex
 #[case::no_home(&[("HOME", "")], "data_dir: expected a folder: set NUNCIO_DATA_DIR, --data-dir or HOME")]
 fn a_bad_variable_is_told_by_name(#[case] variables: &[(&str, &str)], #[case] expected: &str) {
     assert_eq!(Machine::new().vars(variables).error(), expected);
+}
+
+/// To take one for unset would, with the first, open the door.
+#[rstest]
+fn a_variable_that_is_no_text_is_refused_by_name(
+    #[values(
+        "API_SERVER_KEY",
+        "API_SERVER_HOST",
+        "API_SERVER_MODEL_NAME",
+        "NUNCIO_UPSTREAM_BASE_URL",
+        "NUNCIO_UPSTREAM_MODEL",
+        "OPENAI_API_KEY",
+        "NUNCIO_DATA_DIR"
+    )]
+    name: &str,
+) {
+    let expected = if name == "NUNCIO_DATA_DIR" { "a path in UTF-8" } else { "UTF-8 text" };
+    let error = Machine::new().var(name, OsStr::from_bytes(b"\xff-hush")).error();
+    assert_eq!(error, format!("{name}: expected {expected}"));
+}
+
+#[test]
+fn a_key_elsewhere_that_is_no_text_is_refused() {
+    let yaml = "upstreams: {a: {model: m, base_url: 'http://h/v1', api_key_env: KEY}}\n";
+    let error = Machine::with_yaml(yaml).var("KEY", OsStr::from_bytes(b"\xff-hush")).error();
+    assert_eq!(
+        error,
+        "config.yaml:1:52: upstreams.a.api_key_env: expected UTF-8 text in the variable; found other bytes"
+    );
 }
 
 #[test]
@@ -299,6 +364,14 @@ fn a_file_that_is_no_text_or_too_large_is_refused() {
     let large = format!("#{}\n", "x".repeat(1 << 20));
     let expected = "config.yaml: cannot be read: larger than 1MiB, so hardly a configuration";
     assert_eq!(Machine::with_yaml(&large).error(), expected);
+}
+
+/// Whoever opened a pipe would wait for its writer for ever.
+#[test]
+fn a_pipe_is_no_configuration() {
+    let machine = Machine::new();
+    rustix::fs::mkfifoat(rustix::fs::CWD, machine.path().join("config.yaml"), 0o600.into()).unwrap();
+    assert_eq!(machine.error(), "config.yaml: cannot be read: not a regular file");
 }
 
 #[test]
@@ -391,8 +464,8 @@ fn a_plain_key_takes_the_place_of_the_files_and_no_secret_is_printed() {
     let loaded = machine.try_load().unwrap();
     let config = &loaded.config;
 
-    let keys: Vec<_> = config.auth.keys.iter().map(|key| (key.name.as_str(), key.hash.0)).collect();
-    assert_eq!(keys, [("default", nuncio::config::auth::hash_key("hush-0"))]);
+    let key = auth::Key { name: "default".into(), hash: auth::KeyHash::of("hush-0"), max_runs: Some(1) };
+    assert_eq!(config.auth.keys, [key]);
     assert_eq!(config.upstreams["b"].api_key.as_ref().unwrap().expose_secret(), "hush-3");
     assert_eq!(config.upstreams["a"].base_url.as_deref(), Some("https://h/v1"));
 
@@ -427,8 +500,7 @@ profiles:
     let expected = [("near", "medium"), ("near", "tiny"), ("far", "large"), ("far", "huge")];
     let target = |(upstream, model): (&str, &str)| Target { upstream: upstream.into(), model: model.into() };
     assert_eq!(profile.targets(&config.upstreams), Ok(expected.map(target).to_vec()));
-    assert_eq!(profile.tools, ToolSet::Only(vec!["terminal".into()]));
-    assert_eq!(["terminal", "read_file"].map(|tool| profile.tools.allows(tool)), [true, false]);
+    assert_eq!(profile.tools, AllowedTools::Only(vec!["terminal".into()]));
 }
 
 #[rstest]

@@ -1,5 +1,6 @@
 //! `nuncio check`: what would run, without running it.
 
+use super::output::say;
 use super::{AppError, gateway, upstreams};
 use crate::config::Loaded;
 use serde_json::Value;
@@ -9,20 +10,20 @@ use serde_json::Value;
 pub async fn run(mut loaded: Loaded) -> Result<(), AppError> {
     let source = upstreams::settle(&mut loaded).await;
     let file = loaded.file.as_ref().map_or("none, so defaults".to_owned(), |file| file.display().to_string());
-    println!("file      {file}");
+    say(&format!("file      {file}"))?;
     for line in loaded.config.summary() {
-        println!("{line}");
+        say(&line)?;
     }
-    println!("upstream  chosen {source}");
+    say(&format!("upstream  chosen {source}"))?;
     let gateway = gateway(&loaded.config)?;
     let edges = (gateway.probe)().await;
     for upstream in edges.get("upstreams").and_then(Value::as_array).into_iter().flatten() {
         let text = |key: &str| upstream.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         match upstream.get("models").and_then(Value::as_u64) {
-            Some(models) => println!("reached   {}: {models} models", text("name")),
-            None => println!("warning   {}: {}", text("name"), text("problem")),
+            Some(1) => say(&format!("reached   {}: 1 model", text("name")))?,
+            Some(models) => say(&format!("reached   {}: {models} models", text("name")))?,
+            None => say(&format!("warning   {}: {}", text("name"), text("problem")))?,
         }
     }
-    println!("ok");
-    Ok(())
+    say("ok")
 }

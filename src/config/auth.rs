@@ -26,7 +26,7 @@ pub struct Key {
     pub name: String,
     pub hash: KeyHash,
     /// Runs in flight at once with this key; `server.max_runs` holds beside it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "value::optional_number")]
     pub max_runs: Option<usize>,
 }
 
@@ -92,14 +92,15 @@ pub fn parse_name(name: &str) -> Result<String, String> {
 }
 
 impl Auth {
-    /// Puts a key given in plain text in the place of the one of the same name, or at the end; returns its position.
+    /// Gives the principal of that name a key in plain text, its limits left as they are, or makes one at the end;
+    /// returns its position.
     pub(super) fn set_plain(&mut self, name: &str, key: &str) -> usize {
-        let new = Key { name: name.to_owned(), hash: KeyHash::of(key), max_runs: None };
+        let hash = KeyHash::of(key);
         // Not removed and appended: the problems of the keys after it would then name the wrong lines.
         let index = self.keys.iter().position(|known| known.name == name);
         match index.and_then(|index| self.keys.get_mut(index)) {
-            Some(known) => *known = new,
-            None => self.keys.push(new),
+            Some(known) => known.hash = hash,
+            None => self.keys.push(Key { name: name.to_owned(), hash, max_runs: None }),
         }
         index.unwrap_or(self.keys.len() - 1)
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     path::{Path, PathBuf},
 };
 
@@ -15,7 +16,7 @@ use super::{
 };
 
 /// How variables are looked up; injected, so that tests leave the process alone.
-pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 const BASE_URL: &str = "NUNCIO_UPSTREAM_BASE_URL";
 const API_KEY: &str = "NUNCIO_UPSTREAM_API_KEY";
@@ -32,19 +33,40 @@ pub(super) struct Environment<'a> {
 }
 
 impl Environment<'_> {
-    /// A variable; an empty one counts as unset, as container set-ups pass what their user left blank.
-    pub fn get(&self, name: &str) -> Option<String> {
+    /// A variable. One that is no text is a mistake and never unset: an unset key would open the door.
+    pub fn get(&self, name: &'static str) -> Result<Option<String>, Problem> {
+        self.text(name).map_err(|message| Problem::of_variable(name, message))
+    }
+
+    /// The same for a name that the configuration holds; the error says what was expected.
+    pub fn text(&self, name: &str) -> Result<Option<String>, String> {
+        let text = self.raw(name).map(OsString::into_string).transpose();
+        text.map_err(|_| "expected UTF-8 text".to_owned())
+    }
+
+    /// An empty variable counts as unset, as container set-ups pass what their user left blank.
+    fn raw(&self, name: &str) -> Option<OsString> {
         (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.raw(name).map(PathBuf::from)
     }
 
     /// A folder of the XDG base directory specification, which ignores relative ones.
     pub fn folder(&self, variable: &str, under_home: &str) -> Option<PathBuf> {
-        let named = self.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+        let named = self.path(variable).filter(|path| path.is_absolute());
         named.or_else(|| Some(self.home()?.join(under_home)))
     }
 
-    /// A path made absolute: `~` is the home folder, and a relative one starts at `base`.
+    /// A path made absolute: `~` is the home folder, and a relative one starts at `base`. Only UTF-8 ones, as a command
+    /// could not be told to run in another.
     pub fn absolute(&self, path: &Path, base: &Path) -> Result<PathBuf, String> {
+        let path = self.rooted(path, base)?;
+        if path.to_str().is_some() { Ok(path) } else { Err("expected a path in UTF-8".to_owned()) }
+    }
+
+    fn rooted(&self, path: &Path, base: &Path) -> Result<PathBuf, String> {
         let mut parts = path.components();
         match parts.next().map(|first| first.as_os_str().to_string_lossy().into_owned()) {
             None => Err("expected a path; found nothing".to_owned()),
@@ -58,7 +80,7 @@ impl Environment<'_> {
     }
 
     fn home(&self) -> Option<PathBuf> {
-        self.get("HOME").map(PathBuf::from).filter(|path| path.is_absolute())
+        self.path("HOME").filter(|path| path.is_absolute())
     }
 }
 
@@ -66,29 +88,32 @@ impl Environment<'_> {
 pub(super) fn apply(env: &Environment<'_>, document: &mut Document, sources: &mut Sources) -> Result<(), Problem> {
     let mut take = |name: &'static str, key: &str| {
         let value = env.get(name)?;
-        sources.outrank(key, Origin::Variable(name));
-        Some(value)
+        if value.is_some() {
+            sources.outrank(key, Origin::Variable(name));
+        }
+        Ok::<_, Problem>(value)
     };
-    if let Some(host) = take("API_SERVER_HOST", "server.host") {
+    if let Some(host) = take("API_SERVER_HOST", "server.host")? {
         document.server.host = host;
     }
-    if let Some(port) = take("API_SERVER_PORT", "server.port") {
+    if let Some(port) = take("API_SERVER_PORT", "server.port")? {
         document.server.port = port.parse().map_err(|_| {
             let message = format!("expected a whole number from 0 to 65535; found `{}`", port.escape_debug());
             Problem::of_variable("API_SERVER_PORT", message)
         })?;
     }
-    if let Some(origins) = take("API_SERVER_CORS_ORIGINS", "server.cors_origins") {
+    if let Some(origins) = take("API_SERVER_CORS_ORIGINS", "server.cors_origins")? {
         let origins = origins.split(',').map(str::trim).filter(|origin| !origin.is_empty());
         document.server.cors_origins = origins.map(str::to_owned).collect();
     }
-    if let Some(folder) = take("NUNCIO_DATA_DIR", "data_dir") {
-        document.data_dir = Some(folder.into());
-    }
-    if let Some(filter) = take("NUNCIO_LOG", "log.filter") {
+    if let Some(filter) = take("NUNCIO_LOG", "log.filter")? {
         document.log.filter = filter;
     }
-    if let Some(key) = env.get("API_SERVER_KEY") {
+    if let Some(folder) = env.path("NUNCIO_DATA_DIR") {
+        document.data_dir = Some(folder);
+        sources.outrank("data_dir", Origin::Variable("NUNCIO_DATA_DIR"));
+    }
+    if let Some(key) = env.get("API_SERVER_KEY")? {
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             let message = "expected a key of visible ASCII characters; a header carries no others";
             return Err(Problem::of_variable("API_SERVER_KEY", message));
@@ -131,7 +156,7 @@ pub(super) fn settle_upstreams(
         return Ok(UpstreamSource::Configured);
     }
     let Some(implied) = upstream_from_env(env)? else {
-        return Ok(UpstreamSource::Nowhere { model: env.get(MODEL) });
+        return Ok(UpstreamSource::Nowhere { model: env.get(MODEL)? });
     };
     sources.outrank("upstreams", Origin::Variable(implied.by));
     sources.outrank("upstreams.default.base_url", Origin::Variable(implied.base_url_by));
@@ -141,22 +166,22 @@ pub(super) fn settle_upstreams(
 
 fn upstream_from_env(env: &Environment<'_>) -> Result<Option<Implied>, Problem> {
     let implied = |by, base_url: String, base_url_by, api_key: Option<String>| {
-        let model = env.get(MODEL).or_else(|| documented_model(&base_url).map(str::to_owned));
+        let model = env.get(MODEL)?.or_else(|| documented_model(&base_url).map(str::to_owned));
         let api_key = api_key.map(Into::into);
         let upstream = Upstream { base_url: Some(base_url), api_key, model, ..Upstream::default() };
         Ok(Some(Implied { upstream, by, base_url_by }))
     };
-    if let Some(base_url) = env.get(BASE_URL) {
-        return implied(BASE_URL, base_url, BASE_URL, env.get(API_KEY));
+    if let Some(base_url) = env.get(BASE_URL)? {
+        return implied(BASE_URL, base_url, BASE_URL, env.get(API_KEY)?);
     }
-    if env.get(API_KEY).is_some() {
+    if env.get(API_KEY)?.is_some() {
         return Err(Problem::of_variable(API_KEY, format!("expected {BASE_URL} beside it; found it alone")));
     }
-    if let Some(key) = env.get("OPENAI_API_KEY") {
-        let base_url = env.get("OPENAI_BASE_URL").unwrap_or_else(|| OPENAI.to_owned());
+    if let Some(key) = env.get("OPENAI_API_KEY")? {
+        let base_url = env.get("OPENAI_BASE_URL")?.unwrap_or_else(|| OPENAI.to_owned());
         return implied("OPENAI_API_KEY", base_url, "OPENAI_BASE_URL", Some(key));
     }
-    if let Some(key) = env.get("OPENROUTER_API_KEY") {
+    if let Some(key) = env.get("OPENROUTER_API_KEY")? {
         return implied("OPENROUTER_API_KEY", OPENROUTER.to_owned(), "OPENROUTER_API_KEY", Some(key));
     }
     Ok(None)
@@ -179,15 +204,17 @@ fn change_default(
 ) -> Result<(), Problem> {
     let mut take = |name: &'static str, key: &str| {
         let value = env.get(name)?;
-        sources.outrank(format!("upstreams.default.{key}"), Origin::Variable(name));
-        Some(value)
+        if value.is_some() {
+            sources.outrank(format!("upstreams.default.{key}"), Origin::Variable(name));
+        }
+        Ok::<_, Problem>(value)
     };
-    if let Some(base_url) = take(BASE_URL, "base_url") {
+    if let Some(base_url) = take(BASE_URL, "base_url")? {
         let upstream = configured.entry(upstreams::DEFAULT.to_owned()).or_default();
         upstream.kind = UpstreamKind::OpenaiChat;
         upstream.base_url = Some(base_url);
     }
-    let (api_key, model) = (take(API_KEY, "api_key"), take(MODEL, "model"));
+    let (api_key, model) = (take(API_KEY, "api_key")?, take(MODEL, "model")?);
     let Some(upstream) = configured.get_mut(upstreams::DEFAULT) else {
         let expected = format!("expected {BASE_URL} beside it, or an upstream named `default` in the file");
         let lonely = api_key.map(|_| API_KEY).or(model.map(|_| MODEL));

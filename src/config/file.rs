@@ -43,7 +43,7 @@ pub(super) struct Document {
 /// The file to read: the one that is named, which must be there, or else the first of the usual ones that is.
 /// `None` if there is none.
 pub(super) fn find(flag: Option<&Path>, env: &Environment<'_>) -> Result<Option<PathBuf>, ConfigError> {
-    if let Some(named) = flag.map(PathBuf::from).or_else(|| env.get("NUNCIO_CONFIG").map(PathBuf::from)) {
+    if let Some(named) = flag.map(PathBuf::from).or_else(|| env.path("NUNCIO_CONFIG")) {
         return Ok(Some(env.cwd.join(named)));
     }
     let near = env.cwd.join("config.yaml");
@@ -63,6 +63,10 @@ pub(super) fn read(path: &Path) -> Result<(Document, Outline), ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    // To open a pipe would wait for someone who writes.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::other("not a regular file")));
+    }
     let file = std::fs::File::open(path).map_err(unreadable)?;
     file.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() > MAX_BYTES {
@@ -80,6 +84,8 @@ fn parse(path: &Path, text: &str) -> Result<(Document, Outline), ConfigError> {
         budget: serde_saphyr::budget! { max_depth: MAX_DEPTH },
         // Only `true` and `false`, as YAML 1.2 has it: in `sampling` a bare `no` would else silently become false.
         strict_booleans: true,
+        // Bare `true` and `123` are no texts: they would pass as host and model names.
+        no_schema: true,
         reject_unsupported_tags: true,
         with_snippet: false,
     };
@@ -126,11 +132,14 @@ fn message(error: &serde_saphyr::Error) -> String {
             format!("expected one of {}; found `{}`", expected.join(", "), variant.escape_debug())
         }
         E::SerdeInvalidType { unexpected, expected, .. } | E::SerdeInvalidValue { unexpected, expected, .. } => {
-            format!("expected {expected}; found {unexpected}")
+            format!("expected {expected}; found {}", if unexpected == "unit value" { "nothing" } else { unexpected })
         }
         E::DuplicateMappingKey { .. } => "this key is given twice; expected it once".to_owned(),
-        E::InvalidScalar { ty, .. } => format!("expected {}", scalar(ty)),
-        E::InvalidBooleanStrict { .. } => format!("expected {}", scalar("boolean")),
+        // The value is not repeated: it may be a key.
+        E::QuotingRequired { .. } => {
+            "expected a text; YAML takes this for a number, true or false: put it in quotes".to_owned()
+        }
+        E::InvalidBooleanStrict { .. } => "expected true or false".to_owned(),
         E::NullIntoString { .. } => "expected a text; found nothing".to_owned(),
         E::Unexpected { expected: "mapping start", .. } => "expected keys with values".to_owned(),
         E::Unexpected { expected: "sequence start", .. } => "expected a list".to_owned(),
@@ -144,15 +153,5 @@ fn message(error: &serde_saphyr::Error) -> String {
         }
         E::AliasError { error, .. } => message(error),
         other => serde_saphyr::DefaultMessageFormatter.format_message(other).into_owned(),
-    }
-}
-
-fn scalar(ty: &str) -> &'static str {
-    match ty {
-        "boolean" => "true or false",
-        "u16" => "a whole number from 0 to 65535",
-        "u32" => "a whole number from 0 to 4294967295",
-        "u64" => "a whole number of 0 or more",
-        _ => "a number",
     }
 }

@@ -11,6 +11,7 @@ use crate::core::run;
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Model calls of one run; then comes one last call with tools off.
+    #[serde(deserialize_with = "value::number")]
     pub steps: u32,
     /// Time of one run, its tools included.
     #[serde(deserialize_with = "value::duration")]
@@ -19,6 +20,7 @@ pub struct Limits {
     #[serde(deserialize_with = "value::duration")]
     pub tool_time: Duration,
     /// Tokens of one answer, over all its model calls; `None` leaves it to the upstream.
+    #[serde(deserialize_with = "value::optional_number")]
     pub output_tokens: Option<u32>,
 }
 

@@ -38,7 +38,7 @@ pub struct Profile {
     pub fallbacks: Vec<Fallback>,
     /// Core system text; what a client says as system is layered on top, never instead. Empty means none.
     pub instructions: String,
-    pub tools: ToolSet,
+    pub tools: AllowedTools,
     pub tool_activity: ToolActivity,
     /// One folder for all sessions; `None` gives each session its own under the data folder. Absolute once loaded.
     pub workspace: Option<PathBuf>,
@@ -57,19 +57,10 @@ pub struct Fallback {
 
 /// Which of the server's tools the model is offered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum ToolSet {
+pub enum AllowedTools {
     #[default]
     All,
     Only(Vec<String>),
-}
-
-impl ToolSet {
-    pub fn allows(&self, tool: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(names) => names.iter().any(|name| name == tool),
-        }
-    }
 }
 
 /// How runs of the server's tools show on the wire.
@@ -127,10 +118,16 @@ impl Profile {
             let says = fallback.upstream.is_some() || fallback.model.is_some();
             problems.expect(says, format!("{at}.fallbacks[{index}]"), "expected `upstream`, `model` or both");
         }
-        if let ToolSet::Only(names) = &self.tools {
-            for (index, name) in names.iter().enumerate().filter(|(_, name)| !tools.contains(&name.as_str())) {
-                let expected = format!("expected one of {}; found `{}`", list(tools), name.escape_debug());
-                problems.add(format!("{at}.tools[{index}]"), expected);
+        if let AllowedTools::Only(names) = &self.tools {
+            for (index, name) in names.iter().enumerate() {
+                let at = format!("{at}.tools[{index}]");
+                let known = tools.contains(&name.as_str());
+                if !known {
+                    let expected = format!("expected one of {}; found `{}`", list(tools), name.escape_debug());
+                    problems.add(at, expected);
+                } else if names.iter().take(index).any(|earlier| earlier == name) {
+                    problems.add(at, format!("expected each tool once; found `{name}` again"));
+                }
             }
         }
         for name in self.sampling.keys().filter(|name| OWN_PARAMETERS.contains(&name.as_str())) {
@@ -192,33 +189,33 @@ pub(super) fn check_id(id: &str) -> Result<(), String> {
     if good { Ok(()) } else { Err(format!("{expected}; found `{}`", id.escape_debug())) }
 }
 
-impl<'de> Deserialize<'de> for ToolSet {
+impl<'de> Deserialize<'de> for AllowedTools {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(ToolSetVisitor)
+        from.deserialize_any(AllowedToolsVisitor)
     }
 }
 
-struct ToolSetVisitor;
+struct AllowedToolsVisitor;
 
-impl<'de> Visitor<'de> for ToolSetVisitor {
-    type Value = ToolSet;
+impl<'de> Visitor<'de> for AllowedToolsVisitor {
+    type Value = AllowedTools;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("`all` or a list of tool names")
     }
 
-    fn visit_str<E: Error>(self, word: &str) -> Result<ToolSet, E> {
+    fn visit_str<E: Error>(self, word: &str) -> Result<AllowedTools, E> {
         match word {
-            "all" => Ok(ToolSet::All),
+            "all" => Ok(AllowedTools::All),
             other => Err(E::invalid_value(Unexpected::Str(other), &self)),
         }
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ToolSet, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<AllowedTools, A::Error> {
         let mut names = Vec::new();
         while let Some(name) = list.next_element()? {
             names.push(name);
         }
-        Ok(ToolSet::Only(names))
+        Ok(AllowedTools::Only(names))
     }
 }

@@ -14,6 +14,7 @@ pub struct Server {
     /// IP address or host name to bind.
     pub host: String,
     /// 0 takes any free port.
+    #[serde(deserialize_with = "value::number")]
     pub port: u16,
     /// `Host` names that a keyless daemon answers to besides loopback and `host`; the rest is DNS rebinding.
     pub allowed_hosts: Vec<String>,
@@ -24,6 +25,7 @@ pub struct Server {
     #[serde(deserialize_with = "value::size")]
     pub body_limit: usize,
     /// Runs in flight at once, of all clients together.
+    #[serde(deserialize_with = "value::number")]
     pub max_runs: usize,
     /// Silence on a stream after which a comment goes out; clients and proxies drop silent connections.
     #[serde(deserialize_with = "value::duration")]

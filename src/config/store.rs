@@ -2,13 +2,14 @@
 
 use serde::Deserialize;
 
-use super::error::Problems;
+use super::{error::Problems, value};
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
     pub kind: StoreKind,
     /// Sessions remembered; the least recently used goes first.
+    #[serde(deserialize_with = "value::number")]
     pub max_sessions: usize,
 }
 

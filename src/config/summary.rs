@@ -3,7 +3,7 @@
 use super::{
     Config,
     log::Format,
-    profiles::{Profile, ToolSet},
+    profiles::{AllowedTools, Profile},
     upstreams::{Upstream, UpstreamKind},
     value::show_duration,
 };
@@ -41,9 +41,9 @@ impl Config {
             Err(_) => "upstream found at start".to_owned(),
         };
         let tools = match &profile.tools {
-            ToolSet::All => "all tools".to_owned(),
-            ToolSet::Only(names) if names.is_empty() => "no tools".to_owned(),
-            ToolSet::Only(names) => names.join(", "),
+            AllowedTools::All => "all tools".to_owned(),
+            AllowedTools::Only(names) if names.is_empty() => "no tools".to_owned(),
+            AllowedTools::Only(names) => names.join(", "),
         };
         let mark = if profile.default { " (default)" } else { "" };
         let wall_time = show_duration(profile.limits.wall_time);

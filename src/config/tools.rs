@@ -1,7 +1,11 @@
 //! `tools:` limits of the built-in tools, for all profiles alike.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use rustix::fs::{Access, access};
 use serde::Deserialize;
 
 use super::{error::Problems, value};
@@ -39,6 +43,7 @@ pub struct Files {
 #[serde(default, deny_unknown_fields)]
 pub struct Search {
     /// Matching lines that one search gives the model.
+    #[serde(deserialize_with = "value::number")]
     pub max_matches: usize,
 }
 
@@ -71,10 +76,14 @@ impl Terminal {
     /// The shell to run, chosen now if none is configured.
     pub fn shell(&self) -> PathBuf {
         let usual = || {
-            if std::path::Path::new("/bin/bash").exists() { "/bin/bash" } else { "/bin/sh" }
+            if Path::new("/bin/bash").exists() { "/bin/bash" } else { "/bin/sh" }
         };
         self.shell.clone().unwrap_or_else(|| usual().into())
     }
+}
+
+fn is_program(path: &Path) -> bool {
+    path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }
 
 impl Tools {
@@ -82,8 +91,8 @@ impl Tools {
         let over_zero = "expected more than 0";
         let absolute = self.terminal.shell.as_ref().is_none_or(|shell| shell.is_absolute());
         problems.expect(absolute, "tools.terminal.shell", "expected an absolute path such as /bin/sh");
-        let is_there = self.terminal.shell.as_ref().is_none_or(|shell| !shell.is_absolute() || shell.exists());
-        problems.expect(is_there, "tools.terminal.shell", "expected a program that is on this machine");
+        let runs = self.terminal.shell.as_ref().is_none_or(|shell| !shell.is_absolute() || is_program(shell));
+        problems.expect(runs, "tools.terminal.shell", "expected a program that is on this machine and can be run");
         problems.expect(self.output_limit > 0, "tools.output_limit", over_zero);
         problems.expect(!self.terminal.max_time.is_zero(), "tools.terminal.max_time", over_zero);
         problems.expect(self.files.max_size > 0, "tools.files.max_size", over_zero);

@@ -42,6 +42,7 @@ pub struct Upstream {
     #[serde(deserialize_with = "value::duration")]
     pub idle_timeout: Duration,
     /// Tries after the first one, before the profile's next fallback.
+    #[serde(deserialize_with = "value::number")]
     pub max_retries: u32,
     /// Wait before the first retry; it doubles with each one, unless the upstream says how long.
     #[serde(deserialize_with = "value::duration")]
@@ -98,9 +99,11 @@ impl Upstream {
             problems.add(at, "expected either `api_key` or `api_key_env`; found both");
             return;
         }
-        match env.get(variable) {
-            Some(key) => self.api_key = Some(key.into()),
-            None => problems.add(at, format!("expected the name of a variable that is set; found `{variable}`")),
+        match env.text(variable) {
+            Ok(Some(key)) => self.api_key = Some(key.into()),
+            // What was found is not repeated: it may be the key itself, pasted in the wrong place.
+            Ok(None) => problems.add(at, "expected the name of a variable that is set, not the key itself"),
+            Err(message) => problems.add(at, format!("{message} in the variable; found other bytes")),
         }
     }
 

@@ -1,9 +1,12 @@
 //! Values that people write in words (`30s`, `20MiB`, a name, a secret), and how a key path is spelled.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, time::Duration};
 
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Visitor},
+};
 
 /// The longest duration taken, so that adding one to a clock never overflows.
 const LONGEST: Duration = Duration::from_secs(720 * 3600);
@@ -93,11 +96,91 @@ pub(super) fn parent(path: &str) -> Option<&str> {
 }
 
 pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
+    from.deserialize_any(Words { expected: DURATION, parse: parse_duration })
 }
 
 pub(super) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
-    parse_size(&String::deserialize(from)?).map_err(D::Error::custom)
+    from.deserialize_any(Words { expected: SIZE, parse: parse_size })
+}
+
+pub(super) fn number<'de, T: Whole, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    Number::deserialize(from).map(|Number(number)| number)
+}
+
+pub(super) fn optional_number<'de, T: Whole, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Number<T>>::deserialize(from)?.map(|Number(number)| number))
+}
+
+/// Reads a value in words, which may be a bare number.
+struct Words<T> {
+    expected: &'static str,
+    parse: fn(&str) -> Result<T, String>,
+}
+
+impl<T> Visitor<'_> for Words<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected.trim_start_matches("expected "))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        (self.parse)(text).map_err(E::custom)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+}
+
+/// The kinds of number there are settings of.
+pub(super) trait Whole: TryFrom<u64> {
+    const EXPECTED: &'static str;
+}
+
+impl Whole for u16 {
+    const EXPECTED: &'static str = "a whole number from 0 to 65535";
+}
+
+impl Whole for u32 {
+    const EXPECTED: &'static str = "a whole number from 0 to 4294967295";
+}
+
+impl Whole for usize {
+    const EXPECTED: &'static str = "a whole number of 0 or more";
+}
+
+/// A number that is written as one: left to itself the parser takes a text in quotes too.
+struct Number<T>(T);
+
+impl<'de, T: Whole> Deserialize<'de> for Number<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(NumberVisitor(PhantomData))
+    }
+}
+
+struct NumberVisitor<T>(PhantomData<T>);
+
+impl<T: Whole> Visitor<'_> for NumberVisitor<T> {
+    type Value = Number<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::EXPECTED)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Number<T>, E> {
+        let fits = T::try_from(number).map(Number);
+        fits.map_err(|_| E::custom(format!("expected {}; found {number}", T::EXPECTED)))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Number<T>, E> {
+        // Negative, as all others come as a u64.
+        Err(E::custom(format!("expected {}; found {number}", T::EXPECTED)))
+    }
 }
 
 pub(super) fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D::Error> {

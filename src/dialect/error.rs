@@ -108,6 +108,8 @@ impl From<&Failure> for ApiError {
         let mut error = Self::new(status, kind, code, message);
         error.error.param.clone_from(&failure.param);
         error.retry_after = failure.retry_after;
+        // A wrong key or model name is the operator's to mend, and asking again does not.
+        error.no_retry = matches!(failure.kind, FailureKind::UpstreamAuth | FailureKind::UpstreamNotFound);
         error
     }
 }

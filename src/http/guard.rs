@@ -19,7 +19,7 @@ pub fn cors(origins: &[String]) -> CorsLayer {
         .allow_origin(AllowOrigin::predicate(move |origin, _| is_listed(&listed, origin)))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::RETRY_AFTER, super::request_id::X_REQUEST_ID])
+        .expose_headers([header::RETRY_AFTER, super::request_id::X_REQUEST_ID, super::error::SHOULD_RETRY])
         .max_age(Duration::from_secs(600))
         // `http.rs` sets it on every answer.
         .vary([])

@@ -20,7 +20,7 @@ pub async fn tag(request: Request, next: Next) -> Response {
         let begun = Instant::now();
         let mut response = next.run(request).await;
         // For a stream this is the time to its headers.
-        tracing::info!(status = response.status().as_u16(), ms = begun.elapsed().as_millis(), "answered");
+        tracing::info!(status = response.status().as_u16(), ms = begun.elapsed().as_millis() as u64, "answered");
         response.headers_mut().insert(X_REQUEST_ID, id.clone());
         response
     }

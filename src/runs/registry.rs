@@ -101,7 +101,7 @@ impl Runs {
             async move {
                 let begun = Instant::now();
                 let outcome = driver.drive().await;
-                tracing::info!(outcome = word(&outcome), ms = begun.elapsed().as_millis(), "run ended");
+                tracing::info!(outcome = word(&outcome), ms = begun.elapsed().as_millis() as u64, "run ended");
             }
             .instrument(span),
         );

@@ -51,7 +51,13 @@ impl Daemon {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
         let mut command = command(folder.path());
-        command.args(["--port", "0"]).envs(variables.iter().copied());
+        command.envs(variables.iter().copied());
+        Self::of(command, folder)
+    }
+
+    /// The daemon that a [`command`] in `folder` starts.
+    pub fn of(mut command: Command, folder: TempDir) -> Self {
+        command.args(["--port", "0"]);
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -106,9 +112,14 @@ impl Drop for Daemon {
 }
 
 /// The binary in a clean environment, with its data and its home in `folder`.
-#[expect(clippy::disallowed_methods, reason = "the tests start the daemon itself")]
 pub fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nuncio"));
+    command_of(Path::new(env!("CARGO_BIN_EXE_nuncio")), folder)
+}
+
+/// The same with a copy of the binary.
+#[expect(clippy::disallowed_methods, reason = "the tests start the daemon itself")]
+pub fn command_of(binary: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(binary);
     for name in FOREIGN {
         command.env_remove(name);
     }

@@ -60,7 +60,8 @@ impl Machine {
         check_choice(&spec.tool_choice, &offer)?;
         let mut params = agent.sampling.clone();
         params.extend(spec.params);
-        let max_output_tokens = match (spec.max_output_tokens, agent.limits.output_tokens) {
+        let sampled = || ["max_completion_tokens", "max_tokens"].iter().find_map(|key| params.get(*key)?.as_u64());
+        let max_output_tokens = match (spec.max_output_tokens.or_else(sampled), agent.limits.output_tokens) {
             (Some(asked), Some(allowed)) => Some(asked.min(allowed)),
             (asked, allowed) => asked.or(allowed),
         };

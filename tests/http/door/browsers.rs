@@ -165,7 +165,7 @@ async fn with_a_key_pages_and_names_are_free_and_cors_is_for_the_listed() {
     for (authorization, status) in [(key, 200), ("Authorization: Bearer wrong", 401)] {
         let answer = post(&daemon, &format!("{authorization}\nOrigin: {LISTED}")).await;
         assert_eq!((answer.status, answer.header("access-control-allow-origin")), (status, Some(LISTED)));
-        assert_eq!(answer.list("access-control-expose-headers"), ["retry-after", "x-request-id"]);
+        assert_eq!(answer.list("access-control-expose-headers"), ["retry-after", "x-request-id", "x-should-retry"]);
         assert_eq!(answer.list("vary"), ["origin"]);
     }
 }

@@ -5,6 +5,7 @@ mod fields;
 mod malformed;
 mod messages;
 mod tools;
+mod typed;
 
 use crate::recorder::{Recorder, says};
 use crate::support::{Daemon, client};

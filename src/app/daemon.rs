@@ -1,0 +1,75 @@
+//! The life of the daemon: it listens, serves, and ends when it is told to.
+
+use super::{AppError, fault_of, gateway, greeting, upstreams, workspaces};
+use crate::config::{Config, Loaded};
+use crate::http::{router, serve};
+use crate::runs::Runs;
+use crate::{shutdown, system};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What connections get to take their last bytes after all runs have ended.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// What runs and connections get together after a second signal: enough for who reads.
+const LAST_WORDS_IN_A_HURRY: Duration = Duration::from_millis(200);
+
+/// Serves until a signal, and then for as long as the configuration lets runs go on.
+pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
+    system::keep_to_ourselves();
+    system::raise_open_files(loaded.config.server.max_runs);
+    let mut signals = shutdown::Signals::listen().map_err(fault_of("signals cannot be listened for"))?;
+    let source = upstreams::settle(&mut loaded).await;
+    let config = &loaded.config;
+    make_folders(config)?;
+    let gateway = Arc::new(gateway(config)?);
+    let runs = Arc::clone(&gateway.runs);
+    let listener = system::listen(&config.server.host, config.server.port)
+        .await
+        .map_err(|source| AppError::Listen { host: config.server.host.clone(), port: config.server.port, source })?;
+    let address = listener.local_addr().map_err(fault_of("the address is unknown"))?;
+    let stop = CancellationToken::new();
+    let server = serve::serve(listener, router(gateway), config.server.slow_client_timeout, stop.clone());
+    tokio::pin!(server);
+    greeting::print(&loaded, address, &source);
+    shutdown::tell_ready();
+    tokio::select! {
+        () = server.as_mut() => return Ok(()),
+        () = shutdown::feed_watchdog() => {}
+        () = signals.next() => {}
+    }
+    shutdown::tell_stopping();
+    tracing::info!(runs = runs.in_flight(), "stopping");
+    tokio::select! {
+        () = server.as_mut() => {}
+        () = wind_down(&runs, config.server.shutdown_grace, &stop, signals.next()) => {}
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Lets runs go on for `grace`, then tells the server to stop and waits for its clients; all of it only until `again`,
+/// the second signal.
+async fn wind_down(runs: &Runs, grace: Duration, stop: &CancellationToken, again: impl Future<Output = ()>) {
+    let hurry = CancellationToken::new();
+    let in_order = async {
+        runs.drain(grace, hurry.cancelled()).await;
+        stop.cancel();
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    let at_once = async {
+        again.await;
+        hurry.cancel();
+        tokio::time::sleep(LAST_WORDS_IN_A_HURRY).await;
+    };
+    tokio::select! {
+        () = in_order => {}
+        () = at_once => {}
+    }
+}
+
+fn make_folders(config: &Config) -> Result<(), AppError> {
+    let workspaces = workspaces(&config.data_dir)?;
+    system::private_folder(&workspaces).map_err(|source| AppError::DataDir { path: config.data_dir.clone(), source })
+}

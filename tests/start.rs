@@ -1,0 +1,195 @@
+//! How the real binary starts, and how it does not.
+
+mod support;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use support::{Daemon, REHEARSAL, client, command, command_of};
+use tempfile::TempDir;
+
+/// Longer than anything here takes, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn folder_with(yaml: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.yaml"), yaml).unwrap();
+    folder
+}
+
+/// Runs a command that must end by itself: its exit code, and what it printed.
+fn ended(command: &mut Command) -> (Option<i32>, String, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begun.elapsed() > PATIENCE {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+fn question(text: &str, stream: bool) -> Value {
+    json!({"model": "nuncio", "stream": stream, "messages": [{"role": "user", "content": text}]})
+}
+
+async fn ask(daemon: &Daemon, text: &str) -> Value {
+    let url = daemon.url("/v1/chat/completions");
+    let sent = client().post(url).json(&question(text, false)).timeout(PATIENCE).send().await.unwrap();
+    sent.json().await.unwrap()
+}
+
+/// What an upgrade does: the new file may hold a supervisor of another protocol, or nothing at all.
+#[tokio::test]
+async fn commands_run_on_when_the_binary_is_deleted_or_replaced() {
+    for replacement in [None, Some("#!/bin/sh\nexit 7\n")] {
+        let folder = folder_with(REHEARSAL);
+        let binary = folder.path().join("nuncio");
+        fs::copy(env!("CARGO_BIN_EXE_nuncio"), &binary).unwrap();
+        let daemon = Daemon::of(command_of(&binary, folder.path()), folder);
+        let mode = fs::metadata(&binary).unwrap().permissions();
+        fs::remove_file(&binary).unwrap();
+        if let Some(text) = replacement {
+            fs::write(&binary, text).unwrap();
+            fs::set_permissions(&binary, mode).unwrap();
+        }
+        let answer = ask(&daemon, "run: echo still-$((40 + 2))").await;
+        let said = answer["choices"][0]["message"]["content"].as_str().unwrap_or_default();
+        assert!(said.contains("still-42"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn it_serves_on_with_no_one_to_read_what_it_prints() {
+    let folder = folder_with("upstreams: {default: {kind: rehearsal}}\nserver: {port: 0}\nlog: {filter: off}\n");
+    let log = fs::File::create(folder.path().join("log")).unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = command(folder.path()).stdout(writer).stderr(log).spawn().unwrap();
+    // It says where it listens to no one; that it listens can be seen.
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() && !listens(child.id()) {
+        assert!(begun.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let serves = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(serves, "{}", fs::read_to_string(folder.path().join("log")).unwrap());
+}
+
+/// Whether a process has a socket that listens.
+fn listens(pid: u32) -> bool {
+    let listening = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        (fields.get(3) == Some(&"0A")).then(|| fields.get(9).map(|inode| format!("socket:[{inode}]"))).flatten()
+    };
+    let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
+    let sockets: Vec<String> = table.lines().filter_map(listening).collect();
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    open.filter_map(|file| fs::read_link(file.path()).ok()).any(|link| sockets.iter().any(|one| link == Path::new(one)))
+}
+
+#[test]
+fn a_reader_that_has_heard_enough_is_no_failure() {
+    let folder = folder_with(REHEARSAL);
+    for arguments in [&["check"][..], &["key", "new", "ada"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = command(folder.path());
+        let Output { status, stderr, .. } =
+            command.args(arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        assert_eq!((status.code(), String::from_utf8(stderr).unwrap()), (Some(0), String::new()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn check_tells_what_would_run_and_writes_nothing() {
+    let folder = folder_with(REHEARSAL);
+    let (code, printed, said) = ended(command(folder.path()).arg("check"));
+    assert_eq!((code, said.as_str()), (Some(0), ""), "{printed}");
+    assert!(printed.contains("\nreached   rehearsal: 1 model\n") && printed.ends_with("\nok\n"), "{printed}");
+    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["config.yaml"]);
+}
+
+/// Not by permissions, which do not hold for root.
+#[test]
+fn folders_that_cannot_be_written_are_said_before_any_run() {
+    let workspace = "upstreams: {default: {kind: rehearsal}}\nprofiles: {nuncio: {workspace: config.yaml/here}}\n";
+    for (yaml, data, expected) in [
+        (REHEARSAL, "config.yaml/data", "nuncio: the data folder FOLDER/config.yaml/data cannot be used: "),
+        (workspace, "data", "nuncio: profile `nuncio`: the workspace FOLDER/config.yaml/here cannot be used: "),
+    ] {
+        let folder = folder_with(yaml);
+        let expected = expected.replace("FOLDER", folder.path().to_str().unwrap());
+        for word in ["check", "serve"] {
+            let mut command = command(folder.path());
+            // After the word this one outranks the usual one.
+            command.arg(word).arg("--data-dir").arg(folder.path().join(data));
+            let (code, _, said) = ended(&mut command);
+            assert_eq!(code, Some(1), "{word}");
+            assert!(said.starts_with(&expected), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_second_daemon_on_the_port_says_so() {
+    let daemon = Daemon::rehearsing();
+    let port = daemon.address().rsplit(':').next().unwrap().to_owned();
+    let folder = folder_with(REHEARSAL);
+    let (code, _, said) = ended(command(folder.path()).args(["--port", &port]));
+    let expected = format!(
+        "nuncio: cannot listen on 127.0.0.1:{port}: Address already in use (os error 98). Choose another address with \
+         --host and --port.\n"
+    );
+    assert_eq!((code, said), (Some(1), expected));
+}
+
+/// Taken for unset, this one would open the door.
+#[test]
+fn a_key_that_is_no_text_stops_the_start() {
+    let folder = folder_with(REHEARSAL);
+    let (code, _, said) = ended(command(folder.path()).env("API_SERVER_KEY", OsStr::from_bytes(b"\xff-key")));
+    let expected = "nuncio: the configuration is not usable:\nAPI_SERVER_KEY: expected UTF-8 text\n";
+    assert_eq!((code, said.as_str()), (Some(1), expected));
+}
+
+#[test]
+fn a_model_that_no_upstream_is_asked_for_is_not_dropped_in_silence() {
+    let folder = folder_with("");
+    let (code, printed, said) = ended(command(folder.path()).arg("check").env("NUNCIO_UPSTREAM_MODEL", "m"));
+    assert_eq!(code, Some(0), "{said}");
+    // With an Ollama on the machine it is used.
+    let told = printed.contains("NUNCIO_UPSTREAM_MODEL is not used") || printed.contains("and an Ollama answers");
+    assert!(told, "{printed}");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_in_moments() {
+    let mut daemon = Daemon::with("upstreams: {default: {kind: rehearsal}}\nserver: {shutdown_grace: 1h}\n");
+    let sent = client().post(daemon.url("/v1/chat/completions")).json(&question("run: sleep 1000", true)).send();
+    let _stream = sent.await.unwrap();
+    daemon.signal(Signal::TERM);
+    let begun = Instant::now();
+    while !daemon.log().contains("stopping") {
+        assert!(begun.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(!daemon.has_ended());
+    daemon.signal(Signal::TERM);
+    let begun = Instant::now();
+    while !daemon.has_ended() {
+        assert!(begun.elapsed() < Duration::from_secs(2), "{}", daemon.log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(daemon.ended().success());
+}
