@@ -15,7 +15,8 @@
 //!
 //! What it cannot reach: processes that a *service outside* starts on the command's behalf (cron, a container
 //! engine), and, unless the daemon is root, those that gained another user's rights. A command that kills its
-//! own supervisor dies with it, but processes it had started may live on.
+//! own supervisor dies with it, but processes it had started may live on; so they may where a process stops the
+//! supervisor again and again, faster than it is told to go on.
 
 pub mod capture;
 mod descendants;

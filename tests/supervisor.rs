@@ -214,6 +214,42 @@ async fn a_killed_supervisor_takes_the_command_with_it() {
     mark.gone().await;
 }
 
+/// It stops its supervisor, which then could kill nothing.
+const STOPPER: &str = "kill -STOP $PPID; setsid sleep 1000 & echo up; wait";
+const STOPPER_PROCESSES: usize = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_supervisor_still_keeps_the_time() {
+    let mark = Mark::new();
+    let limit = Duration::from_secs(1);
+    let result = in_time(supervisor().run(&mark.script(STOPPER), LIMITS, limit)).await;
+    assert_eq!(result.unwrap(), finished(Ended::TimedOut, "up\n"));
+    assert_eq!(mark.processes(), [0; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_supervisor_still_hears_that_its_run_was_dropped() {
+    let mark = Mark::new();
+    let command = mark.script(STOPPER);
+    tokio::select! {
+        result = run(&command) => panic!("{result:?}"),
+        () = mark.up(STOPPER_PROCESSES) => {}
+    }
+    mark.gone().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_supervisor_still_hears_that_the_daemon_died() {
+    let mark = Mark::new();
+    let mut daemon = play("play_the_daemon_of_a_stopper", &mark.0);
+    mark.up(STOPPER_PROCESSES).await;
+    let supervisors = children(daemon.id());
+    assert!(matches!(&supervisors[..], [(_, state)] if state == "T"), "{supervisors:?}");
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    mark.gone().await;
+}
+
 /// Eight lines of processes that each do nothing but fork the next one into a new session, and end. The end of
 /// their common output is the kernel's word that none is left.
 #[tokio::test(flavor = "multi_thread")]
@@ -297,6 +333,15 @@ async fn play_the_daemon() {
         return;
     };
     let _ = supervisor().run(&Mark(mark).script(STUBBORN), LIMITS, LONG).await;
+}
+
+#[tokio::test]
+#[ignore = "a role in another test"]
+async fn play_the_daemon_of_a_stopper() {
+    let Ok(mark) = std::env::var("PLAY") else {
+        return;
+    };
+    let _ = supervisor().run(&Mark(mark).script(STOPPER), LIMITS, LONG).await;
 }
 
 #[test]

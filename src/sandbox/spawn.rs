@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::Shutdown;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
@@ -58,6 +59,8 @@ pub enum Ended {
     Signal(i32),
     /// It was killed when its time was up.
     TimedOut,
+    /// Its time was up, and not all of its processes could be killed.
+    Overdue,
 }
 
 /// A command that has ended, with what it wrote to stdout and stderr, in the order of arrival.
@@ -117,8 +120,11 @@ impl Supervisor {
             Ok(ended) => ended?,
             Err(_) => {
                 running.kill();
-                let _ = timeout(KILL_LIMIT, finish(&mut running, &mut capture, &mut output)).await;
-                Ended::TimedOut
+                match timeout(KILL_LIMIT, finish(&mut running, &mut capture, &mut output)).await {
+                    Ok(Ok(_)) => Ended::TimedOut,
+                    // Its supervisor was killed, or has not come to an end.
+                    Ok(Err(_)) | Err(_) => Ended::Overdue,
+                }
             }
         };
         Ok(Finished { ended, output: capture.finish() })
@@ -150,6 +156,11 @@ impl Running {
     pub fn kill(&self) {
         // It fails when the supervisor is gone, and then there is nothing to say.
         let _ = rustix::net::shutdown(&self.lifeline, Shutdown::Write);
+        // The command may have stopped its supervisor. Its id is nobody else's: only `wait` collects it, and there is
+        // none after that.
+        if let Some(pid) = self.supervisor.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            let _ = kill_process(pid, Signal::CONT);
+        }
     }
 
     /// Waits until the command has ended and none of its processes is left. It can be dropped and called
@@ -163,6 +174,12 @@ impl Running {
             Some(Answer::Error(error)) => Err(SpawnError::Command(error)),
             None => Err(SpawnError::Lost),
         }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 

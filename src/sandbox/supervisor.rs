@@ -39,6 +39,8 @@ fn supervise() -> io::Result<()> {
     setsid()?;
     let signals = ChildSignals::listen()?;
     set_child_subreaper(Some(getpid()))?;
+    // The daemon's death is heard over the lifeline, but not by a process that the command has stopped.
+    set_parent_process_death_signal(Some(Signal::CONT))?;
 
     let mut lifeline = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let Some((command, streams)) = protocol::receive_request(&lifeline)? else {

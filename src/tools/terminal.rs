@@ -146,6 +146,10 @@ fn told(Finished { ended, output }: Finished, time_limit: Duration) -> String {
         Ended::Exit(code) => format!("[exit code {code}]"),
         Ended::Signal(signal) => format!("[killed by signal {signal}]"),
         Ended::TimedOut => format!("[killed: time limit of {} s reached]", time_limit.as_secs_f64()),
+        Ended::Overdue => {
+            let limit = time_limit.as_secs_f64();
+            format!("[time limit of {limit} s reached; some of its processes may still be running]")
+        }
     }
 }
 
