@@ -35,7 +35,7 @@ pub const NAMES: &[&str] = &["edit_file", "list_files", "read_file", "search_fil
 pub struct ToolSettings {
     /// Bytes of text one call hands to the model; what is cut beyond that is said. It is paid for in tokens.
     pub output_limit: usize,
-    /// Bytes of the largest file that is read or edited, as an edit holds all of it in memory.
+    /// Bytes of the largest file that is edited, before and after, as an edit holds all of it in memory.
     pub read_limit: u64,
     /// Matches one search reports.
     pub max_matches: u64,

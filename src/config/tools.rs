@@ -34,7 +34,7 @@ pub struct Terminal {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Files {
-    /// Bytes of the largest file that is read or edited: an edit holds all of it in memory.
+    /// Bytes of the largest file that is edited, as an edit holds all of it in memory.
     #[serde(deserialize_with = "value::size")]
     pub max_size: usize,
 }

@@ -23,7 +23,7 @@ pub struct SessionFinder {
     pub store: Arc<dyn Store>,
     pub principal: Arc<str>,
     pub key: SessionKey,
-    /// Where every session has its folder.
+    /// Where every session has its folder; absolute and without symlinks, as what is found below it must be.
     pub root: Arc<Path>,
     /// A profile's fixed folder instead.
     pub fixed: Option<Arc<Path>>,
@@ -49,7 +49,7 @@ impl SessionFinder {
     /// Finds or begins the session and makes its folder. `history` is the run's input.
     pub async fn find(&self, history: &[Arc<Item>]) -> Result<Session, SessionError> {
         let (name, by_history) = match (&self.fixed, &self.key) {
-            (Some(fixed), _) => return make(fixed, None).await,
+            (Some(fixed), _) => return enter(fixed, fixed_folder(fixed).await, None),
             (None, SessionKey::Named(name)) => (format!("named\0{name}"), None),
             (None, SessionKey::ByHistory) => {
                 let known = self.known(history).await?;
@@ -57,7 +57,8 @@ impl SessionFinder {
                 (name.clone(), Some(name))
             }
         };
-        make(&self.root.join(folder(&self.principal, &name)), by_history).await
+        let path = self.root.join(folder(&self.principal, &name));
+        enter(&path, own_folder(&path).await, by_history)
     }
 
     /// The name of a session that only its history leads to, if this history is known.
@@ -89,14 +90,26 @@ impl SessionFinder {
     }
 }
 
-async fn make(path: &Path, by_history: Option<String>) -> Result<Session, SessionError> {
-    let made = async {
-        tokio::fs::create_dir_all(path).await?;
-        tokio::fs::canonicalize(path).await
-    };
-    match made.await {
+fn enter(path: &Path, made: io::Result<PathBuf>, by_history: Option<String>) -> Result<Session, SessionError> {
+    match made {
         Ok(workspace) => Ok(Session { workspace: workspace.into(), by_history }),
         Err(source) => Err(SessionError::Workspace { path: path.to_owned(), source }),
+    }
+}
+
+/// Where the operator's folder really is: symlinks on the way are theirs.
+async fn fixed_folder(path: &Path) -> io::Result<PathBuf> {
+    tokio::fs::create_dir_all(path).await?;
+    tokio::fs::canonicalize(path).await
+}
+
+/// A session's own folder is never anything else. A symlink there is the work of a command, and following it would
+/// confine the file tools to wherever it leads.
+async fn own_folder(path: &Path) -> io::Result<PathBuf> {
+    tokio::fs::create_dir_all(path).await?;
+    match tokio::fs::symlink_metadata(path).await?.is_dir() {
+        true => Ok(path.to_owned()),
+        false => Err(io::Error::new(io::ErrorKind::NotADirectory, "it is no folder")),
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::timeout;
 
@@ -22,14 +23,30 @@ pub struct Toolbox {
     running: JoinSet<ToolDone>,
     /// Calls by task, to know whose call it was when a task panics.
     calls: HashMap<Id, String>,
+    /// A place for each call that may be at work; the others wait for one.
+    places: Arc<Semaphore>,
 }
+
+/// Calls of one run that are at work at the same time: a model that asks for hundreds must not start hundreds of shells.
+const MAX_AT_WORK: usize = 8;
+
+/// Calls of one run that are taken at once. Nobody needs more, and each waits with its arguments in memory.
+const MAX_CALLS: usize = 64;
 
 /// A tool may say itself that its time was over; after this much more it is ended from outside.
 const OVERTIME: Duration = Duration::from_secs(2);
 
 impl Toolbox {
     pub fn new(profile: Arc<Profile>, run: RunId, finder: SessionFinder) -> Self {
-        Self { profile, run, finder, session: None, running: JoinSet::new(), calls: HashMap::new() }
+        Self {
+            profile,
+            run,
+            finder,
+            session: None,
+            running: JoinSet::new(),
+            calls: HashMap::new(),
+            places: Arc::new(Semaphore::new(MAX_AT_WORK)),
+        }
     }
 
     /// Starts a call. Returns what it is doing, in a few words. `history` is the run's input.
@@ -38,6 +55,11 @@ impl Toolbox {
         let Some(tool) = self.profile.tools.get(&call.name) else {
             return Err(fail(ToolError::Fatal(format!("the profile offers `{}` and has no such tool", call.name))));
         };
+        if self.calls.len() >= MAX_CALLS {
+            let text =
+                format!("Not run: at most {MAX_CALLS} calls are taken at once. Make it again when these have ended.");
+            return Err(fail(ToolError::TellModel(text)));
+        }
         let arguments = match self.arguments(call) {
             Ok(arguments) => arguments,
             Err(text) => return Err(fail(ToolError::TellModel(text))),
@@ -54,7 +76,9 @@ impl Toolbox {
         self.session = Some(session);
         let summary = tool.summary(&arguments);
         let call_id = call.call_id.clone();
+        let places = Arc::clone(&self.places);
         let task = self.running.spawn(async move {
+            let _place = places.acquire_owned().await;
             let result = match timeout(time_limit.saturating_add(OVERTIME), tool.call(arguments, context)).await {
                 Ok(result) => result,
                 Err(_) => {

@@ -65,7 +65,13 @@ impl FileTool for EditFile {
 
 fn read(scope: &Scope, place: &Place) -> Result<String, ToolError> {
     let mut content = Vec::new();
-    scope.open_text(place)?.read_to_end(&mut content).map_err(|error| scope.unreadable(place, &error))?;
+    let mut text = scope.open_text(place)?;
+    if text.size > scope.settings.read_limit {
+        let [name, size] = [text::quoted(&place.to_string()), text::count(text.size, "byte")];
+        let limit = text::number(scope.settings.read_limit);
+        return Err(tell(format!("{name} has {size}, and at most {limit} can be edited. Use a command.")));
+    }
+    text.reader.read_to_end(&mut content).map_err(|error| scope.unreadable(place, &error))?;
     String::from_utf8(content).map_err(|_| {
         let name = text::quoted(&place.to_string());
         tell(format!("{name} is not UTF-8 text, so an edit could damage it. Use a command that knows its encoding."))

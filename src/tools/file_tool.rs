@@ -49,34 +49,33 @@ impl Scope {
         }
     }
 
-    /// Opens a file that is text as far as its start tells, and not larger than the limit.
-    pub fn open_text(&self, place: &Place) -> Result<BufReader<Take<File>>, ToolError> {
+    /// Opens a file that is text as far as its start tells.
+    pub fn open_text(&self, place: &Place) -> Result<Text, ToolError> {
         let file = self.workspace.open_file(place)?;
         let size = file.metadata().map_err(|error| self.unreadable(place, &error))?.len();
-        let limit = self.settings.read_limit;
-        let name = text::quoted(&place.to_string());
-        if size > limit {
-            return Err(ToolError::TellModel(format!(
-                "{name} has {}, and at most {} are read. search_files can find what matters in it, and so can commands.",
-                text::count(size, "byte"),
-                text::number(limit)
-            )));
-        }
         // A file that grows while it is read must have an end, too.
-        let mut reader = BufReader::with_capacity(64 * 1024, file.take(limit));
+        let mut reader = BufReader::with_capacity(64 * 1024, file.take(size));
         let start = reader.fill_buf().map_err(|error| self.unreadable(place, &error))?;
         if start.iter().take(PROBE).any(|byte| *byte == 0) {
             let size = text::count(size, "byte");
+            let name = text::quoted(&place.to_string());
             return Err(ToolError::TellModel(format!(
                 "{name} is binary ({size}), and only text can be shown or edited."
             )));
         }
-        Ok(reader)
+        Ok(Text { reader, size })
     }
 
     pub fn unreadable(&self, place: &Place, error: &io::Error) -> ToolError {
         ToolError::TellModel(format!("{} cannot be read: {error}.", text::quoted(&place.to_string())))
     }
+}
+
+/// A text file while it is read.
+pub struct Text {
+    pub reader: BufReader<Take<File>>,
+    /// In bytes, as it was when it was opened; no more is read.
+    pub size: u64,
 }
 
 /// A [`FileTool`] behind the port.

@@ -65,15 +65,18 @@ struct List {
     budget: usize,
     text: String,
     entries: usize,
-    /// Folders that were not looked into.
+    /// Folders that were not looked into, and would be with more depth.
     closed: usize,
+    /// Folders that no depth opens.
+    shut: usize,
     full: bool,
 }
 
 impl List {
     fn take(&mut self, found: Found<'_>, start: &Place, filter: &Filter) -> Result<(), Halt> {
         match found {
-            Found::Closed => self.closed += 1,
+            Found::Closed { for_good: false } => self.closed += 1,
+            Found::Closed { for_good: true } => self.shut += 1,
             Found::More { folder, count } => {
                 self.push(&format!("{folder}/ [{} more]\n", text::number(count as u64)))?
             }
@@ -106,9 +109,10 @@ impl List {
             (_, false) => format!("[{entries}"),
             (_, true) => format!("[the first {entries}; give a folder as path, or a glob, to see others"),
         };
-        if self.closed > 0 && !self.full {
-            let folders = text::count(self.closed as u64, "folder");
-            self.text += &format!("; {folders} not opened, see depth");
+        let reasons = [(self.closed, "see depth"), (self.shut, "unreadable or too deep; try it as path")];
+        for (count, reason) in reasons.into_iter().filter(|(count, _)| *count > 0 && !self.full) {
+            let folders = text::count(count as u64, "folder");
+            self.text += &format!("; {folders} not opened, {reason}");
         }
         self.text + "]"
     }

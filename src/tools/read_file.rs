@@ -41,7 +41,7 @@ impl FileTool for ReadFile {
     fn run(arguments: Arguments, scope: &Scope) -> Result<String, ToolError> {
         let Arguments { path, offset, limit } = arguments;
         let place = scope.workspace.locate(&path)?;
-        let mut reader = scope.open_text(&place)?;
+        let mut reader = scope.open_text(&place)?.reader;
         let mut page = Page::new(offset.unwrap_or(1), limit.unwrap_or(u64::MAX), scope.settings.output_limit);
         loop {
             scope.check()?;

@@ -50,8 +50,27 @@ fn tidy(schema: &mut Schema) {
 }
 
 /// The arguments of a call. They fit the schema, so what can still be wrong is what a schema cannot say.
-pub fn parse<A: DeserializeOwned>(arguments: Value) -> Result<A, ToolError> {
+pub fn parse<A: DeserializeOwned>(mut arguments: Value) -> Result<A, ToolError> {
+    fold_integers(&mut arguments);
     serde_json::from_value(arguments).map_err(|error| ToolError::TellModel(format!("Unusable arguments: {error}")))
+}
+
+/// To JSON Schema, and to many a model, `3.0` is an integer; to serde it is none.
+fn fold_integers(value: &mut Value) {
+    /// From here on a float says no longer which integer was meant.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) => {
+            if let Some(float) = number.as_f64().filter(|float| number.is_f64() && float.abs() < EXACT)
+                && float.fract() == 0.0
+            {
+                *number = (float as i64).into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(fold_integers),
+        Value::Object(members) => members.values_mut().for_each(fold_integers),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 /// A text among arguments that nobody has checked yet; `""` where there is none.
@@ -86,6 +105,15 @@ mod tests {
     enum Flag {
         One,
         Two,
+    }
+
+    #[test]
+    fn an_integer_may_be_written_as_a_float() {
+        let parsed = parse::<(u64, i64, Vec<u64>, f64)>(json!([3.0, -0.0, [1e3], 0.5])).unwrap();
+        assert_eq!(parsed, (3, 0, vec![1000], 0.5));
+        for none in [json!([1.5]), json!([1e300]), json!([-1.0])] {
+            assert!(parse::<(u64,)>(none.clone()).is_err(), "{none}");
+        }
     }
 
     #[test]

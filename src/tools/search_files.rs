@@ -112,7 +112,7 @@ impl<'s> Search<'s> {
 
     fn take(&mut self, found: Found<'_>, start: &Place, filter: &Filter) -> Result<(), Halt> {
         match found {
-            Found::Closed => self.missed += 1,
+            Found::Closed { .. } => self.missed += 1,
             Found::More { count, .. } => self.missed += count as u64,
             Found::Entry(entry) if entry.kind == FileType::RegularFile && filter.fits(start, &entry) => {
                 match workspace::open_file_in(entry.folder, entry.name, &entry.place) {
@@ -163,7 +163,7 @@ impl<'s> Search<'s> {
         };
         if self.missed > 0 {
             let missed = text::count(self.missed, "file");
-            self.text += &format!("; {missed} not searched, being binary or unreadable");
+            self.text += &format!("; {missed} not searched: binary, unreadable or with a line over 8 MiB");
         }
         self.text + "]"
     }

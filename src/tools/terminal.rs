@@ -5,7 +5,7 @@
 use crate::core::item::Part;
 use crate::core::ports::tool::{Tool, ToolContext, ToolError, ToolSpec};
 use crate::sandbox::{Captured, Command, Ended, Finished, OutputLimits, SpawnError, Supervisor};
-use crate::tools::{ToolSettings, file_tool, schema, text};
+use crate::tools::{ToolSettings, file_tool, schema, text, workspace};
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -53,7 +53,7 @@ impl Terminal {
             "Runs a shell command in the workspace, and shows what it wrote to stdout and stderr, and its exit code. \
              It has no input and no terminal to ask on. Every call is a fresh shell: no folder or variable carries \
              over, and processes in the background are killed when the command ends. Its time is {} s, or \
-             timeout_seconds up to {}.",
+             timeout_seconds up to {}, unless this conversation is allowed less.",
             USUAL_TIME.min(max).as_secs(),
             max.as_secs()
         );
@@ -117,9 +117,12 @@ impl Tool for Terminal {
         Box::pin(async move {
             let (command, time_limit) = prepared?;
             let limits = OutputLimits { head: limit / 2, tail: limit / 2 };
+            // An earlier command may have removed it.
+            let made = tokio::fs::create_dir_all(&context.workspace).await;
+            made.map_err(|error| workspace::unusable(&error))?;
             match supervisor.run(&command, limits, time_limit).await {
                 Ok(finished) => Ok(file_tool::answer(told(finished, time_limit))),
-                Err(error) => Err(failure(error, &context.workspace)),
+                Err(error) => Err(failure(error)),
             }
         })
     }
@@ -146,16 +149,14 @@ fn told(Finished { ended, output }: Finished, time_limit: Duration) -> String {
     }
 }
 
-fn failure(error: SpawnError, workspace: &Path) -> ToolError {
+fn failure(error: SpawnError) -> ToolError {
     match error {
-        SpawnError::Command(_) if workspace.is_dir() => ToolError::TellModel(format!("{error}.")),
+        SpawnError::Command(_) => ToolError::TellModel(format!("{error}.")),
         SpawnError::Lost => ToolError::TellModel(
             "The command's supervisor was killed, most likely by the command itself, and the command with it. Kill \
              processes by their own ids only."
                 .to_owned(),
         ),
-        SpawnError::Command(_) | SpawnError::Supervisor { .. } | SpawnError::Lifeline(_) => {
-            ToolError::Fatal(error.to_string())
-        }
+        SpawnError::Supervisor { .. } | SpawnError::Lifeline(_) => ToolError::Fatal(error.to_string()),
     }
 }

@@ -27,7 +27,8 @@ pub fn quoted(name: &str) -> String {
     format!("`{}`", ellipsis(&escaped(name), NAME_LIMIT))
 }
 
-/// A path as one line. It is not cut, so that it can be given back to a tool.
+/// A path as one line. It is not cut, so that it can be given back to a tool; only a name with control characters, or
+/// one that is not UTF-8, cannot.
 pub fn path(path: &Path) -> String {
     match path.as_os_str().is_empty() {
         true => ".".to_owned(),

@@ -41,8 +41,11 @@ pub enum Found<'a> {
         folder: &'a Place,
         count: usize,
     },
-    /// The folder that came last was not entered, because it is too deep or cannot be read.
-    Closed,
+    /// The folder that came last was not entered: it is deeper than was asked for, or, if `for_good`, it cannot be
+    /// read or no walk that begins here goes as deep.
+    Closed {
+        for_good: bool,
+    },
 }
 
 pub struct Entry<'a> {
@@ -130,11 +133,11 @@ impl Walker<'_> {
 
     fn descend(&mut self, place: &Place, name: &OsStr, above: &Listing, level: usize) -> Result<(), Halt> {
         if level >= self.walk.depth.min(MAX_DEPTH) {
-            return (self.visit)(Found::Closed);
+            return (self.visit)(Found::Closed { for_good: level >= MAX_DEPTH });
         }
         match workspace::subfolder(&above.folder, name).and_then(Listing::of) {
             Ok(listing) => self.enter(place, &listing, level + 1),
-            Err(_) => (self.visit)(Found::Closed),
+            Err(_) => (self.visit)(Found::Closed { for_good: true }),
         }
     }
 

@@ -41,11 +41,17 @@ pub struct Workspace {
 pub struct Place(PathBuf);
 
 impl Workspace {
-    /// `root` is absolute and holds no symlink, as a call's context promises.
+    /// `root` is absolute and holds no symlink, as a call's context promises. A command may have removed it since: then
+    /// it is made again. If something else is in its place, no symlink is followed.
     pub fn open(root: Arc<Path>) -> Result<Self, ToolError> {
-        match fs::open(&*root, FOLDER, Mode::empty()) {
+        let open = || fs::open(&*root, FOLDER, Mode::empty());
+        let opened = match open() {
+            Err(Errno::NOENT) => std::fs::create_dir_all(&root).and_then(|()| Ok(open()?)),
+            result => result.map_err(io::Error::from),
+        };
+        match opened {
             Ok(folder) => Ok(Self { root, folder }),
-            Err(error) => Err(ToolError::Fatal(format!("cannot open the workspace {}: {error}", root.display()))),
+            Err(error) => Err(unusable(&error)),
         }
     }
 
@@ -191,6 +197,11 @@ fn deepest(path: &Path) -> Result<(&Path, PathBuf, Option<io::Error>), ToolError
         }
     }
     Err(outside(&path.to_string_lossy()))
+}
+
+/// What a model is told of a workspace that is no folder and cannot become one.
+pub fn unusable(error: &io::Error) -> ToolError {
+    tell(format!("The workspace cannot be used: {error}. A command may have put something else in its place."))
 }
 
 fn outside(asked: &str) -> ToolError {

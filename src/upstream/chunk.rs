@@ -1,30 +1,44 @@
 //! What a server streams, read leniently: one payload in, the events it holds out.
 
+mod lenient;
 mod loose;
+mod mend;
 
 use crate::core::ports::upstream::{FinishReason, ToolCallFragment, UpstreamEvent};
 use crate::core::usage::Usage;
+use lenient::{Lenient, object, objects};
 use loose::Loose;
-use serde::{Deserialize, Deserializer};
+use mend::mend;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
 
 /// A chunk of a stream, or the whole object of a server that does not stream.
 #[derive(Deserialize)]
 pub struct Chunk {
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "objects")]
     choices: Vec<Choice>,
+    #[serde(default, deserialize_with = "object")]
     usage: Option<WireUsage>,
     /// Set instead of or beside `choices` when the server gives up in mid-answer.
     error: Option<Value>,
 }
 
+/// A payload that is no chunk. Serde's own words are not told, as they quote what was sent.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    #[error("sent a chunk that is not JSON")]
+    NotJson,
+    #[error("sent a chunk of an unknown shape")]
+    NoChunk,
+}
+
 #[derive(Deserialize)]
 struct Choice {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     delta: Option<Delta>,
     /// What a server that does not stream sends for `delta`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     message: Option<Delta>,
     #[serde(default)]
     finish_reason: Loose,
@@ -41,9 +55,10 @@ struct Delta {
     /// OpenRouter's and Ollama's name; some servers send both.
     reasoning: Loose,
     refusal: Loose,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "objects")]
     tool_calls: Vec<WireCall>,
     /// What `tool_calls` was called before there could be several.
+    #[serde(deserialize_with = "object")]
     function_call: Option<WireFunction>,
 }
 
@@ -53,7 +68,7 @@ struct WireCall {
     index: Loose,
     #[serde(default)]
     id: Loose,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     function: Option<WireFunction>,
     #[serde(flatten)]
     extra: Map<String, Value>,
@@ -71,7 +86,9 @@ struct WireFunction {
 struct WireUsage {
     prompt_tokens: Loose,
     completion_tokens: Loose,
+    #[serde(deserialize_with = "object")]
     prompt_tokens_details: Option<InputDetails>,
+    #[serde(deserialize_with = "object")]
     completion_tokens_details: Option<OutputDetails>,
     /// DeepSeek's place for `cached_tokens`.
     prompt_cache_hit_tokens: Loose,
@@ -107,6 +124,15 @@ pub struct Answer {
 }
 
 impl Chunk {
+    pub fn parse(payload: &[u8]) -> Result<Self, Unreadable> {
+        let chunk = serde_json::from_slice(payload).or_else(|_| {
+            // By way of a `Value`, which takes the last of two equal keys where a struct refuses both.
+            let value: Value = serde_json::from_str(&mend(payload))?;
+            Lenient::deserialize(value)
+        });
+        chunk.map_err(|_| Unreadable::NotJson)?.into_object().ok_or(Unreadable::NoChunk)
+    }
+
     /// The error object in this chunk, wherever the server put it.
     pub fn take_error(&mut self) -> Option<Value> {
         let in_choice = || self.choices.first_mut().and_then(|choice| choice.error.take());
@@ -209,11 +235,6 @@ impl From<WireUsage> for Usage {
             reasoning: first(&[&output.reasoning_tokens]),
         }
     }
-}
-
-/// A list that may be `null`.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

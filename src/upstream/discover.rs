@@ -1,6 +1,5 @@
 //! Finds out what can be called: an Ollama on this machine, and the models an upstream has.
 
-use super::failure;
 use super::server::{Server, client, root_cause, under};
 use crate::core::failure::{Failure, FailureKind};
 use async_openai::Client;
@@ -92,7 +91,7 @@ pub async fn models(server: &Server, time_limit: Duration) -> Result<Vec<String>
         Client::build(server.client().clone(), address).with_http_service(ReqwestService::new(server.client().clone()));
     match timeout(time_limit, client.models().list_byot::<ModelList>()).await {
         Ok(Ok(list)) => Ok(list.data.into_iter().map(|model| model.id).collect()),
-        Ok(Err(error)) => Err(server.without_key(list_failure(server, error))),
+        Ok(Err(error)) => Err(list_failure(server, error)),
         Err(_) => Err(server.silent(time_limit)),
     }
 }
@@ -112,7 +111,7 @@ fn list_failure(server: &Server, error: OpenAIError) -> Failure {
     match error {
         OpenAIError::ApiError(refused) => {
             let said = json!({"error": refused.api_error.message});
-            failure::of_status(&server.name, refused.status_code, &HeaderMap::new(), said.to_string().as_bytes())
+            server.refused(refused.status_code, &HeaderMap::new(), said.to_string().as_bytes())
         }
         OpenAIError::Reqwest(error) => {
             let what = format!("cannot be reached: {}", root_cause(&error));

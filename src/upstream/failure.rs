@@ -1,5 +1,6 @@
 //! Reads what a server says when it refuses, and tells whose fault it is.
 
+use super::secrets::Secrets;
 use crate::core::failure::{Failure, FailureKind};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -9,9 +10,12 @@ use std::time::SystemTime;
 /// Error texts are for people: more than this is a web page or a dump.
 const MAX_TEXT: usize = 500;
 
+/// The longest wait that is passed on, in seconds: clients sleep for as long as they are told.
+const MAX_RETRY_AFTER: f64 = 24.0 * 60.0 * 60.0;
+
 /// The failure that an answer other than 2xx stands for. `body` may be cut short.
-pub fn of_status(upstream: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
-    let failure = Said::read(body).failure(upstream, status);
+pub fn of_status(upstream: &str, status: StatusCode, headers: &HeaderMap, body: &[u8], secrets: &Secrets) -> Failure {
+    let failure = Said::read(body, secrets).failure(upstream, status);
     match (failure.kind, retry_after(headers)) {
         (FailureKind::InvalidRequest | FailureKind::ContextLength, _) | (_, None) => failure,
         (_, Some(seconds)) => failure.with_retry_after(seconds),
@@ -19,8 +23,8 @@ pub fn of_status(upstream: &str, status: StatusCode, headers: &HeaderMap, body: 
 }
 
 /// The failure that an error object within a 2xx answer stands for.
-pub fn of_object(upstream: &str, error: &Value) -> Failure {
-    let said = Said::of(error);
+pub fn of_object(upstream: &str, error: &Value, secrets: &Secrets) -> Failure {
+    let said = Said::of(error, secrets);
     match said.status() {
         Some(status) => said.failure(upstream, status),
         None => {
@@ -42,28 +46,26 @@ struct Said {
 }
 
 impl Said {
-    fn read(body: &[u8]) -> Self {
+    fn read(body: &[u8], secrets: &Secrets) -> Self {
         match serde_json::from_slice::<Value>(body) {
             Ok(Value::Object(object)) => {
                 // `{"error": …}` is OpenAI's shape, `detail` FastAPI's; the bare object is an old vLLM's.
                 let error = object.get("error").or_else(|| object.get("detail")).filter(|error| !error.is_null());
-                Self::of(&error.cloned().unwrap_or(Value::Object(object)))
+                Self::of(&error.cloned().unwrap_or(Value::Object(object)), secrets)
             }
-            Ok(other) => Self::of(&other),
+            Ok(other) => Self::of(&other, secrets),
             Err(_) => {
                 let text = String::from_utf8_lossy(body);
-                Self {
-                    text: Some(text).filter(|text| !text.trim_start().starts_with('<')).and_then(tidy),
-                    ..Self::default()
-                }
+                let is_page = text.trim_start().starts_with('<');
+                Self { text: if is_page { None } else { tidy(&text, secrets) }, ..Self::default() }
             }
         }
     }
 
-    fn of(error: &Value) -> Self {
+    fn of(error: &Value, secrets: &Secrets) -> Self {
         let Value::Object(object) = error else {
             let text = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
-            return Self { text: tidy(text), ..Self::default() };
+            return Self { text: tidy(&text, secrets), ..Self::default() };
         };
         let string = |key: &str| object.get(key).and_then(Value::as_str);
         let code = object.get("code").or_else(|| object.get("status"));
@@ -75,10 +77,10 @@ impl Said {
             None => message.to_owned(),
         });
         Self {
-            text: text.and_then(tidy),
+            text: text.and_then(|text| tidy(&text, secrets)),
             words: ["code", "type"].iter().filter_map(|key| string(key)).map(str::to_lowercase).collect(),
             code: code.and_then(|code| u16::try_from(code).ok()),
-            param: string("param").map(str::to_owned),
+            param: string("param").and_then(|param| tidy(param, secrets)),
         }
     }
 
@@ -139,16 +141,19 @@ impl Said {
 
     /// OpenAI has a code for it; the others say it in words.
     fn is_context_length(&self) -> bool {
-        const WORDS: [&str; 9] = [
-            "maximum context length",               // OpenAI, vLLM, OpenRouter
-            "maximum model length",                 // vLLM
-            "exceeds the available context size",   // llama.cpp
-            "exceeds the context length",           // Ollama
-            "exceeded max context length",          // Ollama
-            "greater than the context length",      // LM Studio
-            "exceeds the context window",           // OpenAI's newer models
-            "exceeds the maximum number of tokens", // Gemini
-            "prompt is too long",                   // Anthropic
+        const WORDS: [&str; 12] = [
+            "maximum context length",                // OpenAI, vLLM, OpenRouter
+            "maximum model length",                  // vLLM
+            "exceeds the available context size",    // llama.cpp
+            "exceeds the context length",            // Ollama
+            "exceeded max context length",           // Ollama
+            "greater than the context length",       // LM Studio
+            "exceeds the context window",            // OpenAI's newer models
+            "exceeds the maximum number of tokens",  // Gemini
+            "prompt is too long",                    // Anthropic
+            "exceed context limit",                  // Anthropic, where only the answer would not fit
+            "input is too long for requested model", // Bedrock
+            "reduce the length of the messages",     // OpenAI, Groq
         ];
         self.is(&["context_length_exceeded", "exceed_context_size_error"])
             || self.text.as_ref().is_some_and(|text| {
@@ -176,9 +181,11 @@ fn message(upstream: &str, kind: FailureKind, status: StatusCode) -> String {
     format!("upstream `{upstream}` {what} ({code})")
 }
 
-/// One line of sane length, or nothing.
-fn tidy(text: impl AsRef<str>) -> Option<String> {
-    let words = text.as_ref().split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+/// One line of sane length without secrets, or nothing.
+fn tidy(text: &str, secrets: &Secrets) -> Option<String> {
+    // Before the cut, which would leave the half of a secret that nothing recognises.
+    let text = secrets.redact(text);
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
     let mut short: String = line.chars().take(MAX_TEXT).collect();
     if short.len() < line.len() {
@@ -190,12 +197,14 @@ fn tidy(text: impl AsRef<str>) -> Option<String> {
 /// Whole seconds, rounded up, from a count or an HTTP date.
 fn retry_after(headers: &HeaderMap) -> Option<u64> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse::<f64>() {
-        return (seconds >= 0.0).then(|| seconds.ceil() as u64);
-    }
-    let at = httpdate::parse_http_date(value).ok()?;
-    let left = at.duration_since(SystemTime::now()).unwrap_or_default();
-    Some(left.as_secs() + u64::from(left.subsec_nanos() > 0))
+    let seconds = match value.parse::<f64>() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let at = httpdate::parse_http_date(value).ok()?;
+            at.duration_since(SystemTime::now()).unwrap_or_default().as_secs_f64()
+        }
+    };
+    (seconds.is_finite() && seconds >= 0.0).then(|| seconds.ceil().min(MAX_RETRY_AFTER) as u64)
 }
 
 #[cfg(test)]

@@ -69,8 +69,8 @@ impl Call {
         let body = Body { model: &self.model, request, limit_field: self.server.limit_field() };
         let body = serde_json::to_vec(&body)
             .map_err(|error| Failure::new(FailureKind::Internal, format!("the request cannot be written: {error}")))?;
-        let (response, left) = self.server.open(body).await?;
-        self.state = State::Reading(Box::new(Reader::new(response, left)));
+        let (response, patience) = self.server.open(body).await?;
+        self.state = State::Reading(Box::new(Reader::new(response, patience)));
         Ok(UpstreamEvent::Opened)
     }
 }

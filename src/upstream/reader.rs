@@ -1,34 +1,38 @@
 //! Reads one accepted answer, streamed or whole, no faster than it is asked to.
 
 use super::chunk::{Answer, Chunk};
+use super::patience::Patience;
 use super::server::{Server, root_cause};
 use super::sse::{MAX_EVENT_BYTES, SseReader};
 use crate::core::failure::{Failure, FailureKind};
-use crate::core::ports::upstream::UpstreamEvent;
+use crate::core::ports::upstream::{ToolCallFragment, UpstreamEvent};
 use bytes::Bytes;
 use reqwest::Response;
-use serde_json::error::Category;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long usage and `[DONE]` may lag behind a finish reason. The answer is complete without them.
-const LAG: Duration = Duration::from_secs(5);
-
 /// How long the end of a body may lag behind `[DONE]`, to spare the next call a new connection.
 const BODY_LAG: Duration = Duration::from_millis(50);
+
+/// The most one answer may hold: a run keeps all of it in memory.
+const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
+/// What an event counts beside its text, so that an answer cannot be endless by saying nothing.
+const EVENT_BYTES: usize = 64;
 
 /// An answer being read.
 pub struct Reader {
     response: Response,
-    /// Until the first piece of the body has come: the time it may still take.
-    first_byte_left: Option<Duration>,
+    patience: Patience,
     form: Form,
     /// What has been received and not yet read.
     chunk: Bytes,
     /// What has been read and not yet told: the events of one payload.
     events: VecDeque<UpstreamEvent>,
     answer: Answer,
+    /// How many bytes of the answer have been told.
+    told: usize,
 }
 
 /// What the body turned out to be. Content types are not to be relied on.
@@ -40,15 +44,15 @@ enum Form {
 }
 
 impl Reader {
-    /// `first_byte_left`: how long the first piece of the body may take.
-    pub fn new(response: Response, first_byte_left: Duration) -> Self {
+    pub fn new(response: Response, patience: Patience) -> Self {
         Self {
             response,
-            first_byte_left: Some(first_byte_left),
+            patience,
             form: Form::Unknown,
             chunk: Bytes::new(),
             events: VecDeque::new(),
             answer: Answer::default(),
+            told: 0,
         }
     }
 
@@ -56,13 +60,23 @@ impl Reader {
     pub async fn next(&mut self, server: &Server) -> Result<UpstreamEvent, Failure> {
         loop {
             if let Some(event) = self.events.pop_front() {
+                self.told += weight(&event);
+                if self.told > MAX_ANSWER_BYTES {
+                    return Err(broken(
+                        server,
+                        format_args!("sent an answer of more than {} MiB", MAX_ANSWER_BYTES >> 20),
+                    ));
+                }
                 return Ok(event);
             }
             if let Form::Events(sse) = &mut self.form {
                 let payload = sse.next(&mut self.chunk).map_err(|error| broken(server, error))?;
                 if let Some(payload) = payload {
-                    if read(payload, &mut self.answer, &mut self.events, server)? {
-                        self.finish();
+                    let done = read(payload, &mut self.answer, &mut self.events, server)?;
+                    match self.answer.finish {
+                        _ if done => self.finish(),
+                        Some(_) => self.patience.complete(),
+                        None => self.patience.renew(),
                     }
                     continue;
                 }
@@ -82,14 +96,11 @@ impl Reader {
 
     /// The next piece of the body, `None` at its end.
     async fn receive(&mut self, server: &Server) -> Result<Option<Bytes>, Failure> {
-        let complete = self.answer.finish.is_some();
-        let limit = self.first_byte_left.take().unwrap_or(server.idle_timeout);
-        let limit = if complete { limit.min(LAG) } else { limit };
-        match timeout(limit, self.response.chunk()).await {
+        match self.patience.wait(self.response.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
-            _ if complete => Ok(None),
+            _ if self.answer.finish.is_some() => Ok(None),
             Ok(Err(error)) => Err(broken(server, format_args!("broke off in mid-answer: {}", root_cause(&error)))),
-            Err(_) => Err(server.silent(limit)),
+            Err(overdue) => Err(server.failure(FailureKind::UpstreamTimeout, overdue)),
         }
     }
 
@@ -97,7 +108,10 @@ impl Reader {
         if let Form::Unknown = self.form {
             self.form = match chunk.trim_ascii_start().first() {
                 None => return Ok(()),
-                Some(b'{') => Form::Object(Vec::new()),
+                Some(b'{') => {
+                    self.patience.renew();
+                    Form::Object(Vec::new())
+                }
                 Some(b'<') => return Err(broken(server, "answered with a web page: is base_url right?")),
                 Some(_) => Form::Events(SseReader::default()),
             };
@@ -151,15 +165,12 @@ fn read(
     events: &mut VecDeque<UpstreamEvent>,
     server: &Server,
 ) -> Result<bool, Failure> {
-    let payload = payload.trim_ascii();
-    if payload.is_empty() || payload == b"[DONE]" {
-        return Ok(!payload.is_empty());
-    }
-    let mut chunk: Chunk = serde_json::from_slice(payload).map_err(|error| match error.classify() {
-        // Without serde's words, which quote what was said.
-        Category::Data => broken(server, "sent a chunk of an unknown shape"),
-        _ => broken(server, "sent a chunk that is not JSON"),
-    })?;
+    let payload = match payload.trim_ascii() {
+        b"" | b"null" => return Ok(false),
+        b"[DONE]" => return Ok(true),
+        payload => payload,
+    };
+    let mut chunk = Chunk::parse(payload).map_err(|error| broken(server, error))?;
     if let Some(error) = chunk.take_error() {
         return Err(server.gave_up(&error));
     }
@@ -167,6 +178,21 @@ fn read(
         return Err(broken(server, "gave up in mid-answer without a reason"));
     }
     Ok(false)
+}
+
+/// What an event adds to the memory of its run, in bytes.
+fn weight(event: &UpstreamEvent) -> usize {
+    use UpstreamEvent::*;
+    let text = match event {
+        Text(text) | Refusal(text) | Reasoning(text) => text.len(),
+        ToolCall(ToolCallFragment { index: _, id, name, arguments, extra }) => {
+            let names = [id, name].into_iter().flatten().map(String::len).sum::<usize>();
+            let extra = extra.iter().map(|(key, value)| key.len() + value.to_string().len()).sum::<usize>();
+            names + arguments.len() + extra
+        }
+        Opened | Usage(_) | Finish(_) => 0,
+    };
+    EVENT_BYTES + text
 }
 
 fn broken(server: &Server, what: impl std::fmt::Display) -> Failure {

@@ -118,8 +118,9 @@ impl Call {
         match failure.kind {
             _ if self.said => Next::Fail,
             // Another attempt, here or elsewhere, would meet the same request.
-            InvalidRequest | ContextLength | ShuttingDown | Internal => Next::Fail,
-            UpstreamAuth | UpstreamNotFound => elsewhere,
+            InvalidRequest | ShuttingDown | Internal => Next::Fail,
+            // The next model may have a larger window.
+            ContextLength | UpstreamAuth | UpstreamNotFound => elsewhere,
             RateLimited | UpstreamUnavailable | UpstreamTimeout | UpstreamBroken => {
                 let asked = failure.retry_after.unwrap_or(0);
                 if self.repeats >= candidate.max_retries || asked > MAX_RETRY_AFTER {

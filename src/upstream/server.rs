@@ -1,11 +1,13 @@
 //! One server behind HTTP: its client, its address, its headers, made once; and the opening of a call.
 
 use super::failure;
+use super::patience::{Overdue, Patience};
+use super::secrets::Secrets;
 use super::settings::{MaxTokensField, UpstreamSettings};
 use crate::core::failure::{Failure, FailureKind};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, Url, redirect};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::{Client, Response, StatusCode, Url, redirect};
+use secrecy::ExposeSecret;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,15 +25,14 @@ const HTTP2_STREAM_WINDOW: u32 = 128 * 1024;
 /// A server as all its models share it.
 pub struct Server {
     pub name: Arc<str>,
-    pub idle_timeout: Duration,
+    idle_timeout: Duration,
     first_byte_timeout: Duration,
     base_url: Url,
     completions: Url,
     headers: HeaderMap,
     client: Client,
     limit_field: &'static str,
-    /// Kept to take it out of whatever the server says.
-    api_key: Option<SecretString>,
+    secrets: Secrets,
 }
 
 /// An upstream that cannot be set up; the text names the key of the configuration and what it needs.
@@ -63,7 +64,7 @@ impl Server {
             headers: headers(settings).map_err(|(key, problem)| error(key, problem))?,
             client,
             limit_field,
-            api_key: settings.api_key.clone(),
+            secrets: Secrets::of(settings),
         })
     }
 
@@ -85,8 +86,8 @@ impl Server {
         self.limit_field
     }
 
-    /// Sends a request for a completion. Gives the accepted answer, and the time left until its first byte.
-    pub(super) async fn open(&self, body: Vec<u8>) -> Result<(Response, Duration), Failure> {
+    /// Sends a request for a completion. Gives the accepted answer, and how long to wait for more of it.
+    pub(super) async fn open(&self, body: Vec<u8>) -> Result<(Response, Patience), Failure> {
         let start = Instant::now();
         let request = self.client.post(self.completions.clone()).headers(self.headers.clone()).body(body);
         let response = match timeout(self.first_byte_timeout, request.send()).await {
@@ -94,8 +95,10 @@ impl Server {
             Ok(Err(error)) => return Err(self.unreachable(&error)),
             Err(_) => return Err(self.silent(self.first_byte_timeout)),
         };
-        let left = self.first_byte_timeout.saturating_sub(start.elapsed());
-        if response.status().is_success() { Ok((response, left)) } else { Err(self.refusal(response).await) }
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        Ok((response, Patience::new(self.first_byte_timeout, start.elapsed(), self.idle_timeout)))
     }
 
     /// A failure in this server's name.
@@ -105,12 +108,17 @@ impl Server {
 
     /// The failure of a server that sent nothing for so long.
     pub(super) fn silent(&self, time: Duration) -> Failure {
-        self.failure(FailureKind::UpstreamTimeout, format_args!("sent nothing for {} s", time.as_secs_f64()))
+        self.failure(FailureKind::UpstreamTimeout, Overdue::Silent(time))
     }
 
     /// The failure that an error object in an accepted answer stands for.
     pub(super) fn gave_up(&self, error: &serde_json::Value) -> Failure {
-        self.without_key(failure::of_object(&self.name, error))
+        failure::of_object(&self.name, error, &self.secrets)
+    }
+
+    /// The failure that an answer other than 2xx stands for. `body` may be cut short.
+    pub(super) fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
+        failure::of_status(&self.name, status, headers, body, &self.secrets)
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
@@ -136,14 +144,7 @@ impl Server {
         };
         // What has come by then will have to do.
         timeout(REFUSAL_TIME, read).await.ok();
-        self.without_key(failure::of_status(&self.name, response.status(), response.headers(), &body))
-    }
-
-    pub(super) fn without_key(&self, mut failure: Failure) -> Failure {
-        if let Some(key) = self.api_key.as_ref().map(|key| key.expose_secret()).filter(|key| !key.is_empty()) {
-            failure.said = failure.said.map(|said| said.replace(key, "[key]"));
-        }
-        failure
+        self.refused(response.status(), response.headers(), &body)
     }
 }
 
@@ -187,10 +188,13 @@ fn base_url(text: &str) -> Result<Url, String> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("holds credentials, which would show in logs; set api_key or headers instead".to_owned());
     }
+    if url.query().is_some() {
+        return Err("holds a query string, which would show in logs; set api_key or headers instead".to_owned());
+    }
     Ok(url)
 }
 
-/// The URL with some segments added to its path; a query stays.
+/// The URL with some segments added to its path.
 pub(super) fn under(base: &Url, segments: &[&str]) -> Url {
     let mut url = base.clone();
     if let Ok(mut path) = url.path_segments_mut() {

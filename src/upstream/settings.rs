@@ -1,4 +1,5 @@
-//! What an upstream is made from: plain values, already read and checked for type by the configuration.
+//! What an upstream is made from: plain values, already read and checked for type by the configuration. Their defaults
+//! are the configuration's too.
 
 use secrecy::SecretString;
 use std::time::Duration;
@@ -8,14 +9,16 @@ use std::time::Duration;
 pub struct UpstreamSettings {
     /// The name under which profiles refer to it, and which error messages show.
     pub name: String,
-    /// Up to and with the version, e.g. `https://api.openai.com/v1`. A query string is kept.
+    /// Up to and with the version, e.g. `https://api.openai.com/v1`; without credentials or query string, as it is shown.
     pub base_url: String,
     pub api_key: Option<SecretString>,
-    /// Sent with every request; may replace any header of ours, `Authorization` included.
+    /// Sent with every request. Not one that the request sets itself, but for `Authorization`, which wins over `api_key`.
+    /// Words of eight bytes and more are taken for secrets and out of what the server says.
     pub headers: Vec<(String, SecretString)>,
     /// To a connection, TLS included.
     pub connect_timeout: Duration,
-    /// From the request to the first byte of the answer's body: the time a model may think in silence.
+    /// From the request to the first byte of the answer's body: the time a model may think in silence. A comment
+    /// grants as much again; all comments together, ten times as much. So they do for `idle_timeout`.
     pub first_byte_timeout: Duration,
     /// Between two pieces of an answer.
     pub idle_timeout: Duration,
@@ -27,29 +30,10 @@ pub struct UpstreamSettings {
 }
 
 /// The name of the output limit where the client has not chosen one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxTokensField {
     /// `max_completion_tokens` for OpenAI itself, whose newer models take no other, `max_tokens` elsewhere.
-    #[default]
     Auto,
     MaxTokens,
     MaxCompletionTokens,
-}
-
-impl UpstreamSettings {
-    /// A server without a key, with the times and retries that suit most.
-    pub fn new(name: impl Into<String>, base_url: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            base_url: base_url.into(),
-            api_key: None,
-            headers: Vec::new(),
-            connect_timeout: Duration::from_secs(10),
-            first_byte_timeout: Duration::from_secs(300),
-            idle_timeout: Duration::from_secs(120),
-            max_retries: 2,
-            retry_base_delay: Duration::from_millis(500),
-            max_tokens_field: MaxTokensField::Auto,
-        }
-    }
 }

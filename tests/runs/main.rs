@@ -6,6 +6,7 @@ mod gone;
 mod late;
 mod opening;
 mod pace;
+mod parallel;
 mod processes;
 mod sessions;
 mod shape;

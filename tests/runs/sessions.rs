@@ -182,6 +182,26 @@ async fn housekeeping_and_plain_talk_touch_no_session() {
     assert_eq!(obeyed, [false, false, true, true, true], "a title is not the agent's work");
 }
 
+/// Or the file tools would be confined to wherever a command let it lead.
+#[tokio::test]
+async fn a_symlink_in_the_place_of_a_workspace_is_no_workspace() {
+    let upstream = upstream().await;
+    let daemon = daemon(&upstream, &Settings::default());
+    let headers = "x-nuncio-session: one\r\n";
+    let folder = work(&upstream, &daemon, headers, json!([user("hi")])).await.folder;
+    std::fs::remove_dir(&folder).unwrap();
+    std::os::unix::fs::symlink(daemon.folder.path(), &folder).unwrap();
+
+    let body = with(ask("hi"), json!({"stream": false}));
+    let head = Client::post_with(&daemon, headers, &body).await.head().await;
+    assert_ne!(head.status, 200);
+    assert!(
+        daemon.log().contains(&format!("the workspace {folder} cannot be made: it is no folder")),
+        "{}",
+        daemon.log()
+    );
+}
+
 #[tokio::test]
 async fn a_profile_s_workspace_is_everyone_s() {
     let upstream = upstream().await;

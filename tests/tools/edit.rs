@@ -128,10 +128,15 @@ async fn an_edit_can_neither_damage_a_file_nor_blow_it_up() {
     let desk = Desk::with(ToolSettings { read_limit: 1000, ..ToolSettings::default() });
     desk.put("latin1", b"caf\xe9 au lait");
     desk.put("small", "a".repeat(900));
+    desk.put("large", "a".repeat(1001));
     let edit = |path: &str, new: &str| json!({"path": path, "old_string": "a", "new_string": new, "replace_all": true});
     assert_eq!(
         desk.told("edit_file", edit("latin1", "b")).await,
         "`latin1` is not UTF-8 text, so an edit could damage it. Use a command that knows its encoding."
+    );
+    assert_eq!(
+        desk.told("edit_file", edit("large", "b")).await,
+        "`large` has 1,001 bytes, and at most 1,000 can be edited. Use a command."
     );
     assert_eq!(
         desk.told("edit_file", edit("small", &"b".repeat(1_000_000))).await,

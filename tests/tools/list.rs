@@ -53,6 +53,22 @@ async fn folders_are_listed_as_deep_as_asked() {
 }
 
 #[tokio::test]
+async fn depth_is_advised_where_it_helps() {
+    let desk = Desk::new();
+    desk.put(&format!("{}file", "d/".repeat(65)), "");
+    for (depth, end) in [
+        (63, "[63 entries; 1 folder not opened, see depth]"),
+        (64, "[64 entries; 1 folder not opened, unreadable or too deep; try it as path]"),
+        (65, "[64 entries; 1 folder not opened, unreadable or too deep; try it as path]"),
+    ] {
+        let listed = desk.ok("list_files", json!({"depth": depth})).await;
+        assert_eq!(listed.lines().last(), Some(end), "{depth}");
+    }
+    let listed = desk.ok("list_files", json!({"path": "d/".repeat(64)})).await;
+    assert_eq!(listed.lines().last(), Some("[2 entries]"));
+}
+
+#[tokio::test]
 async fn a_full_folder_does_not_hide_its_neighbours() {
     let desk = Desk::new();
     for n in 0..130 {

@@ -114,21 +114,50 @@ fn a_call_is_summed_up_in_a_line() {
     }
 }
 
+/// A call of each tool that finds nothing wrong with an empty workspace, or says what is missing in it.
+fn harmless() -> [(&'static str, Value); 6] {
+    [
+        ("terminal", json!({"command": "true"})),
+        ("search_files", json!({"pattern": "x"})),
+        ("list_files", json!({})),
+        ("edit_file", json!({"path": "a", "old_string": "x", "new_string": "y"})),
+        ("write_file", json!({"path": "a", "content": "x"})),
+        ("read_file", json!({"path": "a"})),
+    ]
+}
+
+/// A command can remove it, and a model can go on from that.
 #[tokio::test]
-async fn a_workspace_that_is_gone_ends_the_run() {
-    for name in NAMES {
+async fn a_workspace_that_is_gone_is_made_again() {
+    for (name, arguments) in harmless() {
+        let desk = Desk::new();
+        let before = desk.call(name, arguments.clone()).await;
+        fs::remove_dir_all(&desk.workspace).unwrap();
+        let after = desk.call(name, arguments).await;
+        assert!(desk.workspace.is_dir(), "{name}");
+        if name != "write_file" {
+            assert_eq!(after, before, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_stands_in_the_place_of_the_workspace_is_told() {
+    for (name, arguments) in harmless() {
         let desk = Desk::new();
         fs::remove_dir(&desk.workspace).unwrap();
-        let arguments = match *name {
-            "terminal" => json!({"command": "true"}),
-            "search_files" => json!({"pattern": "x"}),
-            "list_files" => json!({}),
-            "edit_file" => json!({"path": "a", "old_string": "x", "new_string": "y"}),
-            "write_file" => json!({"path": "a", "content": "x"}),
-            _ => json!({"path": "a"}),
-        };
-        let error = desk.call(name, arguments).await.unwrap_err();
-        assert!(matches!(error, ToolError::Fatal(_)), "{name}: {error:?}");
+        fs::write(&desk.workspace, "").unwrap();
+        let told = desk.told(name, arguments.clone()).await;
+        assert!(told.starts_with("The workspace cannot be used: "), "{name}: {told}");
+
+        // Commands can go anywhere; the file tools must not follow.
+        fs::remove_file(&desk.workspace).unwrap();
+        std::os::unix::fs::symlink(&desk.outside, &desk.workspace).unwrap();
+        match name {
+            "terminal" => assert_eq!(desk.ok(name, arguments).await, "[no output]\n[exit code 0]"),
+            _ => assert!(desk.told(name, arguments).await.starts_with("The workspace cannot be used: "), "{name}"),
+        }
+        assert_eq!(names(&desk.outside), [""; 0], "{name}");
     }
 }
 

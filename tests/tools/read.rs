@@ -14,6 +14,7 @@ async fn lines_come_numbered_and_counted() {
             "3\t  three\n4\tfour\n[lines 3-4 of 5; offset=5 goes on]",
         ),
         (json!({"path": "notes.txt", "offset": 5, "limit": null}), "5\tfive\n[lines 5-5 of 5]"),
+        (json!({"path": "notes.txt", "offset": 5.0, "limit": 1e0}), "5\tfive\n[lines 5-5 of 5]"),
         (json!({"path": "notes.txt", "limit": 99}), "1\tone\n2\t\n3\t  three\n4\tfour\n5\tfive\n[5 lines]"),
     ];
     for (arguments, expected) in cases {
@@ -62,17 +63,11 @@ async fn an_answer_keeps_to_its_limit_and_says_how_to_go_on() {
 
 #[tokio::test]
 async fn what_is_no_text_is_refused() {
-    let desk = Desk::with(ToolSettings { read_limit: 10_000, ..ToolSettings::default() });
+    let desk = Desk::new();
     desk.put("image.png", b"\x89PNG\r\n\0\0");
-    desk.put("large", [b'x'; 10_001]);
     desk.put("folder/file", "");
     let cases = [
         ("image.png", "`image.png` is binary (8 bytes), and only text can be shown or edited."),
-        (
-            "large",
-            "`large` has 10,001 bytes, and at most 10,000 are read. search_files can find what matters in it, and so \
-             can commands.",
-        ),
         ("folder", "`folder` is a folder, not a file. list_files shows what is in it."),
         ("missing", "`missing` does not exist. list_files shows what there is."),
         ("folder/file/x", "`folder/file/x` cannot be reached: a part of it is a file, not a folder."),
@@ -80,6 +75,15 @@ async fn what_is_no_text_is_refused() {
     for (path, expected) in cases {
         assert_eq!(desk.told("read_file", json!({"path": path})).await, expected);
     }
+}
+
+/// It is never held whole, so there is nothing to protect.
+#[tokio::test]
+async fn a_file_too_large_to_edit_can_be_read() {
+    let desk = Desk::with(ToolSettings { read_limit: 10_000, ..ToolSettings::default() });
+    desk.put("large", "a line\n".repeat(10_000));
+    let last = desk.ok("read_file", json!({"path": "large", "offset": 10_000})).await;
+    assert_eq!(last, "10000\ta line\n[lines 10,000-10,000 of 10,000]");
 }
 
 #[tokio::test]

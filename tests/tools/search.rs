@@ -57,7 +57,7 @@ async fn binary_files_are_passed_over_and_said() {
     desk.put("latin1", b"two caf\xe9\n");
     assert_eq!(
         desk.ok("search_files", json!({"pattern": "two"})).await,
-        "latin1\n1: two caf\u{FFFD}\n\n[1 match in 1 file; 2 files not searched, being binary or unreadable]"
+        "latin1\n1: two caf\u{FFFD}\n\n[1 match in 1 file; 2 files not searched: binary, unreadable or with a line over 8 MiB]"
     );
     let missing = desk.told("search_files", json!({"pattern": "two", "path": "missing"})).await;
     assert_eq!(missing, "`missing` does not exist. list_files shows what there is.");

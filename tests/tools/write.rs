@@ -1,7 +1,7 @@
 use crate::{Desk, names};
 use serde_json::json;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 #[tokio::test]
 async fn a_file_is_made_with_its_folders_and_replaced() {
@@ -25,6 +25,23 @@ async fn the_mode_stays_and_a_symlink_does_too() {
     assert_eq!(desk.content("bin/run"), "new");
     assert_eq!(fs::metadata(desk.workspace.join("bin/run")).unwrap().permissions().mode() & 0o7777, 0o750);
     assert!(desk.workspace.join("link").is_symlink());
+}
+
+/// A new file is the daemon's, and what was a program of another user must not become one of the daemon's user.
+#[tokio::test]
+async fn a_replaced_file_is_no_one_elses_and_no_setuid_program() {
+    let desk = Desk::new();
+    let path = desk.workspace.join("run");
+    desk.put("run", "old");
+    // Only root can give a file away; others test the mode alone.
+    let given_away = chown(&path, Some(65_534), Some(65_533)).is_ok();
+    fs::set_permissions(&path, Permissions::from_mode(0o6755)).unwrap();
+    desk.ok("edit_file", json!({"path": "run", "old_string": "old", "new_string": "new"})).await;
+    let file = fs::metadata(&path).unwrap();
+    assert_eq!((desk.content("run").as_str(), file.mode() & 0o7777), ("new", 0o755));
+    if given_away {
+        assert_eq!((file.uid(), file.gid()), (65_534, 65_533));
+    }
 }
 
 #[tokio::test]

@@ -76,6 +76,8 @@ async fn a_finish_reason_or_done_ends_an_answer_one_is_enough() {
         (vec![says("a"), finishes("stop"), Act::Close], vec![text("a"), finish(Stop)]),
         (vec![says("a"), finishes("stop"), data(USAGE), Act::Close], vec![text("a"), usage(), finish(Stop)]),
         (vec![data("[DONE]"), end()], vec![finish(Stop)]),
+        // What says nothing does no harm.
+        (vec![data("null"), says("\\ud83d"), data(""), data("[DONE]"), end()], vec![text("\u{fffd}"), finish(Stop)]),
     ];
     for (number, (acts, events)) in cases.into_iter().enumerate() {
         let server = Server::start(vec![[accepted()].into_iter().chain(acts).collect()]).await;
@@ -102,10 +104,14 @@ async fn comments_keep_a_slow_answer_alive() {
 
 #[tokio::test]
 async fn a_complete_answer_is_not_held_up_by_a_server_that_does_not_hang_up() {
-    let server = Server::start(vec![vec![accepted(), says("a"), finishes("stop"), Act::Hold]]).await;
-    let settings = UpstreamSettings { idle_timeout: Duration::from_millis(100), ..settings("main", &server.base_url) };
-    assert_eq!(answer(&one(settings)).await, said("a"));
-    server.hung_up(0).await;
+    for after in [vec![Act::Hold], pings()] {
+        let script = [accepted(), says("a"), finishes("stop")].into_iter().chain(after).collect();
+        let server = Server::start(vec![script]).await;
+        let idle_timeout = Duration::from_millis(200);
+        let settings = UpstreamSettings { idle_timeout, ..settings("main", &server.base_url) };
+        assert_eq!(answer(&one(settings)).await, said("a"));
+        server.hung_up(0).await;
+    }
 }
 
 #[tokio::test]

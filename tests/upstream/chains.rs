@@ -83,6 +83,18 @@ async fn a_request_at_fault_is_not_carried_to_the_next_model() {
     assert_eq!(registry.report().next().unwrap().health.last_error(), None, "it is no fault of the upstream's");
 }
 
+#[tokio::test]
+async fn a_conversation_too_long_for_one_model_is_carried_to_the_next_at_once() {
+    let long = || whole("400 Bad Request", "", r#"{"error":{"message":"long","code":"context_length_exceeded"}}"#);
+    let server = Server::start(vec![long(), stream("hi"), long(), long()]).await;
+    let registry = Registry::new(&[settings("main", &server.base_url)]).unwrap();
+    let chain = registry.chain(&[("main", "small"), ("main", "large")]).unwrap();
+    assert_eq!(answer(&chain).await, said("hi"));
+    assert_eq!(failure(&chain).await.1.kind, ContextLength, "there may be no larger one");
+    let models: Vec<_> = server.requests().iter().map(|request| request.body["model"].clone()).collect();
+    assert_eq!(models, ["small", "large", "small", "large"]);
+}
+
 #[test]
 fn what_cannot_be_built_says_what_to_change() {
     let registry = Registry::new(&[settings("main", "http://127.0.0.1:1/v1")]).unwrap();
@@ -97,6 +109,10 @@ fn what_cannot_be_built_says_what_to_change() {
         (
             "https://user:pass@host/v1",
             "upstreams.main.base_url: holds credentials, which would show in logs; set api_key or headers instead",
+        ),
+        (
+            "https://host/v1?key=sk-secret",
+            "upstreams.main.base_url: holds a query string, which would show in logs; set api_key or headers instead",
         ),
     ];
     for (base_url, expected) in cases {

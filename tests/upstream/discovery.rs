@@ -76,7 +76,7 @@ async fn the_models_of_any_server_are_listed_with_one_request() {
         ),
         (
             ResponseTemplate::new(403).set_body_json(json!({"error": {"message": "no sk-secret here"}})),
-            Err(failure(UpstreamAuth, "forbids this (403)").saying("no [key] here")),
+            Err(failure(UpstreamAuth, "forbids this (403)").saying("no [secret] here")),
         ),
         (
             ResponseTemplate::new(500).set_body_string("down"),

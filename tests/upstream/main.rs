@@ -14,7 +14,7 @@ use nuncio::core::ports::upstream::{
     FinishReason, ModelRequest, ToolCallFragment, ToolChoice, Upstream, UpstreamEvent, UpstreamStream,
 };
 use nuncio::upstream::registry::Registry;
-use nuncio::upstream::settings::UpstreamSettings;
+use nuncio::upstream::settings::{MaxTokensField, UpstreamSettings};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An upstream at this address whose pauses do not slow a test down.
 fn settings(name: &str, base_url: &str) -> UpstreamSettings {
-    UpstreamSettings { retry_base_delay: Duration::from_millis(1), ..UpstreamSettings::new(name, base_url) }
+    UpstreamSettings {
+        name: name.to_owned(),
+        base_url: base_url.to_owned(),
+        api_key: None,
+        headers: Vec::new(),
+        connect_timeout: PATIENCE,
+        first_byte_timeout: PATIENCE,
+        idle_timeout: PATIENCE,
+        max_retries: 2,
+        retry_base_delay: Duration::from_millis(1),
+        max_tokens_field: MaxTokensField::Auto,
+    }
 }
 
 /// The chain of one model at this address.
@@ -88,6 +99,12 @@ fn call(index: u32, id: Option<&str>, name: Option<&str>, arguments: &str) -> Up
         arguments: arguments.into(),
         ..Default::default()
     })
+}
+
+/// Comments at a steady pace, for longer than any test waits.
+fn pings() -> Vec<server::Act> {
+    let ping = [server::chunk(": ping\n\n"), server::pause(20)];
+    std::iter::repeat_n(ping, 2_000).flatten().collect()
 }
 
 /// The events of an answer that says this and stops.

@@ -3,7 +3,7 @@
 use super::{FOLDER, Place, Workspace, irregular, subfolder, tell, trouble};
 use crate::core::ports::tool::ToolError;
 use crate::tools::text;
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -25,6 +25,7 @@ const NEW_FILE: Mode = Mode::from_raw_mode(0o666);
 struct Draft<'f> {
     folder: &'f OwnedFd,
     name: String,
+    file: File,
 }
 
 impl Workspace {
@@ -39,7 +40,8 @@ impl Workspace {
     }
 
     /// Puts `content` in the place of a file, or makes one, with the folders it is in. Others see the old or the new
-    /// content and never a part. The mode stays; hard links to the old file keep the old content. Gives the old size.
+    /// content and never a part. Owner and permissions stay; hard links to the old file keep the old content. Gives
+    /// the old size.
     pub fn replace(&self, place: &Place, content: &[u8]) -> Result<Option<u64>, ToolError> {
         let name = place.to_string();
         let Some((folder, file)) = place.split() else { return Err(irregular(place, FileType::Directory)) };
@@ -58,7 +60,13 @@ impl Workspace {
                 Some((FileType::RegularFile, _)) | None => {}
                 Some((kind, _)) => return Ok(Err(irregular(place, kind))),
             }
-            let draft = Draft::write(&folder, content, mode.map(|(_, mode)| mode))?;
+            let mut draft = Draft::new(&folder)?;
+            if let Some(old) = &old
+                && draft.take_after(old).is_err()
+            {
+                return Ok(Err(foreign(&name)));
+            }
+            draft.file.write_all(content)?;
             draft.publish(file)?;
             Ok(Ok(old.map(|old| old.st_size.unsigned_abs())))
         };
@@ -87,15 +95,23 @@ fn make_folder(folder: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
 }
 
 impl<'f> Draft<'f> {
-    fn write(folder: &'f OwnedFd, content: &[u8], mode: Option<Mode>) -> std::io::Result<Self> {
-        let draft = Self { folder, name: format!(".nuncio-{}.tmp", Uuid::now_v7().simple()) };
+    fn new(folder: &'f OwnedFd) -> Result<Self, Errno> {
+        let name = format!(".nuncio-{}.tmp", Uuid::now_v7().simple());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(fs::openat(folder, &draft.name, flags, NEW_FILE)?);
-        if let Some(mode) = mode {
-            fs::fchmod(&file, mode)?;
+        let file = File::from(fs::openat(folder, &name, flags, NEW_FILE)?);
+        Ok(Self { folder, name, file })
+    }
+
+    /// Gives it the owner and the permissions of the old file, before there is anything in it to read. Not its setuid
+    /// and setgid bits: what a model writes shall not run as somebody else.
+    fn take_after(&self, old: &Stat) -> Result<(), Errno> {
+        let new = fs::fstat(&self.file)?;
+        let owner = (new.st_uid != old.st_uid).then(|| Uid::from_raw(old.st_uid));
+        let group = (new.st_gid != old.st_gid).then(|| Gid::from_raw(old.st_gid));
+        if owner.is_some() || group.is_some() {
+            fs::fchown(&self.file, owner, group)?;
         }
-        file.write_all(content)?;
-        Ok(draft)
+        fs::fchmod(&self.file, Mode::from_raw_mode(old.st_mode) & NEW_FOLDER)
     }
 
     fn publish(self, name: &OsStr) -> Result<(), Errno> {
@@ -108,6 +124,14 @@ impl Drop for Draft<'_> {
     fn drop(&mut self) {
         let _ = fs::unlinkat(self.folder, &self.name, AtFlags::empty());
     }
+}
+
+fn foreign(name: &str) -> ToolError {
+    tell(format!(
+        "{} belongs to another user or group, and replacing it would take it away from them. If it shall be changed, \
+         do it with a command.",
+        text::quoted(name)
+    ))
 }
 
 fn read_only(name: &str) -> ToolError {
@@ -123,7 +147,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let folder = OwnedFd::from(File::open(temp.path()).unwrap());
         std::fs::create_dir_all(temp.path().join("taken/by a folder")).unwrap();
-        let draft = Draft::write(&folder, b"content", None).unwrap();
+        let draft = Draft::new(&folder).unwrap();
         assert_eq!(temp.path().read_dir().unwrap().count(), 2);
         draft.publish(OsStr::new("taken")).unwrap_err();
         assert_eq!(temp.path().read_dir().unwrap().count(), 1);

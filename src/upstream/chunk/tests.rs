@@ -3,7 +3,7 @@ use UpstreamEvent::{Reasoning, Refusal, Text, ToolCall};
 
 /// The events of one payload, and what it adds to the answer.
 fn read(payload: &str) -> (Vec<UpstreamEvent>, Option<FinishReason>, Option<Usage>) {
-    let chunk: Chunk = serde_json::from_str(payload).unwrap_or_else(|error| panic!("{error}: {payload}"));
+    let chunk = Chunk::parse(payload.as_bytes()).unwrap_or_else(|error| panic!("{error}: {payload}"));
     let (mut answer, mut events) = (Answer::default(), VecDeque::new());
     assert!(chunk.read(&mut answer, &mut events), "{payload}");
     (events.into(), answer.finish, answer.usage)
@@ -116,7 +116,7 @@ fn finish_reasons_of_any_spelling_are_understood() {
 
 #[test]
 fn an_error_is_found_wherever_it_stands_and_only_if_it_says_something() {
-    let error = |payload: &str| serde_json::from_str::<Chunk>(payload).unwrap().take_error();
+    let error = |payload: &str| Chunk::parse(payload.as_bytes()).unwrap().take_error();
     let said = Some(serde_json::json!({"message": "no"}));
     assert_eq!(error(r#"{"error":{"message":"no"}}"#), said);
     assert_eq!(error(r#"{"choices":[{"error":{"message":"no"},"finish_reason":"error"}]}"#), said);
@@ -124,6 +124,52 @@ fn an_error_is_found_wherever_it_stands_and_only_if_it_says_something() {
     for nothing in [r#"{"error":null}"#, r#"{"error":""}"#, r#"{"error":{}}"#, r#"{"error":false}"#, "{}"] {
         assert_eq!(error(nothing), None, "{nothing}");
     }
-    let cut: Chunk = serde_json::from_str(r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#).unwrap();
+    let cut = Chunk::parse(br#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#).unwrap();
     assert!(!cut.read(&mut Answer::default(), &mut VecDeque::new()));
+}
+
+#[test]
+fn what_is_of_another_kind_than_it_should_be_is_not_there() {
+    let cases = [
+        r#"{"choices":[null,7,{"delta":{"content":"a"}}],"usage":"none"}"#,
+        r#"{"choices":[{"delta":{"content":"a","tool_calls":[null,"f"]},"message":"a"}],"usage":[1]}"#,
+        r#"{"choices":[{"delta":{"content":"a","tool_calls":{},"function_call":""}}],"usage":false,"error":null}"#,
+    ];
+    for payload in cases {
+        assert_eq!(read(payload), (vec![text("a")], None, None), "{payload}");
+    }
+    for payload in [r#"{"choices":"a","usage":7}"#, r#"{"choices":[{"delta":"hi","message":[1]}]}"#] {
+        assert_eq!(read(payload), (vec![], None, None), "{payload}");
+    }
+    let usage = r#"{"usage":{"prompt_tokens":1,"prompt_tokens_details":7,"completion_tokens_details":[]}}"#;
+    assert_eq!(read(usage).2, Some(Usage { input: 1, ..Usage::default() }));
+    assert_eq!(
+        events_of(r#"{"tool_calls":[{"index":0,"id":"c","function":7}]}"#),
+        [call(Some(0), Some("c"), None, "")]
+    );
+}
+
+#[test]
+fn a_payload_that_is_not_quite_json_is_mended() {
+    let cases: [(&[u8], &str); 6] = [
+        (b"{\"content\":\"a\xff\xc3\xa4\"}", "a\u{fffd}\u{e4}"),
+        (br#"{"content":"\ud83d!"}"#, "\u{fffd}!"),
+        (br#"{"content":"\ude00\ud83d\ud83d\ude00"}"#, "\u{fffd}\u{fffd}\u{1f600}"),
+        (br#"{"content":"\\\\ud83d \ud83d"}"#, "\\\\ud83d \u{fffd}"),
+        (br#"{"content":"\ud83d\u0041"}"#, "\u{fffd}A"),
+        (br#"{"content":"a","content":"b"}"#, "b"),
+    ];
+    for (delta, expected) in cases {
+        let payload = [br#"{"choices":[{"delta":"#, delta, b"}]}"].concat();
+        let (mut answer, mut events) = (Answer::default(), VecDeque::new());
+        Chunk::parse(&payload).unwrap().read(&mut answer, &mut events);
+        assert_eq!(events, [text(expected)], "{}", payload.escape_ascii());
+    }
+    let problem = |payload: &str| Chunk::parse(payload.as_bytes()).err();
+    for payload in ["{", "{\"choices\":[oops", r#"{"a":"\ud8"}"#, r#"{"a":"\ud8zz"}"#, r#"{"a":"\ud83d"#, "{}{}"] {
+        assert_eq!(problem(payload), Some(Unreadable::NotJson), "{payload}");
+    }
+    for payload in ["7", "[]", "[null,null,null]", "\"\""] {
+        assert_eq!(problem(payload), Some(Unreadable::NoChunk), "{payload}");
+    }
 }

@@ -3,7 +3,7 @@ use FailureKind::*;
 use serde_json::json;
 
 fn failure(status: u16, body: &str) -> Failure {
-    of_status("main", StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+    of_status("main", StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes(), &Secrets::default())
 }
 
 #[test]
@@ -78,6 +78,9 @@ fn a_conversation_too_long_is_known_by_code_or_words() {
         (500, json!({"error": {"message": "the request exceeds the available context size"}})),
         (400, json!({"error": "the input length exceeds the context length"})),
         (413, json!({"error": {"message": "Prompt is too long: 9 tokens"}})),
+        (400, json!({"error": {"message": "input length and `max_tokens` exceed context limit: 9 + 8 > 10"}})),
+        (400, json!({"message": "Input is too long for requested model."})),
+        (400, json!({"error": {"message": "Please reduce the length of the messages or completion."}})),
     ];
     for (status, body) in bodies {
         assert_eq!(failure(status, &body.to_string()).kind, ContextLength, "{body}");
@@ -97,22 +100,26 @@ fn an_error_in_mid_stream_is_mapped_by_what_it_says_of_itself() {
         (json!("kaputt"), UpstreamBroken),
     ];
     for (error, kind) in cases {
-        assert_eq!(of_object("main", &error).kind, kind, "{error}");
+        assert_eq!(of_object("main", &error, &Secrets::default()).kind, kind, "{error}");
     }
     let expected = Failure::new(UpstreamBroken, "upstream `main` gave up").saying("kaputt");
-    assert_eq!(of_object("main", &json!("kaputt")), expected);
+    assert_eq!(of_object("main", &json!("kaputt"), &Secrets::default()), expected);
 }
 
 #[test]
 fn retry_after_is_read_as_seconds_or_date() {
     let seconds = |value: &str| {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
-        of_status("main", StatusCode::TOO_MANY_REQUESTS, &headers, b"").retry_after
+        of_status("main", StatusCode::TOO_MANY_REQUESTS, &headers, b"", &Secrets::default()).retry_after
     };
     assert_eq!(seconds("7"), Some(7));
     assert_eq!(seconds("0.2"), Some(1));
     assert_eq!(seconds("soon"), None);
     assert_eq!(seconds("-1"), None);
+    assert_eq!(seconds("NaN"), None);
+    assert_eq!(seconds("inf"), None);
+    assert_eq!(seconds("1e300"), Some(86_400));
+    assert_eq!(seconds("Thu, 01 Jan 2099 00:00:00 GMT"), Some(86_400));
     assert_eq!(seconds("Thu, 01 Jan 2015 00:00:00 GMT"), Some(0));
     let later = SystemTime::now() + std::time::Duration::from_secs(100);
     assert!((90..=101).contains(&seconds(&httpdate::fmt_http_date(later)).unwrap()));

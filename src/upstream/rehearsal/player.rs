@@ -1,6 +1,7 @@
 //! Plays the actions of one call as a stream, word by word, making nothing before it is asked for.
 
 use super::super::failure;
+use super::super::secrets::Secrets;
 use super::script::{Action, Fault, Shape, Voice};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::item::{Item, text_of};
@@ -194,7 +195,8 @@ fn failure_of(fault: &Fault) -> Failure {
     let body = json!({"error": {"message": "the script told it to", "code": code}});
     let headers = fault.retry_after.map(|seconds| (RETRY_AFTER, seconds.into()));
     let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    failure::of_status("rehearsal", status, &HeaderMap::from_iter(headers), body.to_string().as_bytes())
+    let (headers, body) = (HeaderMap::from_iter(headers), body.to_string());
+    failure::of_status("rehearsal", status, &headers, body.as_bytes(), &Secrets::default())
 }
 
 /// Words, each with the white space after it.
