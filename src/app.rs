@@ -33,6 +33,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use upstreams::Lookout;
 
 /// Why the daemon does not run. The text is for the terminal of the one who started it.
 #[derive(Debug, thiserror::Error)]
@@ -124,7 +125,7 @@ fn gateway(config: &Config) -> Result<Gateway, AppError> {
 /// Where the workspaces of sessions are; checked, and made by [`daemon::serve`] alone.
 fn workspaces(data_dir: &Path) -> Result<PathBuf, AppError> {
     let path = data_dir.join("workspaces");
-    // Resolved once and for all: what is a symlink later was not the operator's.
+    // Resolved once and for all: what is a symlink later was not the operator's. A check finds nothing there yet.
     let resolved = system::check_folder(&path).and_then(|()| match path.canonicalize() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path),
         resolved => resolved,
@@ -218,9 +219,9 @@ fn http_settings(config: &Config) -> HttpSettings {
 
 /// What `/health/detailed` says of the edges.
 fn probe(registry: Arc<Registry>) -> Probe {
+    let lookout = Arc::new(Lookout::new(registry));
     Arc::new(move || {
-        let registry = Arc::clone(&registry);
-        async move { json!({"store": {"kind": "memory", "status": "ok"}, "upstreams": upstreams::report(&registry).await}) }
-            .boxed()
+        let lookout = Arc::clone(&lookout);
+        async move { json!({"store": {"kind": "memory", "status": "ok"}, "upstreams": lookout.report().await}) }.boxed()
     })
 }

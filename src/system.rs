@@ -1,7 +1,7 @@
 //! What is asked of the operating system at start: open files, a listener, private folders.
 
 use rustix::fs::{Access, access};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit};
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -60,4 +60,12 @@ pub fn check_folder(path: &Path) -> io::Result<()> {
 /// Makes a folder, and those above it, that only its owner can look into.
 pub fn private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Keeps other processes of the same user, the agent's commands among them, from reading our memory and environment,
+/// where keys are. It also means that a crash leaves no core file.
+pub fn keep_to_ourselves() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "commands of the agent may be able to read the daemon's environment");
+    }
 }

@@ -17,6 +17,7 @@ const LAST_WORDS_IN_A_HURRY: Duration = Duration::from_millis(200);
 
 /// Serves until a signal, and then for as long as the configuration lets runs go on.
 pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
+    system::keep_to_ourselves();
     system::raise_open_files(loaded.config.server.max_runs);
     let mut signals = shutdown::Signals::listen().map_err(fault_of("signals cannot be listened for"))?;
     let source = upstreams::settle(&mut loaded).await;

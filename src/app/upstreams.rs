@@ -8,7 +8,9 @@ use crate::upstream::registry::{REHEARSAL, Registry};
 use crate::upstream::settings::{self, UpstreamSettings};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 
 /// How long an upstream may take to list its models.
 const MODELS_TIME: Duration = Duration::from_secs(3);
@@ -85,20 +87,49 @@ pub fn registered<'a>(config: &Config, name: &'a str) -> &'a str {
     if is_rehearsal { REHEARSAL } else { name }
 }
 
-/// How every upstream does, asked now.
-pub async fn report(registry: &Registry) -> Value {
-    let asked = registry.report().map(|upstream| async move {
-        let listed = registry.models(upstream.name, MODELS_TIME).await;
-        let last_error = upstream.health.last_error().map(|error| json!({"message": error.message, "at": error.at}));
-        json!({
-            "name": upstream.name,
-            "base_url": upstream.base_url,
-            "reachable": listed.is_ok(),
-            "models": listed.as_ref().ok().map(Vec::len),
-            "problem": listed.err().map(|failure| failure.to_string()),
-            "last_success": upstream.health.last_success(),
-            "last_error": last_error,
-        })
-    });
-    join_all(asked).await.into()
+/// How the upstreams do, for people and monitors.
+pub struct Lookout {
+    registry: Arc<Registry>,
+    /// The last time each was asked for its models, and what came of it. Kept for a while, because a monitor may ask
+    /// every second and each question is a request that the upstream may count.
+    asked: Mutex<Option<(Instant, Vec<Result<usize, String>>)>>,
+}
+
+/// How long an answer to "are you there" holds.
+const ASK_INTERVAL: Duration = Duration::from_secs(10);
+
+impl Lookout {
+    pub fn new(registry: Arc<Registry>) -> Self {
+        Self { registry, asked: Mutex::default() }
+    }
+
+    pub async fn report(&self) -> Value {
+        let mut asked = self.asked.lock().await;
+        let (at, answers) = match asked.take().filter(|(at, _)| at.elapsed() < ASK_INTERVAL) {
+            Some(fresh) => fresh,
+            None => (Instant::now(), join_all(self.registry.report().map(|upstream| self.ask(upstream.name))).await),
+        };
+        let lines = self.registry.report().zip(&answers).map(|(upstream, models)| {
+            let last_error = upstream.health.last_error();
+            json!({
+                "name": upstream.name,
+                "base_url": upstream.base_url,
+                "reachable": models.is_ok(),
+                "models": models.as_ref().ok(),
+                "problem": models.as_ref().err(),
+                "last_success": upstream.health.last_success(),
+                "last_error": last_error.map(|error| json!({"message": error.message, "at": error.at})),
+            })
+        });
+        let report = lines.collect();
+        *asked = Some((at, answers));
+        report
+    }
+
+    async fn ask(&self, name: &str) -> Result<usize, String> {
+        match self.registry.models(name, MODELS_TIME).await {
+            Ok(models) => Ok(models.len()),
+            Err(failure) => Err(failure.to_string()),
+        }
+    }
 }

@@ -64,12 +64,14 @@ impl Patience {
     pub async fn wait<T>(&mut self, piece: impl Future<Output = T>) -> Result<T, Overdue> {
         let start = Instant::now();
         let limit = self.piece.min(self.event);
-        let come = timeout(limit, piece).await.map_err(|_| match self.silence {
-            silence if limit == self.piece => Overdue::Silent(silence),
-            silence => Overdue::Empty(silence.saturating_mul(SIGNS_OF_LIFE)),
-        });
+        let come = timeout(limit, piece).await;
+        let overdue = if limit == self.piece {
+            Overdue::Silent(self.silence)
+        } else {
+            Overdue::Empty(self.silence.saturating_mul(SIGNS_OF_LIFE))
+        };
         self.event = self.event.saturating_sub(start.elapsed());
         self.piece = self.silence;
-        come
+        come.map_err(|_| overdue)
     }
 }
