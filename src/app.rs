@@ -128,9 +128,12 @@ fn gateway(config: &Config) -> Result<Gateway, AppError> {
 /// Where the workspaces of sessions are; checked, and made by [`daemon::serve`] alone.
 fn workspaces(data_dir: &Path) -> Result<PathBuf, AppError> {
     let path = data_dir.join("workspaces");
-    system::check_folder(&path).map_err(|source| AppError::DataDir { path: data_dir.to_owned(), source })?;
-    // Once and for all: what is a symlink later was not the operator's. A check finds nothing there yet.
-    Ok(path.canonicalize().unwrap_or(path))
+    // Resolved once and for all: what is a symlink later was not the operator's. A check finds nothing there yet.
+    let resolved = system::check_folder(&path).and_then(|()| match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path),
+        resolved => resolved,
+    });
+    resolved.map_err(|source| AppError::DataDir { path: data_dir.to_owned(), source })
 }
 
 /// The running image, also after an upgrade has replaced or deleted its file: a supervisor of another version might

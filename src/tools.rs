@@ -45,19 +45,6 @@ pub struct ToolSettings {
     pub shell: String,
 }
 
-/// For tests: the daemon's settings all come from its configuration.
-impl Default for ToolSettings {
-    fn default() -> Self {
-        Self {
-            output_limit: 32 * 1024,
-            read_limit: 16 * 1024 * 1024,
-            max_matches: 200,
-            terminal_max_time: Duration::from_secs(600),
-            shell: "/bin/sh".to_owned(),
-        }
-    }
-}
-
 /// Every built-in tool. It fails only if a tool is at fault, and then always.
 pub fn builtin(settings: ToolSettings, supervisor: Supervisor) -> Result<ToolSet, RegistryError> {
     let settings = Arc::new(settings);

@@ -87,12 +87,15 @@ pub fn registered<'a>(config: &Config, name: &'a str) -> &'a str {
     if is_rehearsal { REHEARSAL } else { name }
 }
 
+/// Of each upstream, in the registry's order, how many models it has or why it did not say.
+type Answers = Vec<Result<usize, String>>;
+
 /// How the upstreams do, for people and monitors.
 pub struct Lookout {
     registry: Arc<Registry>,
     /// The last time each was asked for its models, and what came of it. Kept for a while, because a monitor may ask
     /// every second and each question is a request that the upstream may count.
-    asked: Mutex<Option<(Instant, Vec<Result<usize, String>>)>>,
+    asked: Mutex<Option<(Instant, Answers)>>,
 }
 
 /// How long an answer to "are you there" holds.

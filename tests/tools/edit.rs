@@ -1,4 +1,4 @@
-use crate::{Desk, names};
+use crate::{Desk, names, settings};
 use futures_util::future::join_all;
 use nuncio::tools::ToolSettings;
 use serde_json::json;
@@ -125,7 +125,7 @@ async fn what_is_not_clear_is_refused_with_a_way_out() {
 
 #[tokio::test]
 async fn an_edit_can_neither_damage_a_file_nor_blow_it_up() {
-    let desk = Desk::with(ToolSettings { read_limit: 1000, ..ToolSettings::default() });
+    let desk = Desk::with(ToolSettings { read_limit: 1000, ..settings() });
     desk.put("latin1", b"caf\xe9 au lait");
     desk.put("small", "a".repeat(900));
     desk.put("large", "a".repeat(1001));

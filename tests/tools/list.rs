@@ -1,4 +1,4 @@
-use crate::Desk;
+use crate::{Desk, settings};
 use nuncio::tools::ToolSettings;
 use serde_json::json;
 use std::os::unix::fs::symlink;
@@ -85,7 +85,7 @@ async fn a_full_folder_does_not_hide_its_neighbours() {
 
 #[tokio::test]
 async fn a_list_keeps_to_its_limits() {
-    let desk = Desk::with(ToolSettings { output_limit: 40, ..ToolSettings::default() });
+    let desk = Desk::with(ToolSettings { output_limit: 40, ..settings() });
     for n in 0..1001 {
         desk.put(&format!("{n:04}"), "");
     }

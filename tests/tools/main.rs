@@ -21,6 +21,17 @@ use std::time::Duration;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+/// Limits that the tests do not meet unless they set them lower.
+fn settings() -> ToolSettings {
+    ToolSettings {
+        output_limit: 32 << 10,
+        read_limit: 16 << 20,
+        max_matches: 200,
+        terminal_max_time: Duration::from_secs(600),
+        shell: "/bin/sh".to_owned(),
+    }
+}
+
 /// A workspace in a folder of its own, so that there is an outside that may be touched.
 struct Desk {
     _folder: TempDir,
@@ -31,7 +42,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        Self::with(ToolSettings::default())
+        Self::with(settings())
     }
 
     fn with(settings: ToolSettings) -> Self {

@@ -1,4 +1,4 @@
-use crate::Desk;
+use crate::{Desk, settings};
 use nuncio::tools::ToolSettings;
 use serde_json::json;
 
@@ -48,7 +48,7 @@ async fn every_kind_of_text_can_be_read() {
 
 #[tokio::test]
 async fn an_answer_keeps_to_its_limit_and_says_how_to_go_on() {
-    let desk = Desk::with(ToolSettings { output_limit: 100, ..ToolSettings::default() });
+    let desk = Desk::with(ToolSettings { output_limit: 100, ..settings() });
     desk.put("file", "123456789\n".repeat(100_000));
     let page = |from: u64, to: u64| (from..=to).map(|n| format!("{n}\t123456789\n")).collect::<String>();
     assert_eq!(
@@ -80,7 +80,7 @@ async fn what_is_no_text_is_refused() {
 /// It is never held whole, so there is nothing to protect.
 #[tokio::test]
 async fn a_file_too_large_to_edit_can_be_read() {
-    let desk = Desk::with(ToolSettings { read_limit: 10_000, ..ToolSettings::default() });
+    let desk = Desk::with(ToolSettings { read_limit: 10_000, ..settings() });
     desk.put("large", "a line\n".repeat(10_000));
     let last = desk.ok("read_file", json!({"path": "large", "offset": 10_000})).await;
     assert_eq!(last, "10000\ta line\n[lines 10,000-10,000 of 10,000]");

@@ -1,4 +1,4 @@
-use crate::Desk;
+use crate::{Desk, settings};
 use nuncio::tools::ToolSettings;
 use serde_json::json;
 
@@ -65,7 +65,7 @@ async fn binary_files_are_passed_over_and_said() {
 
 #[tokio::test]
 async fn a_search_keeps_to_its_limits() {
-    let desk = Desk::with(ToolSettings { max_matches: 3, ..ToolSettings::default() });
+    let desk = Desk::with(ToolSettings { max_matches: 3, ..settings() });
     desk.put("a", "x\nx\n");
     desk.put("b", "x\ny\ny\nx\nz\n");
     let narrow = "a narrower pattern, path or glob shows others";
@@ -83,7 +83,7 @@ async fn a_search_keeps_to_its_limits() {
         "b\n1: x\n4: x\n5: z\n\n[3 matches in 1 file]"
     );
 
-    let desk = Desk::with(ToolSettings { output_limit: 30, ..ToolSettings::default() });
+    let desk = Desk::with(ToolSettings { output_limit: 30, ..settings() });
     desk.put("a", "123456789\n".repeat(9));
     assert_eq!(
         desk.ok("search_files", json!({"pattern": "9"})).await,

@@ -1,4 +1,4 @@
-use crate::Desk;
+use crate::{Desk, settings};
 use nuncio::core::ports::tool::ToolError;
 use nuncio::sandbox::Supervisor;
 use nuncio::tools::{ToolSettings, builtin};
@@ -44,7 +44,7 @@ async fn a_command_starts_in_the_workspace_with_an_environment_of_its_own() {
 
 #[tokio::test]
 async fn of_a_long_output_head_and_tail_are_kept() {
-    let desk = Desk::with(ToolSettings { output_limit: 20, ..ToolSettings::default() });
+    let desk = Desk::with(ToolSettings { output_limit: 20, ..settings() });
     assert_eq!(run(&desk, "seq 100000 100999").await, "100000\n100\n[… 6,980 bytes cut …]\n98\n100999\n[exit code 0]");
 }
 
@@ -52,8 +52,7 @@ async fn of_a_long_output_head_and_tail_are_kept() {
 async fn time_is_limited_by_the_call_the_settings_and_the_model() {
     let cases = [(1, Some(600), 60, 1.0), (600, Some(1), 60, 1.0), (600, None, 2, 1.0), (600, Some(600), 1, 0.5)];
     for (setting, asked, left, expected) in cases {
-        let desk =
-            Desk::with(ToolSettings { terminal_max_time: Duration::from_secs(setting), ..ToolSettings::default() });
+        let desk = Desk::with(ToolSettings { terminal_max_time: Duration::from_secs(setting), ..settings() });
         let mut context = desk.context();
         context.time_limit = Duration::from_secs(left);
         let arguments = json!({"command": "sleep 1000 & wait", "timeout_seconds": asked});
@@ -103,7 +102,7 @@ async fn what_cannot_be_started_is_told_or_fatal() {
     let fits = run(&desk, &format!(": {}", "x".repeat(131_069))).await;
     assert_eq!(fits, "[no output]\n[exit code 0]");
 
-    let tools = builtin(ToolSettings::default(), Supervisor::new("/no/such/binary")).unwrap();
+    let tools = builtin(settings(), Supervisor::new("/no/such/binary")).unwrap();
     let result = tools.get("terminal").unwrap().call(json!({"command": "true"}), desk.context()).await;
     assert!(matches!(result, Err(ToolError::Fatal(_))), "{result:?}");
 }

@@ -59,10 +59,21 @@ fn context(workspace: &std::path::Path) -> ToolContext {
     ToolContext { run: RunId::new(Uuid::nil()), workspace, time_limit: LONG }
 }
 
+/// None of them matters here.
+fn settings() -> Arc<ToolSettings> {
+    Arc::new(ToolSettings {
+        output_limit: 1,
+        read_limit: 1,
+        max_matches: 1,
+        terminal_max_time: Duration::from_secs(1),
+        shell: String::new(),
+    })
+}
+
 #[tokio::test]
 async fn work_that_nobody_waits_for_ends() {
     let workspace = tempfile::tempdir().unwrap();
-    let call = Confined::<Endless>::new(&Arc::default()).call(json!({}), context(workspace.path()));
+    let call = Confined::<Endless>::new(&settings()).call(json!({}), context(workspace.path()));
     timeout(Duration::from_millis(100), call).await.expect_err("it works on while it is waited for");
     let ended = async {
         while !workspace.path().join("ended").exists() {
@@ -75,7 +86,7 @@ async fn work_that_nobody_waits_for_ends() {
 #[tokio::test]
 async fn a_panic_is_our_fault() {
     let workspace = tempfile::tempdir().unwrap();
-    let result = Confined::<Faulty>::new(&Arc::default()).call(json!({}), context(workspace.path())).await;
+    let result = Confined::<Faulty>::new(&settings()).call(json!({}), context(workspace.path())).await;
     assert!(
         matches!(&result, Err(ToolError::Fatal(text)) if text.starts_with("faulty ended by itself: ")),
         "{result:?}"
@@ -85,7 +96,7 @@ async fn a_panic_is_our_fault() {
 #[tokio::test]
 async fn arguments_that_slipped_through_are_told() {
     let workspace = tempfile::tempdir().unwrap();
-    let result = Confined::<Endless>::new(&Arc::default()).call(json!(3), context(workspace.path())).await;
+    let result = Confined::<Endless>::new(&settings()).call(json!(3), context(workspace.path())).await;
     let text = "Unusable arguments: invalid type: integer `3`, expected struct Nothing";
     assert_eq!(result, Err(ToolError::TellModel(text.to_owned())));
 }
