@@ -119,7 +119,7 @@ fn gateway(config: &Config) -> Result<Gateway, AppError> {
         stand_in: default.filter(|_| config.server.unknown_model == UnknownModel::Default),
         keys: keys(config),
         settings: http_settings(config),
-        probe: probe(registry),
+        probe: probe(registry, config),
         started: Instant::now(),
         started_at,
     })
@@ -221,8 +221,8 @@ fn http_settings(config: &Config) -> HttpSettings {
 }
 
 /// What `/health/detailed` says of the edges.
-fn probe(registry: Arc<Registry>) -> Probe {
-    let lookout = Arc::new(Lookout::new(registry));
+fn probe(registry: Arc<Registry>, config: &Config) -> Probe {
+    let lookout = Arc::new(Lookout::new(registry, config));
     Arc::new(move || {
         let lookout = Arc::clone(&lookout);
         async move { json!({"store": {"kind": "memory", "status": "ok"}, "upstreams": lookout.report().await}) }.boxed()

@@ -4,10 +4,11 @@ use crate::config::environment::UpstreamSource;
 use crate::config::upstreams::{DEFAULT, MaxTokensField, REHEARSAL_MODEL, Upstream, UpstreamKind};
 use crate::config::{Config, Loaded};
 use crate::upstream::discover::{self, OLLAMA, Ollama};
-use crate::upstream::registry::{REHEARSAL, Registry};
+use crate::upstream::registry::{REHEARSAL, Registry, UpstreamReport};
 use crate::upstream::settings::{self, UpstreamSettings};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -93,6 +94,8 @@ type Answers = Vec<Result<usize, String>>;
 /// How the upstreams do, for people and monitors.
 pub struct Lookout {
     registry: Arc<Registry>,
+    /// Names of those that the configuration has: the registry has the rehearsal besides.
+    configured: HashSet<String>,
     /// The last time each was asked for its models, and what came of it. Kept for a while, because a monitor may ask
     /// every second and each question is a request that the upstream may count.
     asked: Mutex<Option<(Instant, Answers)>>,
@@ -102,17 +105,22 @@ pub struct Lookout {
 const ASK_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Lookout {
-    pub fn new(registry: Arc<Registry>) -> Self {
-        Self { registry, asked: Mutex::default() }
+    pub fn new(registry: Arc<Registry>, config: &Config) -> Self {
+        let configured = config.upstreams.keys().map(|name| registered(config, name).to_owned()).collect();
+        Self { registry, configured, asked: Mutex::default() }
+    }
+
+    fn upstreams(&self) -> impl Iterator<Item = UpstreamReport<'_>> {
+        self.registry.report().filter(|upstream| self.configured.contains(upstream.name))
     }
 
     pub async fn report(&self) -> Value {
         let mut asked = self.asked.lock().await;
         let (at, answers) = match asked.take().filter(|(at, _)| at.elapsed() < ASK_INTERVAL) {
             Some(fresh) => fresh,
-            None => (Instant::now(), join_all(self.registry.report().map(|upstream| self.ask(upstream.name))).await),
+            None => (Instant::now(), join_all(self.upstreams().map(|upstream| self.ask(upstream.name))).await),
         };
-        let lines = self.registry.report().zip(&answers).map(|(upstream, models)| {
+        let lines = self.upstreams().zip(&answers).map(|(upstream, models)| {
             let last_error = upstream.health.last_error();
             json!({
                 "name": upstream.name,

@@ -185,20 +185,18 @@ impl Runs {
         self.draining.is_cancelled()
     }
 
-    /// Refuses new runs, gives those in flight `grace` to end, then ends them. `hurry` cuts the grace short, which is
-    /// when this returns false.
-    pub async fn drain(&self, grace: Duration, hurry: impl Future<Output = ()>) -> bool {
+    /// Refuses new runs, gives those in flight `grace` to end, or until `hurry`, then ends them.
+    pub async fn drain(&self, grace: Duration, hurry: impl Future<Output = ()>) {
         self.draining.cancel();
         self.tracker.close();
-        let in_time = tokio::select! {
-            () = self.tracker.wait() => return true,
-            () = tokio::time::sleep(grace) => true,
-            () = hurry => false,
-        };
+        tokio::select! {
+            () = self.tracker.wait() => return,
+            () = tokio::time::sleep(grace) => {}
+            () = hurry => {}
+        }
         self.shutdown.cancel();
         // Ending a run means to tell its client and to kill its processes, which takes moments, not minutes.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.tracker.wait()).await;
-        in_time
     }
 }
 
