@@ -1,7 +1,6 @@
 //! Keeps the head and the tail of a stream of any length in bounded memory.
 
 use std::collections::VecDeque;
-use std::fmt;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -25,16 +24,6 @@ pub struct Captured {
 }
 
 /// The output with a line in the place of what was cut.
-impl fmt::Display for Captured {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { head, cut, tail } = self;
-        match cut {
-            0 => write!(f, "{head}{tail}"),
-            _ => write!(f, "{head}\n[... {cut} bytes cut out ...]\n{tail}"),
-        }
-    }
-}
-
 /// An output while it is being read.
 #[derive(Debug)]
 pub struct Capture {

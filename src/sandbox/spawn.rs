@@ -139,6 +139,8 @@ impl Supervisor {
         let sent = protocol::send_streams(&ours, &line, [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])?;
         // Nothing here may need a fork: std then starts it without copying the daemon's page tables.
         let supervisor = process::Command::new(&*self.binary)
+            // The path may be a link of /proc, which would tell nobody who this is.
+            .arg0("nuncio")
             .arg(SUPERVISE)
             .env_clear()
             .stdin(OwnedFd::from(theirs))
