@@ -15,6 +15,7 @@ pub fn spec<A: JsonSchema>(name: &str, description: impl Into<String>) -> ToolSp
         parameters: Some(parameters::<A>()),
         strict: None,
         extra: Map::new(),
+        beside: Map::new(),
     }
 }
 

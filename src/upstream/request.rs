@@ -68,6 +68,8 @@ struct Offer<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     function: Function<'a>,
+    #[serde(flatten)]
+    beside: &'a Map<String, Value>,
 }
 
 #[derive(serde::Serialize)]
@@ -93,7 +95,7 @@ impl<'a> Offer<'a> {
             strict: tool.strict,
             extra: &tool.extra,
         };
-        Self { kind: "function", function }
+        Self { kind: "function", function, beside: &tool.beside }
     }
 }
 

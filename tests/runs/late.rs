@@ -79,7 +79,14 @@ impl Toolset for Only {
 async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
     let folder = tempfile::tempdir().unwrap();
     let calls = Arc::new(AtomicUsize::new(0));
-    let spec = ToolSpec { name: "act".into(), description: None, parameters: None, strict: None, extra: Map::new() };
+    let spec = ToolSpec {
+        name: "act".into(),
+        description: None,
+        parameters: None,
+        strict: None,
+        extra: Map::new(),
+        beside: Map::new(),
+    };
     let agent = Agent { tools: [spec.clone()].into(), ..Agent::default() };
     let profile = Profile {
         description: None,

@@ -38,8 +38,10 @@ pub struct ToolSpec {
     /// JSON Schema of the arguments; `None` for a client's tool that takes none.
     pub parameters: Option<Value>,
     pub strict: Option<bool>,
-    /// Further keys of a client's definition, passed on untouched.
+    /// Further keys of a client's function, passed on untouched.
     pub extra: Map<String, Value>,
+    /// Further keys beside the function (`cache_control`, …), which has an object of its own on chat.
+    pub beside: Map<String, Value>,
 }
 
 /// Where and for whom a tool call runs.

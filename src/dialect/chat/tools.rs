@@ -5,7 +5,7 @@ use crate::core::ports::upstream::ToolChoice;
 use crate::dialect::error::{ApiError, excerpt};
 use crate::dialect::fields::{Check, Fields, wrong};
 use crate::dialect::offer::{check_number, name};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::HashSet;
 
 type Parsed<T> = Result<T, ApiError>;
@@ -32,7 +32,7 @@ pub(super) fn parse(tools: Vec<Value>) -> Parsed<Option<Vec<ToolSpec>>> {
         let Some(function) = fields.take_object("function")? else {
             return Err(fields.missing("function", "an object with a `name`"));
         };
-        let spec = self::function(function)?;
+        let spec = ToolSpec { beside: fields.rest(), ..self::function(function)? };
         if !names.insert(spec.name.clone()) {
             let path = format!("{path}.function.name");
             let message = format!("`{path}` repeats the name of another tool: `{}`.", spec.name);
@@ -52,6 +52,7 @@ fn function(mut fields: Fields) -> Parsed<ToolSpec> {
         parameters: fields.take("parameters"),
         strict: fields.take_bool("strict")?,
         extra: fields.rest(),
+        beside: Map::new(),
     })
 }
 

@@ -55,6 +55,7 @@ fn function(mut fields: Fields) -> Parsed<ToolSpec> {
         strict: fields.take_bool("strict")?,
         // Keys of the Responses API mean nothing to a chat upstream, and some refuse what they do not know.
         extra: Map::new(),
+        beside: Map::new(),
     })
 }
 

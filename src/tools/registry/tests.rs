@@ -25,7 +25,14 @@ impl Tool for Stub {
 }
 
 fn stub(name: &str, parameters: Option<Value>) -> Arc<dyn Tool> {
-    Arc::new(Stub(ToolSpec { name: name.to_owned(), description: None, parameters, strict: None, extra: Map::new() }))
+    Arc::new(Stub(ToolSpec {
+        name: name.to_owned(),
+        description: None,
+        parameters,
+        strict: None,
+        extra: Map::new(),
+        beside: Map::new(),
+    }))
 }
 
 fn reader() -> Arc<dyn Tool> {

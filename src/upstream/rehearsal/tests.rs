@@ -10,7 +10,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn tool(name: &str) -> ToolSpec {
-    ToolSpec { name: name.into(), description: None, parameters: None, strict: None, extra: Map::new() }
+    ToolSpec {
+        name: name.into(),
+        description: None,
+        parameters: None,
+        strict: None,
+        extra: Map::new(),
+        beside: Map::new(),
+    }
 }
 
 fn user(text: &str) -> Item {

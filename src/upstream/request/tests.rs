@@ -27,7 +27,7 @@ fn output(call_id: &str, parts: &[&str], failed: bool) -> Item {
 
 fn tool(name: &str) -> ToolSpec {
     let (description, parameters, strict, extra) = Default::default();
-    ToolSpec { name: name.into(), description, parameters, strict, extra }
+    ToolSpec { name: name.into(), description, parameters, strict, extra, beside: Map::new() }
 }
 
 fn map(value: Value) -> Map<String, Value> {
@@ -186,7 +186,8 @@ fn params_pass_and_never_override_what_is_ours() {
             description: Some("Reads.".into()),
             parameters: Some(json!({"type": "object", "required": ["path"]})),
             strict: Some(true),
-            extra: map(json!({"cache_control": {"type": "ephemeral"}})),
+            extra: map(json!({"x": 1})),
+            beside: map(json!({"cache_control": {"type": "ephemeral"}})),
             ..tool("read")
         },
     ]);
@@ -196,7 +197,7 @@ fn params_pass_and_never_override_what_is_ours() {
     expected["tools"] = json!([
         {"type": "function", "function": {"name": "ls", "parameters": {"type": "object", "properties": {}}}},
         {"type": "function", "function": {"name": "read", "description": "Reads.", "strict": true,
-            "parameters": {"type": "object", "required": ["path"]}, "cache_control": {"type": "ephemeral"}}},
+            "parameters": {"type": "object", "required": ["path"]}, "x": 1}, "cache_control": {"type": "ephemeral"}},
     ]);
     expected["tool_choice"] = json!({"type": "function", "function": {"name": "ls"}});
     assert_eq!(body(&request), expected);

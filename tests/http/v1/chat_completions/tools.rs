@@ -30,7 +30,7 @@ async fn both_sides_tools_are_offered_and_the_clients_hides_the_servers() {
         "strict": true,
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "$defs": {}},
         "examples": [1],
-    }});
+    }, "cache_control": {"type": "ephemeral"}});
     let bare = json!({"type": "function", "function": {"name": "bare"}});
     let search = json!({"type": "web_search", "search_context_size": "low"});
     // The client's tools and what is offered to the model.
