@@ -5,7 +5,7 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The spec of a tool that takes `A`. The docs of its fields become the descriptions of the arguments.
 pub fn spec<A: JsonSchema>(name: &str, description: impl Into<String>) -> ToolSpec {
@@ -13,9 +13,7 @@ pub fn spec<A: JsonSchema>(name: &str, description: impl Into<String>) -> ToolSp
         name: name.to_owned(),
         description: Some(description.into()),
         parameters: Some(parameters::<A>()),
-        strict: None,
-        extra: Map::new(),
-        beside: Map::new(),
+        ..ToolSpec::default()
     }
 }
 

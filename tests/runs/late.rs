@@ -17,7 +17,7 @@ use nuncio::runs::registry::RunsSettings;
 use nuncio::runs::session::SessionKey;
 use nuncio::runs::{Profile, RunRequest, Runs};
 use nuncio::store::memory::MemoryStore;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -79,14 +79,7 @@ impl Toolset for Only {
 async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
     let folder = tempfile::tempdir().unwrap();
     let calls = Arc::new(AtomicUsize::new(0));
-    let spec = ToolSpec {
-        name: "act".into(),
-        description: None,
-        parameters: None,
-        strict: None,
-        extra: Map::new(),
-        beside: Map::new(),
-    };
+    let spec = ToolSpec { name: "act".into(), description: None, parameters: None, ..ToolSpec::default() };
     let agent = Agent { tools: [spec.clone()].into(), ..Agent::default() };
     let profile = Profile {
         description: None,

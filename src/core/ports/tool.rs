@@ -31,7 +31,7 @@ pub trait Toolset: Send + Sync {
 }
 
 /// A tool as it is offered to a model, the daemon's or a client's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToolSpec {
     pub name: String,
     pub description: Option<String>,

@@ -5,7 +5,7 @@ use crate::core::ports::upstream::ToolChoice;
 use crate::dialect::error::{ApiError, excerpt};
 use crate::dialect::fields::{Check, Fields, wrong};
 use crate::dialect::offer::{check_number, name};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::HashSet;
 
 type Parsed<T> = Result<T, ApiError>;
@@ -52,7 +52,7 @@ fn function(mut fields: Fields) -> Parsed<ToolSpec> {
         parameters: fields.take("parameters"),
         strict: fields.take_bool("strict")?,
         extra: fields.rest(),
-        beside: Map::new(),
+        ..ToolSpec::default()
     })
 }
 

@@ -20,14 +20,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 fn tool(name: &str) -> ToolSpec {
-    ToolSpec {
-        name: name.into(),
-        description: None,
-        parameters: None,
-        strict: None,
-        extra: Map::new(),
-        beside: Map::new(),
-    }
+    ToolSpec { name: name.into(), ..ToolSpec::default() }
 }
 
 /// A run of an agent with a reading tool `look` and a writing tool `act`, seen in every way a client can see it.

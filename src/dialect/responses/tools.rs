@@ -5,7 +5,7 @@ use crate::core::ports::upstream::ToolChoice;
 use crate::dialect::error::ApiError;
 use crate::dialect::fields::{Check, Fields, wrong};
 use crate::dialect::offer::{check_number, name};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::HashSet;
 
 type Parsed<T> = Result<T, ApiError>;
@@ -54,8 +54,7 @@ fn function(mut fields: Fields) -> Parsed<ToolSpec> {
         parameters: fields.take("parameters"),
         strict: fields.take_bool("strict")?,
         // Keys of the Responses API mean nothing to a chat upstream, and some refuse what they do not know.
-        extra: Map::new(),
-        beside: Map::new(),
+        ..ToolSpec::default()
     })
 }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::core::item::Part;
 use crate::core::ports::tool::{ToolContext, ToolError};
 use futures_util::future::BoxFuture;
-use serde_json::{Map, json};
+use serde_json::json;
 
 struct Stub(ToolSpec);
 
@@ -25,14 +25,7 @@ impl Tool for Stub {
 }
 
 fn stub(name: &str, parameters: Option<Value>) -> Arc<dyn Tool> {
-    Arc::new(Stub(ToolSpec {
-        name: name.to_owned(),
-        description: None,
-        parameters,
-        strict: None,
-        extra: Map::new(),
-        beside: Map::new(),
-    }))
+    Arc::new(Stub(ToolSpec { name: name.to_owned(), parameters, ..ToolSpec::default() }))
 }
 
 fn reader() -> Arc<dyn Tool> {

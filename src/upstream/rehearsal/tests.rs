@@ -10,14 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn tool(name: &str) -> ToolSpec {
-    ToolSpec {
-        name: name.into(),
-        description: None,
-        parameters: None,
-        strict: None,
-        extra: Map::new(),
-        beside: Map::new(),
-    }
+    ToolSpec { name: name.into(), ..ToolSpec::default() }
 }
 
 fn user(text: &str) -> Item {

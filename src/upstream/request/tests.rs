@@ -26,8 +26,7 @@ fn output(call_id: &str, parts: &[&str], failed: bool) -> Item {
 }
 
 fn tool(name: &str) -> ToolSpec {
-    let (description, parameters, strict, extra) = Default::default();
-    ToolSpec { name: name.into(), description, parameters, strict, extra, beside: Map::new() }
+    ToolSpec { name: name.into(), ..ToolSpec::default() }
 }
 
 fn map(value: Value) -> Map<String, Value> {

@@ -10,14 +10,7 @@ use rstest::rstest;
 use uuid::Uuid;
 
 pub(super) fn tool(name: &str) -> ToolSpec {
-    ToolSpec {
-        name: name.into(),
-        description: None,
-        parameters: None,
-        strict: None,
-        extra: Map::new(),
-        beside: Map::new(),
-    }
+    ToolSpec { name: name.into(), ..ToolSpec::default() }
 }
 
 /// An agent with a reading tool `look` and a writing tool `act`.
