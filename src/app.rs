@@ -197,6 +197,8 @@ fn profile(
             profiles::ToolActivity::Hidden => ToolActivity::Hidden,
             profiles::ToolActivity::FunctionCall => ToolActivity::FunctionCall,
         },
+        on_disconnect: profile.on_disconnect,
+        inherit_instructions: profile.inherit_instructions,
         workspace: profile.workspace.as_deref().map(Into::into),
     })
 }

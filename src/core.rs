@@ -5,6 +5,7 @@ pub mod failure;
 pub mod housekeeping;
 pub mod id;
 pub mod item;
+pub mod journal;
 pub mod ports;
 pub mod run;
 pub mod transcript;

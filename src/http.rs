@@ -5,13 +5,13 @@ mod body;
 mod chat;
 pub mod error;
 mod guard;
+mod headers;
 mod health;
 mod linger;
 mod models;
 mod request_id;
 mod responses;
 pub mod serve;
-mod session;
 mod socket;
 mod state;
 mod stream;
@@ -33,6 +33,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/chat/completions", post(chat::create))
         .route("/v1/responses", post(responses::create))
         .route("/v1/responses/{id}", get(responses::get).delete(responses::delete))
+        .route("/v1/responses/{id}/cancel", post(responses::cancel))
         .route("/v1/responses/{id}/input_items", get(responses::input_items))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::get))

@@ -2,10 +2,14 @@
 
 pub mod admission;
 mod driver;
+pub mod live;
+pub mod log;
 pub mod profile;
 pub mod registry;
 pub mod session;
 mod toolbox;
 
+pub use live::LiveRun;
+pub use log::Listener;
 pub use profile::Profile;
-pub use registry::{RunRequest, Runs, Subscription};
+pub use registry::{RunRequest, Runs};

@@ -8,6 +8,8 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
+use crate::core::run::OnDisconnect;
+
 use super::{
     error::Problems,
     limits::Limits,
@@ -40,6 +42,11 @@ pub struct Profile {
     pub instructions: String,
     pub tools: AllowedTools,
     pub tool_activity: ToolActivity,
+    /// What becomes of a run whose client has left, unless the request says it.
+    #[serde(deserialize_with = "value::on_disconnect")]
+    pub on_disconnect: OnDisconnect,
+    /// Whether a response without instructions takes those of the one it goes on from (Hermes' rule; the standard's is no).
+    pub inherit_instructions: bool,
     /// One folder for all sessions; `None` gives each session its own under the data folder. Absolute once loaded.
     pub workspace: Option<PathBuf>,
     pub limits: Limits,

@@ -52,6 +52,33 @@ pub enum Delta {
     Progress(String),
 }
 
+impl Delta {
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Text(text)
+            | Self::Refusal(text)
+            | Self::Reasoning(text)
+            | Self::Arguments(text)
+            | Self::Progress(text) => text,
+        }
+    }
+
+    /// Another piece of the same kind.
+    pub fn with(&self, text: String) -> Self {
+        match self {
+            Self::Text(_) => Self::Text(text),
+            Self::Refusal(_) => Self::Refusal(text),
+            Self::Reasoning(_) => Self::Reasoning(text),
+            Self::Arguments(_) => Self::Arguments(text),
+            Self::Progress(_) => Self::Progress(text),
+        }
+    }
+
+    pub fn is_like(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -66,6 +93,7 @@ pub enum Outcome {
     Failed {
         failure: Failure,
     },
+    /// The client asked for it.
     Cancelled,
 }
 
@@ -77,4 +105,6 @@ pub enum Cut {
     Steps,
     WallTime,
     ContentFilter,
+    /// Nobody listened any more.
+    Disconnected,
 }

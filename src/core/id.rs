@@ -38,6 +38,12 @@ impl RunId {
     pub fn answer(&self, prefix: &str) -> String {
         format!("{prefix}{}", self.0.simple())
     }
+
+    /// The run behind the id of an answer.
+    pub fn of_answer(id: &str, prefix: &str) -> Option<Self> {
+        let digits = id.strip_prefix(prefix).filter(|digits| digits.len() == 32)?;
+        Uuid::try_parse(digits).ok().map(Self)
+    }
 }
 
 impl fmt::Display for RunId {

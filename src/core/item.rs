@@ -117,9 +117,31 @@ pub struct ToolOutput {
     pub extra: Map<String, Value>,
 }
 
+impl Item {
+    /// Bytes that it takes, near enough.
+    pub fn weight(&self) -> usize {
+        let parts = |parts: &[Part]| parts.iter().map(Part::weight).fold(0, usize::saturating_add);
+        let own = match self {
+            Self::Message(message) => parts(&message.content),
+            Self::Reasoning(reasoning) => reasoning.text.len(),
+            Self::ToolCall(call) => call.arguments.len(),
+            Self::ToolOutput(output) => parts(&output.content),
+            Self::Opaque { value } => value.to_string().len(),
+        };
+        own.saturating_add(256)
+    }
+}
+
 impl Part {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into() }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Self::Text { text } | Self::Refusal { refusal: text } | Self::Image { url: text, .. } => text.len(),
+            Self::Opaque { value } => value.to_string().len(),
+        }
     }
 
     /// The text of this part, whatever its kind; `None` where it has none.

@@ -3,7 +3,7 @@
 use super::auth::Principal;
 use super::error::Rejection;
 use super::state::Gateway;
-use super::{body, session, stream};
+use super::{body, headers, stream};
 use crate::core::housekeeping::is_housekeeping;
 use crate::dialect::chat::chunks::ChunkStream;
 use crate::dialect::chat::object::Gathered;
@@ -21,7 +21,8 @@ pub async fn create(
     Extension(principal): Extension<Principal>,
     request: Request,
 ) -> Result<Response, Rejection> {
-    let session = session::key(request.headers())?;
+    let session = headers::session(request.headers())?;
+    let on_disconnect = headers::on_disconnect(request.headers())?;
     let settings = &gateway.settings;
     let chat = request::parse(body::json(request, settings.body_limit).await?)?;
     let profile = gateway.profile(&chat.model)?;
@@ -30,16 +31,26 @@ pub async fn create(
     let housekeeping = is_housekeeping(&chat.spec, chat.stream);
     let (principal, max_runs) = (principal.name, principal.max_runs);
     let run = Runs::new_id();
-    let run = RunRequest { run, principal, max_runs, profile, spec: chat.spec, session, housekeeping, record: None };
-    let mut subscription = gateway.runs.start(run).await?;
-    let head = AnswerHead { id: subscription.run.answer("chatcmpl-"), created: now(), model };
+    let head = AnswerHead { id: run.answer("chatcmpl-"), created: now(), model };
+    let run = RunRequest {
+        run,
+        principal,
+        max_runs,
+        spec: chat.spec,
+        session,
+        housekeeping,
+        record: None,
+        on_disconnect: on_disconnect.unwrap_or(profile.on_disconnect),
+        profile,
+    };
+    let mut listener = gateway.runs.start(run).await?;
     if chat.stream {
         let chunks = ChunkStream::new(&head, chat.include_usage, activity);
-        return stream::answer(subscription, chunks, settings.header_wait, settings.keepalive).await;
+        return stream::answer_once_alive(listener, chunks, settings.header_wait, settings.keepalive).await;
     }
-    // A client that leaves drops this handler, and the subscription with it.
+    // A client that leaves drops this handler, and its listener with it.
     let mut gathered = Gathered::default();
-    while let Some(event) = subscription.events.recv().await {
+    while let Some(event) = listener.next().await {
         gathered.on(&event);
     }
     Ok(Json(gathered.into_object(head)?).into_response())

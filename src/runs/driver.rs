@@ -1,20 +1,20 @@
 //! Drives one run: carries out the machine's effects and feeds the results back, until the run is over.
 
 use super::admission::Permit;
+use super::live::{LiveRun, Presence};
 use super::toolbox::Toolbox;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, ToolCall};
+use crate::core::journal::Journal;
 use crate::core::ports::store::Store;
 use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::{Upstream, UpstreamStream};
-use crate::core::run::{Cancel, Effect, Input, Limits, Machine};
-use crate::dialect::responses::record::Record;
+use crate::core::run::{Cancel, Effect, Input, Limits, Machine, OnDisconnect};
 use futures_util::StreamExt;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -23,20 +23,23 @@ pub struct Driver {
     pub upstream: Arc<dyn Upstream>,
     pub toolbox: Toolbox,
     pub store: Arc<dyn Store>,
-    pub principal: Arc<str>,
+    /// Where the run is known to others, and its log.
+    pub presence: Presence,
     /// The run's input, for finding its session.
     pub history: Vec<Arc<Item>>,
-    pub record: Option<Record>,
-    /// Bounded: while it is full nothing is read from the upstream.
-    pub events: mpsc::Sender<RunEvent>,
-    /// A place among the events for the last one: the end of a run is told however full the channel is.
-    pub last_event: Option<mpsc::OwnedPermit<RunEvent>>,
+    pub on_disconnect: OnDisconnect,
     /// Given back before the end is told, so that a client that asks again at once is let in.
     pub permit: Option<Permit>,
     pub slow_client_timeout: Duration,
     pub shutdown: CancellationToken,
     pub deadline: Instant,
 }
+
+/// Events that may wait for the listener; beyond that nothing is read from the upstream.
+const EVENTS_AHEAD: u64 = 64;
+
+/// Bytes of events that are kept of one run. No answer is as long; a model that never stops must not take all memory.
+const MAX_TOLD: usize = 64 << 20;
 
 /// What the driver holds open for the machine while the run goes on.
 struct Held {
@@ -50,6 +53,7 @@ struct Held {
 impl Driver {
     /// Ends with the run's outcome, once it has let go of everything that the run had started.
     pub async fn drive(mut self) -> Outcome {
+        let live = Arc::clone(&self.presence.live);
         let deadline = Box::pin(sleep_until(self.deadline));
         let mut held = Held { upstream: None, deadline, outcome: None, unheard: false };
         let mut input = Input::Submitted;
@@ -58,11 +62,11 @@ impl Driver {
             if let Some(outcome) = held.outcome {
                 return outcome;
             }
-            input = self.next_input(&mut held).await;
+            input = self.next_input(&live, &mut held).await;
         }
     }
 
-    async fn next_input(&mut self, held: &mut Held) -> Input {
+    async fn next_input(&mut self, live: &LiveRun, held: &mut Held) -> Input {
         let upstream = async {
             match &mut held.upstream {
                 Some(stream) => stream.next().await,
@@ -73,7 +77,8 @@ impl Driver {
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Input::Cancelled(Cancel::Shutdown),
-            () = self.events.closed() => Input::Cancelled(Cancel::Client),
+            () = live.asked.cancelled() => Input::Cancelled(Cancel::Asked),
+            () = live.log.abandoned(self.on_disconnect) => Input::Cancelled(Cancel::Disconnected),
             () = held.deadline.as_mut() => {
                 // Whatever the run does with its time being over, it must not take much more.
                 held.deadline = Box::pin(sleep(Limits::LAST_CALL));
@@ -119,9 +124,7 @@ impl Driver {
                         if let RunEvent::Finished { outcome } = &event {
                             held.outcome = Some(outcome.clone());
                             self.permit = None;
-                            if let Some(place) = self.last_event.take() {
-                                place.send(event);
-                            }
+                            self.presence.live.log.append(event);
                         } else {
                             inputs.extend(self.send(event, held).await.err().map(Input::Cancelled));
                         }
@@ -148,45 +151,51 @@ impl Driver {
 
     /// Puts away what the next request may ask for, before the client can make it.
     async fn keep(&mut self, event: &RunEvent) {
-        if let Some(record) = &mut self.record {
-            record.on(event);
-        }
+        let live = &self.presence.live;
         match event {
             RunEvent::Waiting { call_ids } => {
                 let turn = self.machine.output().into();
-                if let Err(error) = self.store.keep_turn(&self.principal, call_ids, turn).await {
+                if let Err(error) = self.store.keep_turn(&live.principal, call_ids, turn).await {
                     tracing::error!(%error, "a turn could not be kept; the follow-up goes on without the server's part of it");
                 }
             }
             RunEvent::Finished { .. } => {
                 self.toolbox.remember(&self.history, self.machine.output()).await;
-                self.keep_response().await;
+                self.keep_response(event).await;
             }
             _ => {}
         }
     }
 
-    async fn keep_response(&self) {
-        let Some(record) = &self.record else { return };
-        let stored = record.stored(self.machine.output());
-        if let Err(error) = self.store.keep_response(&self.principal, stored).await {
+    /// `last` is the event that ends the run, which is told only once the response is stored.
+    async fn keep_response(&self, last: &RunEvent) {
+        let live = &self.presence.live;
+        let Some(record) = &live.record else { return };
+        let mut journal = live.log.read(Journal::clone);
+        journal.push(last.clone());
+        if let Err(error) = self.store.keep_response(&live.principal, record.stored(journal)).await {
             tracing::error!(%error, "a response could not be stored; no request can go on from it");
         }
     }
 
-    /// Hands an event to the listener, waiting for it as long as it may be slow.
+    /// Tells an event, and waits for the listener as long as it may be slow.
     async fn send(&self, event: RunEvent, held: &mut Held) -> Result<(), Cancel> {
-        if held.unheard {
+        let live = &self.presence.live;
+        live.log.append(event);
+        if live.log.read(Journal::bytes) > MAX_TOLD {
+            held.unheard = true;
+            return Err(Cancel::Overflow);
+        }
+        // A run that goes on without a listener does not wait for one either.
+        if held.unheard || self.on_disconnect == OnDisconnect::Detach {
             return Ok(());
         }
-        let sent = match self.events.try_send(event) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed(_)) => Err(Cancel::Client),
-            Err(TrySendError::Full(event)) => tokio::select! {
-                sent = self.events.send(event) => sent.map_err(|_| Cancel::Client),
-                () = sleep(self.slow_client_timeout) => Err(Cancel::SlowClient),
-                () = self.shutdown.cancelled() => Err(Cancel::Shutdown),
-            },
+        let sent = tokio::select! {
+            biased;
+            () = live.log.keep_pace(EVENTS_AHEAD) => Ok(()),
+            () = live.asked.cancelled() => Err(Cancel::Asked),
+            () = self.shutdown.cancelled() => Err(Cancel::Shutdown),
+            () = sleep(self.slow_client_timeout) => Err(Cancel::SlowClient),
         };
         held.unheard = sent.is_err();
         sent

@@ -2,22 +2,23 @@
 
 use super::admission::{Admission, Permit, Refusal};
 use super::driver::Driver;
+use super::live::{LiveRun, LiveRuns, Presence};
+use super::log::Listener;
 use super::profile::Profile;
 use super::session::{SessionFinder, SessionKey};
 use super::toolbox::Toolbox;
-use crate::core::event::{Outcome, RunEvent};
+use crate::core::event::Outcome;
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::id::RunId;
 use crate::core::ports::store::{Store, Turn};
 use crate::core::ports::upstream::ToolChoice;
-use crate::core::run::{Machine, RunSpec};
+use crate::core::run::{Machine, OnDisconnect, RunSpec};
 use crate::core::transcript::{restore_turns, turn_keys};
 use crate::dialect::responses::record::Record;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,6 +28,7 @@ use uuid::Uuid;
 /// Every run of the daemon. Cheap to share behind an `Arc`.
 pub struct Runs {
     admission: Arc<Admission>,
+    live: Arc<LiveRuns>,
     store: Arc<dyn Store>,
     workspaces: Arc<Path>,
     slow_client_timeout: Duration,
@@ -57,12 +59,8 @@ pub struct RunRequest {
     pub housekeeping: bool,
     /// Keeps the answer for a client that may ask for it again.
     pub record: Option<Record>,
-}
-
-/// A run's listener. Dropping it cancels the run.
-pub struct Subscription {
-    pub run: RunId,
-    pub events: mpsc::Receiver<RunEvent>,
+    /// What becomes of the run when nobody listens to it any more.
+    pub on_disconnect: OnDisconnect,
 }
 
 /// Why a run could not be started.
@@ -73,13 +71,11 @@ pub enum StartError {
     Failed(Failure),
 }
 
-/// Events that may wait for the listener; beyond that the run waits.
-const EVENTS_AHEAD: usize = 64;
-
 impl Runs {
     pub fn new(settings: RunsSettings, store: Arc<dyn Store>) -> Self {
         Self {
             admission: Admission::new(settings.max_runs),
+            live: Arc::default(),
             store,
             workspaces: settings.workspaces,
             slow_client_timeout: settings.slow_client_timeout,
@@ -94,8 +90,8 @@ impl Runs {
         RunId::new(Uuid::now_v7())
     }
 
-    /// Starts a run in a task of its own and returns its listener.
-    pub async fn start(&self, request: RunRequest) -> Result<Subscription, StartError> {
+    /// Starts a run in a task of its own and returns its first listener.
+    pub async fn start(&self, request: RunRequest) -> Result<Listener, StartError> {
         // Held until the task is there, so that a drain that begins meanwhile waits for it.
         let _coming = self.tracker.token();
         if self.draining.is_cancelled() {
@@ -103,9 +99,9 @@ impl Runs {
         }
         let permit = self.admission.enter(&request.principal, request.max_runs).map_err(StartError::Refused)?;
         let run = request.run;
-        let (sender, events) = mpsc::channel(EVENTS_AHEAD + 1);
         let span = tracing::info_span!("run", %run, profile = request.profile.id, principal = %request.principal);
-        let driver = self.driver(run, request, permit, sender).await?;
+        let driver = self.driver(request, permit).await?;
+        let listener = driver.presence.live.log.listen();
         self.tracker.spawn(
             async move {
                 let begun = Instant::now();
@@ -114,17 +110,17 @@ impl Runs {
             }
             .instrument(span),
         );
-        Ok(Subscription { run, events })
+        Ok(listener)
     }
 
-    async fn driver(
-        &self,
-        run: RunId,
-        request: RunRequest,
-        permit: Permit,
-        events: mpsc::Sender<RunEvent>,
-    ) -> Result<Driver, StartError> {
-        let RunRequest { principal, profile, mut spec, session, housekeeping, record, .. } = request;
+    /// A run in flight of this principal.
+    pub fn find(&self, principal: &str, run: RunId) -> Option<Arc<LiveRun>> {
+        self.live.find(principal, run)
+    }
+
+    async fn driver(&self, request: RunRequest, permit: Permit) -> Result<Driver, StartError> {
+        let RunRequest { run, principal, profile, mut spec, session, housekeeping, record, on_disconnect, .. } =
+            request;
         self.restore(&principal, &mut spec).await?;
         let agent = if housekeeping { &profile.housekeeping } else { &profile.agent };
         if housekeeping {
@@ -145,16 +141,18 @@ impl Runs {
             upstream: Arc::clone(&profile.upstream),
             toolbox: Toolbox::new(profile, run, finder),
             store: Arc::clone(&self.store),
-            principal,
+            presence: self.presence(run, principal, record),
             history,
-            record,
-            last_event: events.clone().reserve_owned().await.ok(),
-            events,
+            on_disconnect,
             permit: Some(permit),
             slow_client_timeout: self.slow_client_timeout,
             shutdown: self.shutdown.child_token(),
             deadline,
         })
+    }
+
+    fn presence(&self, run: RunId, principal: Arc<str>, record: Option<Record>) -> Presence {
+        self.live.enter(LiveRun::new(run, principal, record))
     }
 
     /// Gives the turns of the history back what the server did in them.

@@ -119,16 +119,9 @@ impl Entries {
     }
 }
 
-/// Bytes of text in a turn: what it weighs, near enough.
+/// Bytes of a turn.
 fn size(turn: &[Arc<Item>]) -> usize {
-    let text = |item: &Item| match item {
-        Item::Message(message) => message.content.iter().filter_map(|part| part.as_text()).map(str::len).sum(),
-        Item::Reasoning(reasoning) => reasoning.text.len(),
-        Item::ToolCall(call) => call.arguments.len(),
-        Item::ToolOutput(output) => output.content.iter().filter_map(|part| part.as_text()).map(str::len).sum(),
-        Item::Opaque { value } => value.to_string().len(),
-    };
-    turn.iter().map(|item| text(item).saturating_add(256)).sum()
+    turn.iter().map(|item| item.weight()).fold(0, usize::saturating_add)
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
-use nuncio::core::event::{Outcome, RunEvent};
+use nuncio::core::event::{Cut, Outcome, RunEvent};
 use nuncio::core::item::{Item, Message, Part, Role};
 use nuncio::core::ports::tool::{Tool, ToolContext, ToolError, ToolSpec, Toolset};
 use nuncio::core::ports::upstream::{
     FinishReason, ModelRequest, ToolCallFragment, Upstream, UpstreamEvent, UpstreamStream,
 };
-use nuncio::core::run::{Agent, RunSpec};
+use nuncio::core::run::{Agent, OnDisconnect, RunSpec};
 use nuncio::dialect::Projection;
 use nuncio::dialect::chat::chunks::ChunkStream;
 use nuncio::dialect::chat::wire::AnswerHead;
@@ -89,6 +89,8 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
         upstream: Arc::new(Talker(words)),
         tools: Arc::new(Only(Arc::new(Act { spec, calls: Arc::clone(&calls) }))),
         tool_activity: Default::default(),
+        on_disconnect: OnDisconnect::Cancel,
+        inherit_instructions: false,
         workspace: None,
     };
     let settings =
@@ -103,12 +105,13 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
         session: SessionKey::ByHistory,
         housekeeping: false,
         record: None,
+        on_disconnect: OnDisconnect::Cancel,
     };
-    let mut subscription = runs.start(request).await.unwrap();
+    let mut listener = runs.start(request).await.unwrap();
     // A run that got as far as its tool goes on until it is ended.
     runs.drain(Duration::from_secs(2), std::future::pending()).await;
     let mut last = None;
-    while let Some(event) = subscription.events.recv().await {
+    while let Some(event) = listener.next().await {
         last = Some(event);
     }
     (calls.load(Ordering::SeqCst), last)
@@ -121,7 +124,7 @@ async fn no_tool_starts_once_the_listener_is_too_slow() {
     for missing in 0..=3 {
         let (calls, last) = calls_after(AHEAD - others + missing).await;
         assert_eq!(calls, usize::from(missing == 0), "{missing} events before the call are not taken");
-        assert_eq!(last, Some(RunEvent::Finished { outcome: Outcome::Cancelled }));
+        assert_eq!(last, Some(RunEvent::Finished { outcome: Outcome::Incomplete { reason: Cut::Disconnected } }));
     }
 }
 
@@ -130,7 +133,7 @@ async fn no_tool_starts_once_the_listener_is_too_slow() {
 fn a_slow_client_that_comes_back_reads_what_happened() {
     let head = AnswerHead { id: "a".into(), created: 0, model: "m".into() };
     let mut chunks = ChunkStream::new(&head, false, Default::default());
-    let frames = chunks.on(&RunEvent::Finished { outcome: Outcome::Cancelled });
+    let frames = chunks.on(&RunEvent::Finished { outcome: Outcome::Incomplete { reason: Cut::Disconnected } });
     let error = r#"{"message":"The run was cancelled, because its answer was not read for too long.","type":"invalid_request_error","param":null,"code":"cancelled"}"#;
     assert_eq!(frames, [format!("data: {{\"error\":{error}}}\n\n")]);
 }

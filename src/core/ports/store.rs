@@ -2,6 +2,7 @@
 //! responses that a client may ask for again.
 
 use crate::core::item::Item;
+use crate::core::journal::Journal;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ pub type Fingerprint = [u8; 32];
 /// The items one run has made.
 pub type Turn = Arc<[Arc<Item>]>;
 
-/// What one response adds to its conversation, and the object that its client was given.
+/// What one response adds to its conversation, and what its client was told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredResponse {
     pub id: String,
@@ -51,9 +52,11 @@ pub struct StoredResponse {
     pub instructions: Option<String>,
     /// What this request brought, without the history; each item has an id.
     pub input: Turn,
+    /// The items that `journal` ends with.
     pub output: Turn,
-    /// The object as JSON text, kept as it was sent: what is asked for later must not differ from it.
-    pub resource: String,
+    /// How the response began, as the dialect's own JSON. With the journal it makes the object and its stream.
+    pub head: String,
+    pub journal: Arc<Journal>,
 }
 
 pub type Chain = Vec<Arc<StoredResponse>>;

@@ -32,9 +32,13 @@ pub struct ToolDone {
 /// Who ended a run before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancel {
-    /// Nobody listens any more, or the client asked for it.
-    Client,
+    /// The client asked for it.
+    Asked,
+    /// Nobody listens any more.
+    Disconnected,
     /// The listener takes nothing from the stream for too long.
     SlowClient,
     Shutdown,
+    /// The run has told more than can be kept of one.
+    Overflow,
 }

@@ -240,11 +240,20 @@ impl Machine {
     }
 
     fn on_cancelled(&mut self, cancel: Cancel, out: &mut Vec<Effect>) {
-        if cancel == Cancel::Shutdown {
-            let text = "The server is shutting down and ended this run before it was done.";
-            return self.fail(Failure::new(FailureKind::ShuttingDown, text), out);
+        match cancel {
+            Cancel::Asked => self.stop(Outcome::Cancelled, out),
+            Cancel::Disconnected | Cancel::SlowClient => {
+                self.stop(Outcome::Incomplete { reason: Cut::Disconnected }, out);
+            }
+            Cancel::Shutdown => {
+                let text = "The server is shutting down and ended this run before it was done.";
+                self.fail(Failure::new(FailureKind::ShuttingDown, text), out);
+            }
+            Cancel::Overflow => {
+                let text = "The answer has grown larger than one may be, so the run was ended.";
+                self.fail(Failure::new(FailureKind::Internal, text), out);
+            }
         }
-        self.stop(Outcome::Cancelled, out);
     }
 
     fn fail(&mut self, mut failure: Failure, out: &mut Vec<Effect>) {

@@ -57,29 +57,44 @@ struct Numbered<'a> {
 /// Projects one run onto one stream.
 pub struct EventStream {
     fold: Fold,
+    /// The number of the next event.
     next: u64,
+    /// The first number that this client has not had yet.
+    from: u64,
 }
 
 impl EventStream {
     pub fn new(head: Head) -> Self {
-        Self { fold: Fold::new(head), next: 0 }
+        Self::after(head, None)
     }
 
-    fn frame(&mut self, event: &Event) -> Bytes {
-        let numbered = Numbered { event, sequence_number: self.next };
-        self.next = self.next.saturating_add(1);
+    /// The stream for a client that has had everything up to this number.
+    pub fn after(head: Head, seen: Option<u64>) -> Self {
+        Self { fold: Fold::new(head), next: 0, from: seen.map_or(0, |seen| seen.saturating_add(1)) }
+    }
+
+    fn frames(&mut self, events: &[Event]) -> Vec<Bytes> {
+        events.iter().filter_map(|event| self.frame(event)).collect()
+    }
+
+    fn frame(&mut self, event: &Event) -> Option<Bytes> {
+        let sequence_number = self.next;
+        self.next = sequence_number.saturating_add(1);
         // Writing plain structs and strings into memory has no error to give.
-        sse::event(event.kind, &serde_json::to_vec(&numbered).unwrap_or_default())
+        let json = || serde_json::to_vec(&Numbered { event, sequence_number }).unwrap_or_default();
+        (sequence_number >= self.from).then(|| sse::event(event.kind, &json()))
     }
 }
 
 impl Projection for EventStream {
     fn open(&mut self) -> Vec<Bytes> {
-        self.fold.open().iter().map(|event| self.frame(event)).collect()
+        let events = self.fold.open();
+        self.frames(&events)
     }
 
     fn on(&mut self, event: &RunEvent) -> Vec<Bytes> {
-        let mut frames: Vec<Bytes> = self.fold.on(event).iter().map(|event| self.frame(event)).collect();
+        let events = self.fold.on(event);
+        let mut frames = self.frames(&events);
         if matches!(event, RunEvent::Finished { .. }) {
             frames.push(sse::DONE);
         }

@@ -1,46 +1,56 @@
-//! What is stored of a response: the same fold as the stream, and the items as the core knows them.
+//! What is kept of a response: how it began, and what its request brought. What came of it is in the run's journal, and
+//! the object and its stream are made from both, as often as they are asked for.
 
 use super::fold::{Fold, Head};
+use super::resource::Resource;
 use crate::core::event::RunEvent;
 use crate::core::id::RunId;
 use crate::core::item::Item;
+use crate::core::journal::Journal;
 use crate::core::ports::store::StoredResponse;
 use std::sync::Arc;
 
+#[derive(Clone)]
 pub struct Record {
-    fold: Fold,
-    id: String,
-    previous: Option<String>,
-    instructions: Option<String>,
-    input: Vec<Arc<Item>>,
+    pub head: Head,
+    input: Arc<[Arc<Item>]>,
 }
 
 impl Record {
     /// `input` is what the request brought, without the history.
     pub fn new(run: RunId, head: Head, input: Vec<Arc<Item>>) -> Self {
-        let (id, settings) = (head.id.clone(), Arc::clone(&head.settings));
-        Self {
-            fold: Fold::new(head),
-            id,
+        let input = input.into_iter().zip(0..).map(|(item, number)| with_id(run, item, number)).collect();
+        Self { head, input }
+    }
+
+    /// Reads what was stored. `None` if it is not what we have written.
+    pub fn of(stored: &StoredResponse) -> Option<Self> {
+        let head = serde_json::from_str(&stored.head).ok()?;
+        Some(Self { head, input: Arc::clone(&stored.input) })
+    }
+
+    /// The response as these events leave it.
+    pub fn resource(&self, events: impl Iterator<Item = RunEvent>) -> Resource {
+        let mut fold = Fold::new(self.head.clone());
+        events.for_each(|event| drop(fold.on(&event)));
+        fold.resource()
+    }
+
+    pub fn input(&self) -> &[Arc<Item>] {
+        &self.input
+    }
+
+    /// What there is to store once the run is over.
+    pub fn stored(&self, journal: Journal) -> StoredResponse {
+        let Head { id, settings, .. } = &self.head;
+        StoredResponse {
+            id: id.clone(),
             previous: settings.previous_response_id.clone(),
             instructions: settings.instructions.clone(),
-            input: input.into_iter().zip(0..).map(|(item, number)| with_id(run, item, number)).collect(),
-        }
-    }
-
-    pub fn on(&mut self, event: &RunEvent) {
-        self.fold.on(event);
-    }
-
-    /// What there is to store once the run is over. `output` is all that the run has made.
-    pub fn stored(&self, output: &[Arc<Item>]) -> StoredResponse {
-        StoredResponse {
-            id: self.id.clone(),
-            previous: self.previous.clone(),
-            instructions: self.instructions.clone(),
-            input: self.input.as_slice().into(),
-            output: output.into(),
-            resource: serde_json::to_string(&self.fold.resource()).unwrap_or_default(),
+            input: Arc::clone(&self.input),
+            output: journal.items().into(),
+            head: serde_json::to_string(&self.head).unwrap_or_default(),
+            journal: Arc::new(journal),
         }
     }
 }

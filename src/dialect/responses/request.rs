@@ -86,13 +86,20 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
     let max_output_tokens = max_output_tokens.transpose()?.and_then(|max| u64::try_from(max).ok());
     fields.check("metadata", Check::Metadata)?;
     let metadata = fields.take("metadata").and_then(|value| value.as_object().cloned()).unwrap_or_default();
+    let store = fields.take_bool("store")?.unwrap_or(true);
+    let background = fields.take_bool("background")?.unwrap_or(false);
+    if background && !store {
+        let message =
+            "`background` needs `store`: its answer is fetched by its id. Leave `store` out or set it to true.";
+        return Err(ApiError::invalid("background", message));
+    }
     let string = |key: &str| params.get(key).and_then(Value::as_str).map(str::to_owned);
     let settings = Settings {
         previous_response_id,
         instructions,
         tools: tools.iter().flatten().map(tools::echo).collect(),
         tool_choice: choice.echo,
-        truncation: "disabled",
+        truncation: "disabled".to_owned(),
         parallel_tool_calls: params.get("parallel_tool_calls").and_then(Value::as_bool).unwrap_or(true),
         text,
         top_p: 1.0,
@@ -103,8 +110,8 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
         reasoning,
         max_output_tokens,
         max_tool_calls: None,
-        store: fields.take_bool("store")?.unwrap_or(true),
-        background: false,
+        store,
+        background,
         service_tier: string("service_tier").unwrap_or_else(|| "default".to_owned()),
         metadata,
         safety_identifier: string("safety_identifier"),
@@ -124,6 +131,14 @@ impl ResponsesRequest {
         let system = history::system(self.settings.instructions.as_deref());
         let input = system.into_iter().chain(history).chain(self.input.iter().cloned()).collect();
         Ok(RunSpec { input, ..self.spec.clone() })
+    }
+
+    /// Takes the instructions of the response that this one goes on from, if it brought none.
+    pub fn inherit_instructions(&mut self, chain: &[Arc<StoredResponse>]) {
+        let own = &mut self.settings.instructions;
+        if own.is_none() {
+            *own = chain.last().and_then(|previous| previous.instructions.clone());
+        }
     }
 
     /// The conversation as it began, by which its session is known: later instructions may differ. `None` if it begins here.
@@ -168,10 +183,6 @@ fn refuse_unsupported(fields: &mut Fields) -> Result<(), ApiError> {
         if fields.has(key) {
             return Err(ApiError::invalid(*key, format!("`{key}` is not supported here: {instead}.")));
         }
-    }
-    if fields.take_bool("background")? == Some(true) {
-        let message = "`background` is not supported yet: leave it out and read the answer, or its stream.";
-        return Err(ApiError::invalid("background", message));
     }
     if one_of(fields, "truncation", &["auto", "disabled"])?.as_deref() == Some("auto") {
         let message = "`truncation` `auto` is not supported yet: leave it out and send a shorter conversation.";

@@ -1,15 +1,15 @@
 //! What a response repeats of its request. Every field is there, and null only where the specification allows it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     pub previous_response_id: Option<String>,
     pub instructions: Option<String>,
     pub tools: Vec<Value>,
     pub tool_choice: Value,
-    pub truncation: &'static str,
+    pub truncation: String,
     pub parallel_tool_calls: bool,
     pub text: Value,
     pub top_p: f64,

@@ -5,12 +5,13 @@ mod requests;
 mod streams;
 
 use super::events::EventStream;
-use super::fold::{Fold, Head};
+use super::fold::{EndTime, Fold, Head};
 use super::record::Record;
 use super::request;
 use crate::core::event::RunEvent;
 use crate::core::id::RunId;
 use crate::core::item::Part;
+use crate::core::journal::Journal;
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::{ToolCallFragment, UpstreamEvent};
 use crate::core::run::{Agent, Effect, Input, Limits, Machine, ToolDone};
@@ -29,6 +30,7 @@ struct Shown {
     stream: EventStream,
     fold: Fold,
     record: Record,
+    journal: Journal,
     frames: Vec<String>,
 }
 
@@ -42,12 +44,13 @@ impl Shown {
         let machine = Machine::new(run, Arc::new(agent), asked.spec(&[], &Map::new()).unwrap()).unwrap();
         let settings = Arc::new(asked.settings);
         let (id, model) = ("resp_1".to_owned(), "m".to_owned());
-        let head = Head { id, created_at: 7, model, settings, activity, ended: Arc::new(|| 9) };
+        let head = Head { id, created_at: 7, model, settings, activity, ended: EndTime::by(|| 9) };
         let mut shown = Self {
             machine,
             stream: EventStream::new(head.clone()),
             fold: Fold::new(head.clone()),
             record: Record::new(run, head, asked.input),
+            journal: Journal::default(),
             frames: Vec::new(),
         };
         let opening = shown.stream.open();
@@ -67,7 +70,7 @@ impl Shown {
 
     fn see(&mut self, event: &RunEvent) {
         self.fold.on(event);
-        self.record.on(event);
+        self.journal.push(event.clone());
         let frames = self.stream.on(event);
         self.write(&frames);
     }

@@ -66,7 +66,7 @@ impl Responses {
 
 fn weight(response: &StoredResponse) -> usize {
     let instructions = response.instructions.as_ref().map_or(0, String::len);
-    [response.resource.len(), size(&response.input), size(&response.output), instructions]
+    [response.head.len(), size(&response.input), response.journal.bytes(), instructions]
         .into_iter()
         .fold(256, usize::saturating_add)
 }
@@ -76,9 +76,9 @@ mod tests {
     use super::*;
 
     fn response(id: &str, previous: Option<&str>) -> StoredResponse {
-        let (input, output) = ([].into(), [].into());
+        let (input, output, journal) = ([].into(), [].into(), Arc::default());
         let (id, previous) = (id.to_owned(), previous.map(str::to_owned));
-        StoredResponse { id, previous, instructions: None, input, output, resource: "x".repeat(100) }
+        StoredResponse { id, previous, instructions: None, input, output, head: "x".repeat(100), journal }
     }
 
     fn ids(chain: Option<Chain>) -> Option<Vec<String>> {

@@ -43,7 +43,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Err(ToolError::Fatal("x".into())) })),
         2 => ids().prop_map(|id| Input::ToolStarted { call_id: id, doing: "p".into() }),
         1 => Just(Input::Deadline),
-        1 => Just(Input::Cancelled(Cancel::Client)),
+        1 => Just(Input::Cancelled(Cancel::Disconnected)),
     ]
 }
 
@@ -139,7 +139,7 @@ proptest! {
         let spec = RunSpec { tools: brings.then(|| vec![tool("ask")]), ..spec() };
         let mut machine = machine(agent(Limits { steps: 3, ..Limits::default() }), spec);
         let mut checker = Checker::default();
-        let end = [Input::Cancelled(Cancel::Client)];
+        let end = [Input::Cancelled(Cancel::Disconnected)];
         for input in [Input::Submitted].into_iter().chain(inputs).chain(end) {
             for effect in machine.on(input) {
                 checker.see(&effect);

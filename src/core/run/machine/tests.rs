@@ -338,7 +338,7 @@ fn the_closing_words_have_a_deadline_too() {
 fn a_cancel_closes_what_is_open_and_nothing_follows(#[case] before: Vec<Input>, #[case] expected: Vec<&str>) {
     let mut run = machine(agent(Limits::default()), spec());
     play(&mut run, [Input::Submitted, OPENED].into_iter().chain(before));
-    assert_eq!(play(&mut run, [Input::Cancelled(Cancel::Client)]), expected);
+    assert_eq!(play(&mut run, [Input::Cancelled(Cancel::Asked)]), expected);
     let late =
         [text("late"), CLOSED, done("c1", "late"), Input::Deadline, Input::Cancelled(Cancel::Shutdown), broken()];
     assert_eq!(play(&mut run, late), Vec::<String>::new());

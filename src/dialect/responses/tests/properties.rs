@@ -31,7 +31,7 @@ fn input() -> impl Strategy<Value = Input> {
         2 => (0..4u32).prop_map(begun),
         1 => Just(Input::UpstreamClosed(Err(Failure::new(FailureKind::UpstreamBroken, "cut")))),
         1 => Just(Input::Deadline),
-        1 => Just(Input::Cancelled(Cancel::Client)),
+        1 => Just(Input::Cancelled(Cancel::Disconnected)),
     ]
 }
 
@@ -39,6 +39,7 @@ fn input() -> impl Strategy<Value = Input> {
 #[derive(Default)]
 struct Client {
     next: u64,
+    queued: bool,
     open: BTreeMap<u64, Value>,
     done: BTreeMap<u64, Value>,
     last: Option<Value>,
@@ -61,8 +62,13 @@ impl Client {
         assert_eq!(event["sequence_number"], self.next);
         match self.next {
             0 => assert_eq!(name, "response.created"),
+            1 if name == "response.queued" => self.queued = true,
             1 => assert_eq!(name, "response.in_progress"),
+            2 if self.queued => assert_eq!(name, "response.in_progress"),
             _ => self.event(name, &event),
+        }
+        if self.next < 2 {
+            assert_eq!(event["response"]["status"], if background(&event) { "queued" } else { "in_progress" });
         }
         self.next += 1;
     }
@@ -100,6 +106,10 @@ impl Client {
             }
         }
     }
+}
+
+fn background(event: &Value) -> bool {
+    event["response"]["background"] == true
 }
 
 fn apply(item: &mut Value, piece: &str, event: &Value) {
@@ -143,24 +153,37 @@ proptest! {
     #[test]
     fn any_run_is_a_well_formed_stream_that_adds_up_to_the_object(
         inputs in prop::collection::vec(input(), 0..60),
-        brings in any::<bool>(),
+        (brings, background) in any::<(bool, bool)>(),
+        seen in any::<prop::sample::Index>(),
         activity in prop::sample::select(vec![ToolActivity::Standard, ToolActivity::Hidden, ToolActivity::FunctionCall]),
     ) {
         let mut body = asked();
+        body["background"] = json!(background);
         if brings {
             body["tools"] = json!([{"type": "function", "name": "ask"}]);
         }
         let mut shown = Shown::new(body, activity);
-        shown.feed(inputs.into_iter().chain([Input::Cancelled(Cancel::Client)]));
+        shown.feed(inputs.into_iter().chain([Input::Cancelled(Cancel::Disconnected)]));
         let mut client = Client::default();
         shown.frames.iter().for_each(|frame| client.read(frame));
         prop_assert!(client.ended, "a stream that does not end");
         let last = client.last.unwrap();
         prop_assert_eq!(&last["output"], &client.done.into_values().collect::<Value>());
         prop_assert_eq!(&last, &serde_json::to_value(shown.fold.resource()).unwrap());
-        let stored = shown.record.stored(shown.machine.output());
-        prop_assert_eq!(&last, &serde_json::from_str::<Value>(&stored.resource).unwrap());
+        let stored = shown.record.stored(shown.journal);
         prop_assert_eq!(stored.output.as_ref(), shown.machine.output());
+        let record = Record::of(&stored).unwrap();
+        prop_assert_eq!(&last, &serde_json::to_value(record.resource(stored.journal.events())).unwrap());
+        // Whoever has seen a part of the stream gets the rest of it, to the letter.
+        let rest = |seen: Option<u64>| {
+            let mut stream = EventStream::after(record.head.clone(), seen);
+            let told = stream.open().into_iter().chain(stored.journal.events().flat_map(|event| stream.on(&event)).collect::<Vec<_>>());
+            told.map(|frame| String::from_utf8(frame.to_vec()).unwrap()).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(&rest(None), &shown.frames);
+        let seen = seen.index(shown.frames.len());
+        let done = shown.frames.len() - 1;
+        prop_assert_eq!(&rest(Some(seen as u64)), &shown.frames[done.min(seen + 1)..]);
         if activity != ToolActivity::FunctionCall {
             let calls = last["output"].as_array().unwrap().iter().filter(|item| item["type"] == "function_call");
             prop_assert!(calls.clone().all(|call| call["name"] == "ask"), "a server's call as the client's: {:?}", calls.collect::<Vec<_>>());

@@ -117,7 +117,15 @@ fn stored(id: &str, instructions: Option<&str>, input: Vec<Item>, output: Vec<It
     let items = |items: Vec<Item>| items.into_iter().map(Arc::new).collect();
     let (input, output) = (items(input), items(output));
     let instructions = instructions.map(str::to_owned);
-    Arc::new(StoredResponse { id: id.into(), previous: None, instructions, input, output, resource: String::new() })
+    Arc::new(StoredResponse {
+        id: id.into(),
+        previous: None,
+        instructions,
+        input,
+        output,
+        head: String::new(),
+        journal: Arc::default(),
+    })
 }
 
 #[test]

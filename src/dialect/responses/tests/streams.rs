@@ -106,7 +106,7 @@ fn a_failure_after_effects() {
 
 #[test]
 fn a_cancel_while_a_tool_runs() {
-    let inputs = [call(0, "look", "{}"), CLOSED, Input::Cancelled(Cancel::Client)];
+    let inputs = [call(0, "look", "{}"), CLOSED, Input::Cancelled(Cancel::Disconnected)];
     assert_stream!(told(asked(), ToolActivity::Standard, inputs));
 }
 

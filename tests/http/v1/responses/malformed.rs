@@ -31,6 +31,7 @@ fn bodies() -> Vec<Value> {
         json!({"model": "nuncio"}),
         json!({"model": "nuncio", "messages": [{"role": "user", "content": "x"}]}),
         with("tools", json!([ask, ask])),
+        json!({"model": "nuncio", "input": "say: Hello", "background": true, "store": false}),
     ];
     bodies.extend([json!(7), json!([]), json!({}), json!(true)].map(|input| with("input", input)));
     bodies.extend(
@@ -104,7 +105,6 @@ const FIELDS: &[(&str, &str)] = &[
     ("conversation", "{\"id\": \"conv_1\"}"),
     ("prompt", "{\"id\": \"p\"}"),
     ("context_management", "[]"),
-    ("background", "true"),
     ("background", "\"no\""),
     ("truncation", "\"banana\""),
     ("truncation", "\"auto\""),
@@ -176,13 +176,15 @@ async fn malformed_queries_are_told_what_is_wrong_with_them() {
     let told = [
         ("", 200, Value::Null),
         ("?stream=false", 200, Value::Null),
-        ("?stream=true", 400, json!("stream")),
+        ("?stream=yes", 400, json!("stream")),
         ("?starting_after=3", 400, json!("starting_after")),
+        ("?stream=true&starting_after=-1", 400, json!("starting_after")),
+        ("?stream=true&starting_after=x", 400, json!("starting_after")),
         ("/input_items?limit=0", 400, json!("limit")),
         ("/input_items?limit=101", 400, json!("limit")),
         ("/input_items?order=up", 400, json!("order")),
         ("/input_items?after=nothing", 400, json!("after")),
-        ("/cancel", 404, Value::Null),
+        ("/cancel", 405, Value::Null),
         ("%ff", 404, json!("id")),
     ];
     for (query, expected, param) in told {

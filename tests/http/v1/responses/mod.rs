@@ -1,5 +1,7 @@
 //! `/v1/responses`.
 
+mod attached;
+mod background;
 mod malformed;
 
 use crate::support::{Daemon, REHEARSAL, client};
@@ -26,13 +28,52 @@ async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
 /// The events of a stream that ends with `[DONE]`.
 async fn stream(daemon: &Daemon, mut body: Value) -> Vec<Value> {
     body["stream"] = json!(true);
-    let response = client().post(daemon.url("/v1/responses")).json(&body).send().await.unwrap();
+    events(client().post(daemon.url("/v1/responses")).json(&body)).await
+}
+
+async fn events(request: reqwest::RequestBuilder) -> Vec<Value> {
+    let response = request.send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
-    let text = response.text().await.unwrap();
-    let events = text.strip_suffix("data: [DONE]\n\n").unwrap();
-    let frame = |frame: &str| serde_json::from_str(frame.split_once("\ndata: ").unwrap().1).unwrap();
-    events.trim_end().split("\n\n").map(frame).collect()
+    read_events(&response.text().await.unwrap())
+}
+
+fn read_events(text: &str) -> Vec<Value> {
+    let events = text.strip_suffix("data: [DONE]\n\n").unwrap_or_else(|| panic!("a stream without its end: {text}"));
+    let frame = |frame: &str| serde_json::from_str(frame.split_once("\ndata: ")?.1).ok();
+    events.split("\n\n").filter_map(frame).collect()
+}
+
+/// A stream that is read up to the first frame with these words, and then left to its reader.
+async fn begin(daemon: &Daemon, body: Value, headers: &[(&str, &str)], words: &str) -> (String, reqwest::Response) {
+    let mut body = body;
+    body["stream"] = json!(true);
+    let mut request = client().post(daemon.url("/v1/responses")).json(&body);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let mut response = request.send().await.unwrap();
+    let mut read = String::new();
+    while !read.contains(words) {
+        read += std::str::from_utf8(&response.chunk().await.unwrap().expect("the stream goes on")).unwrap();
+    }
+    (read.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned(), response)
+}
+
+/// Asks for a response until it is as wanted.
+async fn until(daemon: &Daemon, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    for _ in 0..400 {
+        let (status, response) = get(daemon, id).await;
+        if status == 200 && wanted(&response) {
+            return response;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("{id} does not become what it should: {:?}", get(daemon, id).await);
+}
+
+async fn until_status(daemon: &Daemon, id: &str, status: &str) -> Value {
+    until(daemon, id, |response| response["status"] == status).await
 }
 
 fn text(response: &Value) -> String {
@@ -200,24 +241,11 @@ async fn a_failure_is_a_status_at_first_and_a_failed_response_later() {
 #[tokio::test]
 async fn what_was_done_for_a_client_that_left_is_kept_as_incomplete() {
     let daemon = Daemon::rehearsing();
-    let body = json!({"model": "nuncio", "input": "say: Begun\nstall", "stream": true});
-    let mut response = client().post(daemon.url("/v1/responses")).json(&body).send().await.unwrap();
-    let mut read = String::new();
-    while !read.contains("\"delta\":\"Begun\"") {
-        read += std::str::from_utf8(&response.chunk().await.unwrap().expect("the stream goes on")).unwrap();
-    }
+    let body = json!({"model": "nuncio", "input": "say: Begun\nstall"});
+    let (id, response) = begin(&daemon, body, &[], "\"delta\":\"Begun\"").await;
     drop(response);
-    let id = read.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-    for _ in 0..200 {
-        let (status, kept) = get(&daemon, id).await;
-        if status == 200 {
-            assert_eq!((&kept["status"], text(&kept).as_str()), (&json!("incomplete"), "Begun"));
-            assert_eq!(kept["incomplete_details"]["detail"], "disconnected");
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("it was not kept");
+    let kept = until_status(&daemon, &id, "incomplete").await;
+    assert_eq!((text(&kept).as_str(), &kept["incomplete_details"]["detail"]), ("Begun", &json!("disconnected")));
 }
 
 #[tokio::test]

@@ -1,0 +1,108 @@
+//! `POST /v1/responses`.
+
+use super::super::auth::Principal;
+use super::super::error::Rejection;
+use super::super::state::Gateway;
+use super::super::{body, headers, stream};
+use super::{ID_PREFIX, broken};
+use crate::core::housekeeping::is_housekeeping;
+use crate::core::id::RunId;
+use crate::core::ports::store::Chain;
+use crate::core::run::OnDisconnect;
+use crate::dialect::error::ApiError;
+use crate::dialect::responses::events::EventStream;
+use crate::dialect::responses::fold::{EndTime, Fold, Head};
+use crate::dialect::responses::record::Record;
+use crate::dialect::responses::request;
+use crate::runs::session::SessionKey;
+use crate::runs::{Listener, RunRequest, Runs};
+use axum::Json;
+use axum::extract::{Extension, Request, State};
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub async fn create(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(principal): Extension<Principal>,
+    request: Request,
+) -> Result<Response, Rejection> {
+    let mut session = headers::session(request.headers())?;
+    let on_disconnect = headers::on_disconnect(request.headers())?;
+    let http = &gateway.settings;
+    let mut asked = request::parse(body::json(request, http.body_limit).await?)?;
+    let profile = gateway.profile(&asked.model)?;
+    let chain = chain(&gateway, &principal, asked.settings.previous_response_id.as_deref()).await?;
+    if profile.inherit_instructions {
+        asked.inherit_instructions(&chain);
+    }
+    let spec = asked.spec(&chain, &profile.agent.sampling)?;
+    if let (SessionKey::ByHistory, Some(opening)) = (&session, asked.opening(&chain)) {
+        session = SessionKey::ByOpening(opening);
+    }
+    let run = Runs::new_id();
+    let (stream, background, store) = (asked.stream, asked.settings.background, asked.settings.store);
+    let head = Head {
+        id: run.answer(ID_PREFIX),
+        created_at: now(),
+        model: profile.id.clone(),
+        settings: Arc::new(asked.settings),
+        activity: profile.tool_activity,
+        ended: EndTime::by(now),
+    };
+    let listener = gateway
+        .runs
+        .start(RunRequest {
+            run,
+            principal: principal.name,
+            max_runs: principal.max_runs,
+            housekeeping: is_housekeeping(&spec, stream),
+            spec,
+            session,
+            record: store.then(|| Record::new(run, head.clone(), asked.input)),
+            on_disconnect: match background {
+                true => OnDisconnect::Detach,
+                false => on_disconnect.unwrap_or(profile.on_disconnect),
+            },
+            profile,
+        })
+        .await?;
+    match (background, stream) {
+        (true, true) => Ok(stream::answer(listener, EventStream::new(head), http.keepalive)),
+        (true, false) => Ok(Json(Fold::new(head).resource()).into_response()),
+        (false, true) => {
+            stream::answer_once_alive(listener, EventStream::new(head), http.header_wait, http.keepalive).await
+        }
+        (false, false) => whole(listener, head).await,
+    }
+}
+
+/// The answer that is no stream. A client that leaves drops this, and its listener with it.
+async fn whole(mut listener: Listener, head: Head) -> Result<Response, Rejection> {
+    let mut fold = Fold::new(head);
+    while let Some(event) = listener.next().await {
+        fold.on(&event);
+    }
+    Ok(Json(fold.into_answer()?).into_response())
+}
+
+/// The responses that a request goes on from.
+async fn chain(gateway: &Gateway, principal: &Principal, previous: Option<&str>) -> Result<Chain, ApiError> {
+    let Some(id) = previous else { return Ok(Chain::new()) };
+    let live = RunId::of_answer(id, ID_PREFIX).and_then(|run| gateway.runs.find(&principal.name, run));
+    if live.is_some_and(|live| live.record.is_some()) {
+        let message = "The response in `previous_response_id` is still in progress: wait for its end, or cancel it.";
+        let error = ApiError::invalid("previous_response_id", message);
+        return Err(error.with_code("previous_response_in_progress"));
+    }
+    let chain = gateway.store.chain(&principal.name, id).await.map_err(broken)?;
+    chain.ok_or_else(|| {
+        let message = "The response in `previous_response_id`, or one that it goes on from, was not found: it was never stored, or deleted, or is too old.";
+        let error = ApiError::new(404, "invalid_request_error", Some("previous_response_not_found"), message);
+        error.with_param("previous_response_id")
+    })
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
