@@ -13,7 +13,7 @@ use crate::dialect::error::ApiError;
 use crate::dialect::responses::events::EventStream;
 use crate::dialect::responses::fold::{EndTime, Fold, Head};
 use crate::dialect::responses::record::Record;
-use crate::dialect::responses::request;
+use crate::dialect::responses::request::{self, ResponsesRequest};
 use crate::runs::session::SessionKey;
 use crate::runs::{Listener, RunRequest, Runs};
 use axum::Json;
@@ -27,46 +27,15 @@ pub async fn create(
     Extension(principal): Extension<Principal>,
     request: Request,
 ) -> Result<Response, Rejection> {
-    let mut session = headers::session(request.headers())?;
-    let on_disconnect = headers::on_disconnect(request.headers())?;
-    let http = &gateway.settings;
-    let mut asked = request::parse(body::json(request, http.body_limit).await?)?;
-    let profile = gateway.profile(&asked.model)?;
-    let chain = chain(&gateway, &principal, asked.settings.previous_response_id.as_deref()).await?;
-    if profile.inherit_instructions {
-        asked.inherit_instructions(&chain);
-    }
-    let spec = asked.spec(&chain, &profile.agent.sampling)?;
-    if let (SessionKey::ByHistory, Some(opening)) = (&session, asked.opening(&chain)) {
-        session = SessionKey::ByOpening(opening);
-    }
-    let run = Runs::new_id();
-    let (stream, background, store) = (asked.stream, asked.settings.background, asked.settings.store);
-    let head = Head {
-        id: run.answer(ID_PREFIX),
-        created_at: now(),
-        model: profile.id.clone(),
-        settings: Arc::new(asked.settings),
-        activity: profile.tool_activity,
-        ended: EndTime::by(now),
+    let from = Origin {
+        session: headers::session(request.headers())?,
+        on_disconnect: headers::on_disconnect(request.headers())?,
+        principal,
     };
-    let listener = gateway
-        .runs
-        .start(RunRequest {
-            run,
-            principal: principal.name,
-            max_runs: principal.max_runs,
-            housekeeping: is_housekeeping(&spec, stream),
-            spec,
-            session,
-            record: store.then(|| Record::new(run, head.clone(), asked.input)),
-            on_disconnect: match background {
-                true => OnDisconnect::Detach,
-                false => on_disconnect.unwrap_or(profile.on_disconnect),
-            },
-            profile,
-        })
-        .await?;
+    let http = &gateway.settings;
+    let asked = request::parse(body::json(request, http.body_limit).await?)?;
+    let (stream, background) = (asked.stream, asked.settings.background);
+    let Begun { listener, head } = begin(&gateway, from, asked).await?;
     match (background, stream) {
         (true, true) => Ok(stream::answer(listener, EventStream::new(head), http.keepalive)),
         (true, false) => Ok(Json(Fold::new(head).resource()).into_response()),
@@ -75,6 +44,58 @@ pub async fn create(
         }
         (false, false) => whole(listener, head).await,
     }
+}
+
+/// Where a request comes from, whatever carried it.
+pub struct Origin {
+    pub principal: Principal,
+    pub session: SessionKey,
+    pub on_disconnect: Option<OnDisconnect>,
+}
+
+/// A response whose run has been started.
+pub struct Begun {
+    pub listener: Listener,
+    pub head: Head,
+}
+
+/// Starts the run of a request.
+pub async fn begin(gateway: &Gateway, from: Origin, mut asked: ResponsesRequest) -> Result<Begun, Rejection> {
+    let Origin { principal, mut session, on_disconnect } = from;
+    let profile = gateway.profile(&asked.model)?;
+    let chain = chain(gateway, &principal, asked.settings.previous_response_id.as_deref()).await?;
+    if profile.inherit_instructions {
+        asked.inherit_instructions(&chain);
+    }
+    let spec = asked.spec(&chain, &profile.agent.sampling)?;
+    if let (SessionKey::ByHistory, Some(opening)) = (&session, asked.opening(&chain)) {
+        session = SessionKey::ByOpening(opening);
+    }
+    let run = Runs::new_id();
+    let (background, store) = (asked.settings.background, asked.settings.store);
+    let head = Head {
+        id: run.answer(ID_PREFIX),
+        created_at: now(),
+        model: profile.id.clone(),
+        settings: Arc::new(asked.settings),
+        activity: profile.tool_activity,
+        ended: EndTime::by(now),
+    };
+    let request = RunRequest {
+        run,
+        principal: principal.name,
+        max_runs: principal.max_runs,
+        housekeeping: is_housekeeping(&spec, asked.stream),
+        spec,
+        session,
+        record: store.then(|| Record::new(run, head.clone(), asked.input)),
+        on_disconnect: match background {
+            true => OnDisconnect::Detach,
+            false => on_disconnect.unwrap_or(profile.on_disconnect),
+        },
+        profile,
+    };
+    Ok(Begun { listener: gateway.runs.start(request).await?, head })
 }
 
 /// The answer that is no stream. A client that leaves drops this, and its listener with it.
