@@ -6,6 +6,7 @@ pub mod live;
 pub mod log;
 pub mod profile;
 pub mod registry;
+mod scribe;
 pub mod session;
 mod toolbox;
 

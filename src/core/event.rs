@@ -1,7 +1,7 @@
 //! The one event type of a run. Chat chunks, Responses events, transcripts, metrics and logs are folds over it.
 
 use super::failure::Failure;
-use super::item::Item;
+use super::item::{Item, Part};
 use super::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -71,6 +71,23 @@ impl Delta {
             Self::Reasoning(_) => Self::Reasoning(text),
             Self::Arguments(_) => Self::Arguments(text),
             Self::Progress(_) => Self::Progress(text),
+        }
+    }
+
+    /// Lets an open item grow by this piece. One that it does not go with stays as it is.
+    pub fn add_to(&self, item: &mut Item) {
+        match (item, self) {
+            (Item::Message(message), Self::Text(text)) => match message.content.last_mut() {
+                Some(Part::Text { text: all }) => all.push_str(text),
+                _ => message.content.push(Part::text(text.clone())),
+            },
+            (Item::Message(message), Self::Refusal(text)) => match message.content.last_mut() {
+                Some(Part::Refusal { refusal }) => refusal.push_str(text),
+                _ => message.content.push(Part::Refusal { refusal: text.clone() }),
+            },
+            (Item::Reasoning(reasoning), Self::Reasoning(text)) => reasoning.text.push_str(text),
+            (Item::ToolCall(call), Self::Arguments(text)) => call.arguments.push_str(text),
+            _ => {}
         }
     }
 

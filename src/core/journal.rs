@@ -1,6 +1,12 @@
 //! A run's events in the order in which they were told, packed: a stream is mostly deltas, and a row of them is kept as
 //! one text and the places where it was cut.
 
+mod packed;
+#[cfg(test)]
+mod tests;
+
+pub use packed::Unreadable;
+
 use super::event::{Delta, RunEvent};
 use super::item::Item;
 use std::sync::Arc;
@@ -14,15 +20,26 @@ pub struct Journal {
     bytes: usize,
 }
 
+/// An event with the number it was told under.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Of the first frame that it made on its stream. Kept, so that another version of the dialect, which may make more
+    /// or fewer frames of an event, cannot give a reader the same number twice.
+    pub sequence: u64,
+    pub event: RunEvent,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 enum Entry {
-    Event(RunEvent),
+    Event(Told),
     Row(Row),
 }
 
 /// Deltas of one item and one kind that followed one another.
 #[derive(Clone, Debug, PartialEq)]
 struct Row {
+    /// Number of the first delta; each of the others has the next one.
+    sequence: u64,
     index: u32,
     /// An empty delta of the row's kind.
     kind: Delta,
@@ -42,35 +59,35 @@ pub struct Cursor {
 }
 
 impl Journal {
-    pub fn push(&mut self, event: RunEvent) {
+    pub fn push(&mut self, told: Told) {
         self.len = self.len.saturating_add(1);
-        let RunEvent::Delta { index, delta } = event else {
-            self.bytes = self.bytes.saturating_add(weight(&event));
-            return self.entries.push(Entry::Event(event));
+        let Told { sequence, event: RunEvent::Delta { index, delta } } = told else {
+            self.bytes = self.bytes.saturating_add(weight(&told.event));
+            return self.entries.push(Entry::Event(told));
         };
         self.bytes = self.bytes.saturating_add(delta.text().len().saturating_add(size_of::<usize>()));
         if let Some(Entry::Row(row)) = self.entries.last_mut()
-            && row.index == index
-            && row.kind.is_like(&delta)
+            && row.goes_on_with(sequence, index, &delta)
         {
             return row.push(&delta);
         }
-        let mut row = Row { index, kind: delta.with(String::new()), text: String::new(), ends: Vec::new() };
+        let (kind, text, ends) = (delta.with(String::new()), String::new(), Vec::new());
+        let mut row = Row { sequence, index, kind, text, ends };
         row.push(&delta);
         self.entries.push(Entry::Row(row));
     }
 
     /// The next event for this reader; `None` while there is none.
-    pub fn next(&self, cursor: &mut Cursor) -> Option<RunEvent> {
-        let event = match self.entries.get(cursor.entry)? {
-            Entry::Event(event) => {
+    pub fn next(&self, cursor: &mut Cursor) -> Option<Told> {
+        let told = match self.entries.get(cursor.entry)? {
+            Entry::Event(told) => {
                 cursor.entry = cursor.entry.saturating_add(1);
-                event.clone()
+                told.clone()
             }
             Entry::Row(row) => match row.get(cursor.piece) {
-                Some(event) => {
+                Some(told) => {
                     cursor.piece = cursor.piece.saturating_add(1);
-                    event
+                    told
                 }
                 // The row may still grow, as long as it is the last entry.
                 None => {
@@ -81,24 +98,33 @@ impl Journal {
             },
         };
         cursor.at = cursor.at.saturating_add(1);
-        Some(event)
+        Some(told)
     }
 
     /// Every event from the first one on.
-    pub fn events(&self) -> impl Iterator<Item = RunEvent> {
+    pub fn told(&self) -> impl Iterator<Item = Told> {
         let mut cursor = Cursor::default();
         std::iter::from_fn(move || self.next(&mut cursor))
+    }
+
+    pub fn events(&self) -> impl Iterator<Item = RunEvent> {
+        self.told().map(|told| told.event)
     }
 
     /// The items that are done, in the order of their indexes.
     pub fn items(&self) -> Vec<Arc<Item>> {
         let done = self.entries.iter().filter_map(|entry| match entry {
-            Entry::Event(RunEvent::ItemDone { index, item }) => Some((*index, Arc::clone(item))),
+            Entry::Event(Told { event: RunEvent::ItemDone { index, item }, .. }) => Some((*index, Arc::clone(item))),
             _ => None,
         });
         let mut items: Vec<_> = done.collect();
         items.sort_by_key(|(index, _)| *index);
         items.into_iter().map(|(_, item)| item).collect()
+    }
+
+    /// Goes on with what was told after this.
+    pub fn extend(&mut self, later: &Self) {
+        later.told().for_each(|told| self.push(told));
     }
 
     /// Events in it.
@@ -117,16 +143,22 @@ impl Journal {
 }
 
 impl Row {
+    fn goes_on_with(&self, sequence: u64, index: u32, delta: &Delta) -> bool {
+        let next = self.sequence.saturating_add(self.ends.len() as u64);
+        (next, self.index) == (sequence, index) && self.kind.is_like(delta)
+    }
+
     fn push(&mut self, delta: &Delta) {
         self.text.push_str(delta.text());
         self.ends.push(self.text.len());
     }
 
-    fn get(&self, piece: usize) -> Option<RunEvent> {
+    fn get(&self, piece: usize) -> Option<Told> {
         let end = *self.ends.get(piece)?;
         let start = piece.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        let text = self.text.get(start..end)?;
-        Some(RunEvent::Delta { index: self.index, delta: self.kind.with(text.to_owned()) })
+        let delta = self.kind.with(self.text.get(start..end)?.to_owned());
+        let sequence = self.sequence.saturating_add(piece as u64);
+        Some(Told { sequence, event: RunEvent::Delta { index: self.index, delta } })
     }
 }
 
@@ -137,44 +169,4 @@ fn weight(event: &RunEvent) -> usize {
         _ => 0,
     };
     size_of::<Entry>().saturating_add(item)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::event::Outcome;
-    use proptest::prelude::*;
-
-    fn event() -> impl Strategy<Value = RunEvent> {
-        let delta = (0..2u32, prop::sample::select(vec!["", "a", "é\n"]), 0..3).prop_map(|(index, text, kind)| {
-            let text = text.to_owned();
-            let delta = match kind {
-                0 => Delta::Text(text),
-                1 => Delta::Reasoning(text),
-                _ => Delta::Arguments(text),
-            };
-            RunEvent::Delta { index, delta }
-        });
-        prop_oneof![6 => delta, 1 => Just(RunEvent::Started), 1 => Just(RunEvent::Finished { outcome: Outcome::Cancelled })]
-    }
-
-    proptest! {
-        #[test]
-        fn every_reader_gets_every_event_once_and_in_order(
-            events in prop::collection::vec(event(), 0..40),
-            late in 0..40usize,
-        ) {
-            let (mut journal, mut read, mut cursor) = (Journal::default(), Vec::new(), Cursor::default());
-            for (at, event) in events.iter().enumerate() {
-                journal.push(event.clone());
-                if at >= late {
-                    read.extend(std::iter::from_fn(|| journal.next(&mut cursor)));
-                }
-            }
-            read.extend(std::iter::from_fn(|| journal.next(&mut cursor)));
-            prop_assert_eq!(&read, &events);
-            prop_assert_eq!(&journal.events().collect::<Vec<_>>(), &events);
-            prop_assert_eq!((cursor.at, journal.len()), (events.len() as u64, events.len() as u64));
-        }
-    }
 }

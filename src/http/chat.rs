@@ -50,8 +50,8 @@ pub async fn create(
     }
     // A client that leaves drops this handler, and its listener with it.
     let mut gathered = Gathered::default();
-    while let Some(event) = listener.next().await {
-        gathered.on(&event);
+    while let Some(told) = listener.next().await {
+        gathered.on(&told.event);
     }
     Ok(Json(gathered.into_object(head)?).into_response())
 }

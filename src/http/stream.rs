@@ -3,6 +3,7 @@
 use super::error::Rejection;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::failure::{Failure, FailureKind};
+use crate::core::journal::Told;
 use crate::dialect::Projection;
 use crate::dialect::error::ApiError;
 use crate::dialect::sse::KEEPALIVE;
@@ -57,12 +58,15 @@ impl<P: Projection + 'static> Feed<P> {
     /// Waits until the upstream has taken the call, or the run has ended without that. Can be dropped at any time.
     async fn sign_of_life(&mut self) -> Result<(), Failure> {
         while let Some(listener) = &mut self.listener {
-            let event = listener.next().await.unwrap_or_else(vanished);
-            if let RunEvent::Finished { outcome: Outcome::Failed { failure } } = event {
-                return Err(failure);
+            let told = listener.next().await;
+            if let Some(RunEvent::Finished { outcome: Outcome::Failed { failure } }) =
+                told.as_ref().map(|told| &told.event)
+            {
+                return Err(failure.clone());
             }
-            self.take(&event);
-            if matches!(event, RunEvent::Started) {
+            let is_started = told.as_ref().is_some_and(|told| told.event == RunEvent::Started);
+            self.take(told);
+            if is_started {
                 break;
             }
         }
@@ -90,7 +94,7 @@ impl<P: Projection + 'static> Feed<P> {
             let listener = self.listener.as_mut()?;
             let patience = self.keepalive.saturating_sub(self.last_frame.elapsed());
             match timeout(patience, listener.next()).await {
-                Ok(event) => self.take(&event.unwrap_or_else(vanished)),
+                Ok(told) => self.take(told),
                 Err(_) => break KEEPALIVE,
             }
         };
@@ -98,8 +102,12 @@ impl<P: Projection + 'static> Feed<P> {
         Some(frame)
     }
 
-    fn take(&mut self, event: &RunEvent) {
-        self.frames.extend(self.projection.on(event));
+    fn take(&mut self, told: Option<Told>) {
+        if let Some(told) = &told {
+            self.projection.number(told.sequence);
+        }
+        let event = told.map_or_else(vanished, |told| told.event);
+        self.frames.extend(self.projection.on(&event));
         if matches!(event, RunEvent::Finished { .. }) {
             self.listener = None;
         }

@@ -2,10 +2,10 @@
 
 use super::admission::Permit;
 use super::live::{LiveRun, Presence};
+use super::scribe::Scribe;
 use super::toolbox::Toolbox;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, ToolCall};
-use crate::core::journal::Journal;
 use crate::core::ports::store::Store;
 use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::{Upstream, UpstreamStream};
@@ -14,7 +14,6 @@ use futures_util::StreamExt;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -27,19 +26,13 @@ pub struct Driver {
     pub presence: Presence,
     /// The run's input, for finding its session.
     pub history: Vec<Arc<Item>>,
+    pub scribe: Scribe,
     pub on_disconnect: OnDisconnect,
     /// Given back before the end is told, so that a client that asks again at once is let in.
     pub permit: Option<Permit>,
-    pub slow_client_timeout: Duration,
     pub shutdown: CancellationToken,
     pub deadline: Instant,
 }
-
-/// Events that may wait for the listener; beyond that nothing is read from the upstream.
-const EVENTS_AHEAD: u64 = 64;
-
-/// Bytes of events that are kept of one run. No answer is as long; a model that never stops must not take all memory.
-const MAX_TOLD: usize = 64 << 20;
 
 /// What the driver holds open for the machine while the run goes on.
 struct Held {
@@ -124,9 +117,9 @@ impl Driver {
                         if let RunEvent::Finished { outcome } = &event {
                             held.outcome = Some(outcome.clone());
                             self.permit = None;
-                            self.presence.live.log.append(event);
+                            self.scribe.tell_end(event).await;
                         } else {
-                            inputs.extend(self.send(event, held).await.err().map(Input::Cancelled));
+                            inputs.extend(self.tell(event, held).await.err().map(Input::Cancelled));
                         }
                     }
                 }
@@ -161,43 +154,17 @@ impl Driver {
             }
             RunEvent::Finished { .. } => {
                 self.toolbox.remember(&self.history, self.machine.output()).await;
-                self.keep_response(event).await;
             }
             _ => {}
         }
     }
 
-    /// `last` is the event that ends the run, which is told only once the response is stored.
-    async fn keep_response(&self, last: &RunEvent) {
-        let live = &self.presence.live;
-        let Some(record) = &live.record else { return };
-        let mut journal = live.log.read(Journal::clone);
-        journal.push(last.clone());
-        if let Err(error) = self.store.keep_response(&live.principal, record.stored(journal)).await {
-            tracing::error!(%error, "a response could not be stored; no request can go on from it");
+    async fn tell(&mut self, event: RunEvent, held: &mut Held) -> Result<(), Cancel> {
+        let mut told = self.scribe.tell(event).await;
+        if told.is_ok() && !held.unheard {
+            told = self.scribe.keep_pace().await;
         }
-    }
-
-    /// Tells an event, and waits for the listener as long as it may be slow.
-    async fn send(&self, event: RunEvent, held: &mut Held) -> Result<(), Cancel> {
-        let live = &self.presence.live;
-        live.log.append(event);
-        if live.log.read(Journal::bytes) > MAX_TOLD {
-            held.unheard = true;
-            return Err(Cancel::Overflow);
-        }
-        // A run that goes on without a listener does not wait for one either.
-        if held.unheard || self.on_disconnect == OnDisconnect::Detach {
-            return Ok(());
-        }
-        let sent = tokio::select! {
-            biased;
-            () = live.log.keep_pace(EVENTS_AHEAD) => Ok(()),
-            () = live.asked.cancelled() => Err(Cancel::Asked),
-            () = self.shutdown.cancelled() => Err(Cancel::Shutdown),
-            () = sleep(self.slow_client_timeout) => Err(Cancel::SlowClient),
-        };
-        held.unheard = sent.is_err();
-        sent
+        held.unheard |= told.is_err();
+        told
     }
 }

@@ -1,7 +1,6 @@
 //! What a run has told so far, and those who listen: any number, from any place on, each at its own pace.
 
-use crate::core::event::RunEvent;
-use crate::core::journal::{Cursor, Journal};
+use crate::core::journal::{Cursor, Journal, Told};
 use crate::core::run::OnDisconnect;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -41,8 +40,8 @@ impl RunLog {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn append(&self, event: RunEvent) {
-        self.lock().journal.push(event);
+    pub fn append(&self, told: Told) {
+        self.lock().journal.push(told);
         self.told.notify_waiters();
     }
 
@@ -111,21 +110,21 @@ impl Listener {
     }
 
     /// The next event; `None` once everything has been told. Can be dropped at any time.
-    pub async fn next(&mut self) -> Option<RunEvent> {
+    pub async fn next(&mut self) -> Option<Told> {
         let log = Arc::clone(&self.log);
         loop {
             // Made before the look, so that what is told in between wakes it.
             let told = log.told.notified();
             match self.take() {
-                Ok(event) => return event,
+                Ok(told) => return told,
                 Err(NotYet) => told.await,
             }
         }
     }
 
-    fn take(&mut self) -> Result<Option<RunEvent>, NotYet> {
+    fn take(&mut self) -> Result<Option<Told>, NotYet> {
         let mut state = self.log.lock();
-        let Some(event) = state.journal.next(&mut self.cursor) else {
+        let Some(told) = state.journal.next(&mut self.cursor) else {
             return if state.closed { Ok(None) } else { Err(NotYet) };
         };
         if let Some((_, at)) = state.listeners.iter_mut().find(|(number, _)| *number == self.number) {
@@ -133,7 +132,7 @@ impl Listener {
         }
         drop(state);
         self.log.heard.notify_one();
-        Ok(Some(event))
+        Ok(Some(told))
     }
 }
 
@@ -155,28 +154,28 @@ impl Drop for Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::event::Delta;
+    use crate::core::event::{Delta, RunEvent};
     use std::pin::pin;
     use std::time::Duration;
 
-    fn word(text: &str) -> RunEvent {
-        RunEvent::Delta { index: 0, delta: Delta::Text(text.into()) }
+    fn word(sequence: u64) -> Told {
+        Told { sequence, event: RunEvent::Delta { index: 0, delta: Delta::Text("a".into()) } }
     }
 
     #[tokio::test]
     async fn listeners_come_at_any_time_and_hear_everything_once() {
         let log = Arc::new(RunLog::default());
         let mut early = log.listen();
-        log.append(word("a"));
-        assert_eq!(early.next().await, Some(word("a")));
-        log.append(word("b"));
+        log.append(word(0));
+        assert_eq!(early.next().await, Some(word(0)));
+        log.append(word(1));
         let mut late = log.listen();
-        log.append(RunEvent::Started);
+        log.append(word(5));
         log.close();
-        for expected in [Some(word("b")), Some(RunEvent::Started), None] {
+        for expected in [Some(word(1)), Some(word(5)), None] {
             assert_eq!(early.next().await, expected);
         }
-        for expected in [Some(word("a")), Some(word("b")), Some(RunEvent::Started), None] {
+        for expected in [Some(word(0)), Some(word(1)), Some(word(5)), None] {
             assert_eq!(late.next().await, expected);
         }
     }
@@ -185,7 +184,7 @@ mod tests {
     async fn the_fastest_listener_sets_the_pace_and_without_one_there_is_none() {
         let log = Arc::new(RunLog::default());
         let (mut fast, slow) = (log.listen(), log.listen());
-        (0..5).for_each(|_| log.append(word("a")));
+        (0..5).for_each(|sequence| log.append(word(sequence)));
         let waits = async |log: &RunLog| futures_util::poll!(pin!(log.keep_pace(3))).is_pending();
         assert!(waits(&log).await);
         for _ in 0..2 {

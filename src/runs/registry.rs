@@ -5,6 +5,7 @@ use super::driver::Driver;
 use super::live::{LiveRun, LiveRuns, Presence};
 use super::log::Listener;
 use super::profile::Profile;
+use super::scribe::Scribe;
 use super::session::{SessionFinder, SessionKey};
 use super::toolbox::Toolbox;
 use crate::core::event::Outcome;
@@ -136,17 +137,20 @@ impl Runs {
             root: Arc::clone(&self.workspaces),
             fixed: profile.workspace.clone(),
         };
+        let presence = self.presence(run, principal, record);
+        let shutdown = self.shutdown.child_token();
+        let (live, store) = (Arc::clone(&presence.live), Arc::clone(&self.store));
         Ok(Driver {
+            scribe: Scribe::new(live, store, on_disconnect, self.slow_client_timeout, shutdown.clone()),
             machine,
             upstream: Arc::clone(&profile.upstream),
             toolbox: Toolbox::new(profile, run, finder),
             store: Arc::clone(&self.store),
-            presence: self.presence(run, principal, record),
+            presence,
             history,
             on_disconnect,
             permit: Some(permit),
-            slow_client_timeout: self.slow_client_timeout,
-            shutdown: self.shutdown.child_token(),
+            shutdown,
             deadline,
         })
     }

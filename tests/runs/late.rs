@@ -111,8 +111,8 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
     // A run that got as far as its tool goes on until it is ended.
     runs.drain(Duration::from_secs(2), std::future::pending()).await;
     let mut last = None;
-    while let Some(event) = listener.next().await {
-        last = Some(event);
+    while let Some(told) = listener.next().await {
+        last = Some(told.event);
     }
     (calls.load(Ordering::SeqCst), last)
 }

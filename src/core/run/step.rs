@@ -5,7 +5,7 @@ use super::call::CallDraft;
 use super::effect::Effect;
 use crate::core::event::{Delta, RunEvent};
 use crate::core::id::RunId;
-use crate::core::item::{Item, Message, Part, Reasoning, Role, Status};
+use crate::core::item::{Item, Message, Reasoning, Role, Status};
 use crate::core::ports::upstream::{FinishReason, ToolCallFragment, UpstreamEvent};
 use crate::core::usage::Usage;
 use serde_json::Map;
@@ -92,7 +92,7 @@ impl Step {
             self.slots.push(Slot::Text(item));
         }
         if let Some(Slot::Text(item)) = self.slots.last_mut() {
-            append(item, &delta);
+            delta.add_to(item);
         }
         let index = self.next_index().saturating_sub(1);
         out.push(Effect::Emit(RunEvent::Delta { index, delta }));
@@ -157,21 +157,6 @@ fn blank(run: RunId, index: u32, delta: &Delta) -> Item {
     }
     let (id, role) = (run.item("msg", index), Role::Assistant);
     Item::Message(Message { id, role, status, content: Vec::new(), extra: Map::new() })
-}
-
-fn append(item: &mut Item, delta: &Delta) {
-    match (item, delta) {
-        (Item::Message(message), Delta::Text(text)) => match message.content.last_mut() {
-            Some(Part::Text { text: all }) => all.push_str(text),
-            _ => message.content.push(Part::text(text.clone())),
-        },
-        (Item::Message(message), Delta::Refusal(text)) => match message.content.last_mut() {
-            Some(Part::Refusal { refusal }) => refusal.push_str(text),
-            _ => message.content.push(Part::Refusal { refusal: text.clone() }),
-        },
-        (Item::Reasoning(reasoning), Delta::Reasoning(text)) => reasoning.text.push_str(text),
-        _ => {}
-    }
 }
 
 fn ended(mut item: Item, to: Status) -> Item {

@@ -63,6 +63,27 @@ pub struct EventStream {
     from: u64,
 }
 
+/// Counts the frames of a stream without writing them, to give each event of a run the number of its first one.
+pub struct Numbering {
+    fold: Fold,
+    next: u64,
+}
+
+impl Numbering {
+    pub fn new(head: Head) -> Self {
+        let fold = Fold::new(head);
+        let next = fold.open().len() as u64;
+        Self { fold, next }
+    }
+
+    pub fn number(&mut self, event: &RunEvent) -> u64 {
+        let frames = self.fold.on(event).len() as u64;
+        let first = self.next;
+        self.next = first.saturating_add(frames);
+        first
+    }
+}
+
 impl EventStream {
     pub fn new(head: Head) -> Self {
         Self::after(head, None)
@@ -90,6 +111,10 @@ impl Projection for EventStream {
     fn open(&mut self) -> Vec<Bytes> {
         let events = self.fold.open();
         self.frames(&events)
+    }
+
+    fn number(&mut self, sequence: u64) {
+        self.next = sequence;
     }
 
     fn on(&mut self, event: &RunEvent) -> Vec<Bytes> {

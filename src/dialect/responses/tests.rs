@@ -4,14 +4,14 @@ mod properties;
 mod requests;
 mod streams;
 
-use super::events::EventStream;
+use super::events::{EventStream, Numbering};
 use super::fold::{EndTime, Fold, Head};
 use super::record::Record;
 use super::request;
 use crate::core::event::RunEvent;
 use crate::core::id::RunId;
 use crate::core::item::Part;
-use crate::core::journal::Journal;
+use crate::core::journal::{Journal, Told};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::{ToolCallFragment, UpstreamEvent};
 use crate::core::run::{Agent, Effect, Input, Limits, Machine, ToolDone};
@@ -30,6 +30,7 @@ struct Shown {
     stream: EventStream,
     fold: Fold,
     record: Record,
+    numbering: Numbering,
     journal: Journal,
     frames: Vec<String>,
 }
@@ -49,6 +50,7 @@ impl Shown {
             machine,
             stream: EventStream::new(head.clone()),
             fold: Fold::new(head.clone()),
+            numbering: Numbering::new(head.clone()),
             record: Record::new(run, head, asked.input),
             journal: Journal::default(),
             frames: Vec::new(),
@@ -70,7 +72,7 @@ impl Shown {
 
     fn see(&mut self, event: &RunEvent) {
         self.fold.on(event);
-        self.journal.push(event.clone());
+        self.journal.push(Told { sequence: self.numbering.number(event), event: event.clone() });
         let frames = self.stream.on(event);
         self.write(&frames);
     }

@@ -101,8 +101,8 @@ pub async fn begin(gateway: &Gateway, from: Origin, mut asked: ResponsesRequest)
 /// The answer that is no stream. A client that leaves drops this, and its listener with it.
 async fn whole(mut listener: Listener, head: Head) -> Result<Response, Rejection> {
     let mut fold = Fold::new(head);
-    while let Some(event) = listener.next().await {
-        fold.on(&event);
+    while let Some(told) = listener.next().await {
+        fold.on(&told.event);
     }
     Ok(Json(fold.into_answer()?).into_response())
 }
