@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub enum RunEvent {
     /// The upstream has taken the first call: the answer is under way.
     Started,
+    /// The process that ran it before is gone, and another one goes on. A model call that was cut off is made again.
+    Resumed,
     ItemStarted {
         index: u32,
         item: Arc<Item>,

@@ -7,6 +7,7 @@ pub mod input;
 pub mod limits;
 pub mod machine;
 pub mod on_disconnect;
+mod past;
 mod pending;
 pub mod spec;
 mod step;

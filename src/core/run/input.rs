@@ -2,6 +2,7 @@
 
 use crate::core::failure::Failure;
 use crate::core::item::Part;
+use crate::core::journal::Journal;
 use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::UpstreamEvent;
 
@@ -9,6 +10,8 @@ use crate::core::ports::upstream::UpstreamEvent;
 pub enum Input {
     /// The run begins.
     Submitted,
+    /// The run goes on where its journal ends: the process that ran it before is gone.
+    Resumed(Journal),
     Upstream(UpstreamEvent),
     /// The model call's stream has ended, well or not.
     UpstreamClosed(Result<(), Failure>),

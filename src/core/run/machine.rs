@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod properties;
+mod resume;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::{FinishReason, ModelRequest, ToolChoice, UpstreamEvent};
 use crate::core::usage::Usage;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// One run of an agent. Feed it inputs, carry out what it returns, and it ends with one `Finished` event.
@@ -35,6 +37,8 @@ pub struct Machine {
     calls: u32,
     /// What this run has made, in the order of the items' indexes.
     output: Vec<Arc<Item>>,
+    /// Indexes of what model calls had made when a crash cut them off. The call is made again and is not told of it.
+    interrupted: HashSet<u32>,
     usage: Usage,
     steps: u32,
     started: bool,
@@ -75,6 +79,7 @@ impl Machine {
             params: Arc::new(params),
             max_output_tokens,
             output: Vec::new(),
+            interrupted: HashSet::new(),
             usage: Usage::default(),
             steps: 0,
             started: false,
@@ -94,13 +99,14 @@ impl Machine {
         let mut out = Vec::new();
         match input {
             Input::Submitted if matches!(self.phase, Phase::New) => self.call_model(&mut out),
+            Input::Resumed(journal) if matches!(self.phase, Phase::New) => self.resume(&journal, &mut out),
             Input::Upstream(event) => self.on_upstream(event, &mut out),
             Input::UpstreamClosed(result) => self.on_closed(result, &mut out),
             Input::ToolStarted { call_id, doing } => self.on_tool_started(&call_id, doing, &mut out),
             Input::ToolDone(done) => self.on_tool(done, &mut out),
             Input::Cancelled(cancel) => self.on_cancelled(cancel, &mut out),
             Input::Deadline => self.on_deadline(&mut out),
-            Input::Submitted => {}
+            Input::Submitted | Input::Resumed(_) => {}
         }
         out
     }
@@ -123,12 +129,17 @@ impl Machine {
         self.phase = Phase::Calling(Step::new(self.id, index(self.output.len()), self.calls));
         out.push(Effect::CallUpstream(ModelRequest {
             instructions: self.instructions(),
-            items: self.input.iter().chain(&self.output).cloned().collect(),
+            items: self.input.iter().chain(self.told_to_model()).cloned().collect(),
             tools,
             tool_choice,
             params: Arc::clone(&self.params),
             max_output_tokens: left,
         }));
+    }
+
+    fn told_to_model(&self) -> impl Iterator<Item = &Arc<Item>> {
+        let output = self.output.iter().zip(0..);
+        output.filter(|(_, index)| !self.interrupted.contains(index)).map(|(item, _)| item)
     }
 
     fn instructions(&self) -> Option<Arc<str>> {

@@ -60,7 +60,10 @@ impl Step {
     /// Ends what is still open and returns the step's items in order. `status` is `Incomplete` where the call was cut.
     pub fn close(&mut self, status: Status, offer: &Offer, out: &mut Vec<Effect>) -> Vec<Arc<Item>> {
         for call in std::mem::take(&mut self.nameless) {
-            self.start_call(call, offer, out);
+            // A call that was cut off before its name came is nothing that could be told.
+            if status == Status::Completed {
+                self.start_call(call, offer, out);
+            }
         }
         let mut items = Vec::with_capacity(self.slots.len());
         for (slot, index) in std::mem::take(&mut self.slots).into_iter().zip(self.base..) {

@@ -102,7 +102,7 @@ impl Fold {
             RunEvent::ItemDone { index, item } => self.done(*index, item, &mut out),
             RunEvent::StepDone { usage } => self.usage += *usage,
             RunEvent::Finished { outcome } => self.finished(outcome, &mut out),
-            RunEvent::Started | RunEvent::Waiting { .. } => {}
+            RunEvent::Started | RunEvent::Resumed | RunEvent::Waiting { .. } => {}
         }
         out
     }

@@ -4,6 +4,7 @@ use super::tests::{agent, machine, spec, tool};
 use super::*;
 use crate::core::event::Delta;
 use crate::core::item::{Origin, ToolCall, text_of};
+use crate::core::journal::{Journal, Told};
 use crate::core::ports::upstream::ToolCallFragment;
 use crate::core::run::Limits;
 use proptest::prelude::*;
@@ -52,6 +53,9 @@ struct Checker {
     open: BTreeMap<u32, (Item, String)>,
     done: BTreeMap<u32, Arc<Item>>,
     started_tools: BTreeSet<String>,
+    /// Calls of tools with effects that are known to have begun, and calls that have ended.
+    final_tools: BTreeSet<String>,
+    journal: Journal,
     finished: Option<Outcome>,
 }
 
@@ -65,8 +69,16 @@ impl Checker {
                 paired(&request.items);
             }
             Effect::Abort => {}
-            Effect::Emit(event) => self.event(event),
+            Effect::Emit(event) => {
+                self.journal.push(Told { sequence: self.journal.len(), event: event.clone() });
+                self.event(event);
+            }
         }
+    }
+
+    /// The process is gone. What only reads may be run again, and what had not begun.
+    fn crash(&mut self) {
+        self.started_tools.retain(|call_id| self.final_tools.contains(call_id));
     }
 
     fn event(&mut self, event: &RunEvent) {
@@ -83,7 +95,13 @@ impl Checker {
                     Delta::Text(more) | Delta::Refusal(more) | Delta::Reasoning(more) | Delta::Arguments(more) => {
                         text.push_str(more);
                     }
-                    Delta::Progress(_) => {}
+                    Delta::Progress(_) => {
+                        let Some((Item::ToolOutput(output), _)) = self.open.get(index) else { panic!("{event:?}") };
+                        let acts = |item: &Item| matches!(item, Item::ToolCall(call) if call.call_id == output.call_id && call.name == "act");
+                        if self.done.values().any(|item| acts(item)) {
+                            self.final_tools.insert(output.call_id.clone());
+                        }
+                    }
                 }
             }
             RunEvent::ItemDone { index, item } => {
@@ -93,6 +111,7 @@ impl Checker {
                     Item::Message(message) => assert_eq!(text_of(&message.content), text),
                     Item::Reasoning(reasoning) => assert_eq!(reasoning.text, text),
                     Item::ToolCall(call) => assert_eq!(call.arguments, text),
+                    Item::ToolOutput(output) => drop(self.final_tools.insert(output.call_id.clone())),
                     _ => {}
                 }
                 self.done.insert(*index, Arc::clone(item));
@@ -101,7 +120,7 @@ impl Checker {
                 assert!(self.open.is_empty(), "{:?} left open", self.open);
                 self.finished = Some(outcome.clone());
             }
-            RunEvent::Started | RunEvent::StepDone { .. } | RunEvent::Waiting { .. } => {}
+            RunEvent::Started | RunEvent::Resumed | RunEvent::StepDone { .. } | RunEvent::Waiting { .. } => {}
         }
     }
 }
@@ -134,18 +153,28 @@ fn paired(items: &[Arc<Item>]) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// Also of a run whose process dies, as often as it may: what was shown stays shown, and no effect comes twice.
     #[test]
-    fn any_sequence_of_inputs_gives_a_well_formed_run(inputs in prop::collection::vec(input(), 0..60), brings in any::<bool>()) {
-        let spec = RunSpec { tools: brings.then(|| vec![tool("ask")]), ..spec() };
-        let mut machine = machine(agent(Limits { steps: 3, ..Limits::default() }), spec);
-        let mut checker = Checker::default();
-        let end = [Input::Cancelled(Cancel::Disconnected)];
-        for input in [Input::Submitted].into_iter().chain(inputs).chain(end) {
-            for effect in machine.on(input) {
-                checker.see(&effect);
+    fn any_sequence_of_inputs_gives_a_well_formed_run(
+        inputs in prop::collection::vec((input(), prop::bool::weighted(0.1)), 0..60),
+        (brings, mortal) in any::<(bool, bool)>(),
+    ) {
+        let new = || {
+            let spec = RunSpec { tools: brings.then(|| vec![tool("ask")]), ..spec() };
+            machine(agent(Limits { steps: 3, ..Limits::default() }), spec)
+        };
+        let (mut machine, mut checker) = (new(), Checker::default());
+        let end = (Input::Cancelled(Cancel::Disconnected), false);
+        for (input, crashes) in [(Input::Submitted, false)].into_iter().chain(inputs).chain([end]) {
+            machine.on(input).iter().for_each(|effect| checker.see(effect));
+            if crashes && mortal && checker.finished.is_none() {
+                machine = new();
+                checker.crash();
+                machine.on(Input::Resumed(checker.journal.clone())).iter().for_each(|effect| checker.see(effect));
             }
         }
         prop_assert!(checker.finished.is_some(), "a run that does not end");
+        prop_assert_eq!(checker.journal.items(), machine.output());
         let folded: Vec<Arc<Item>> = checker.done.into_values().collect();
         prop_assert_eq!(folded.as_slice(), machine.output());
         paired(machine.output());

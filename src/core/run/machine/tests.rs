@@ -1,5 +1,7 @@
 //! What the loop does, ordering by ordering. Effects are compared as a whole, in a short notation.
 
+mod resume;
+
 use super::*;
 use crate::core::event::Delta;
 use crate::core::item::{Message, Role, ToolCall};
@@ -83,6 +85,7 @@ fn note(effect: &Effect) -> String {
         Effect::Abort => "abort".into(),
         Effect::Emit(event) => match event {
             RunEvent::Started => "started".into(),
+            RunEvent::Resumed => "resumed".into(),
             RunEvent::ItemStarted { index, item } => format!("+{index} {}", short(item)),
             RunEvent::Delta { index, delta } => match delta {
                 Delta::Text(text) | Delta::Refusal(text) | Delta::Reasoning(text) => format!("~{index} {text}"),
