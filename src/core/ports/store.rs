@@ -57,11 +57,21 @@ pub struct StoredResponse {
     /// How the response began, as the dialect's own JSON. With the journal it makes the object and its stream.
     pub head: String,
     pub journal: Arc<Journal>,
+    /// Unix seconds.
+    pub ended_at: Option<u64>,
 }
 
 pub type Chain = Vec<Arc<StoredResponse>>;
 
-/// The store could not do what was asked; the text is for the log.
-#[derive(Debug, thiserror::Error)]
-#[error("the store failed: {0}")]
-pub struct StoreError(pub String);
+/// The store could not do what was asked; the texts are for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error("the store failed: {0}")]
+    Failed(String),
+    /// Another process has taken the run over, or the run is not there any more.
+    #[error("the run belongs to another process")]
+    Fenced,
+    /// The journal does not end where it was taken to.
+    #[error("the journal ends at {0}, not where it was expected to")]
+    Misplaced(u64),
+}

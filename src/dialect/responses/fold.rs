@@ -11,7 +11,7 @@ use crate::core::item::{self, Item, ToolOutput};
 use crate::core::usage::Usage;
 use crate::dialect::activity::ToolActivity;
 use crate::dialect::error::ApiError;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -25,6 +25,8 @@ pub struct Head {
     pub model: String,
     pub settings: Arc<Settings>,
     pub activity: ToolActivity,
+    /// Kept beside the head, which is written before the run begins.
+    #[serde(skip)]
     pub ended: EndTime,
 }
 
@@ -41,21 +43,12 @@ impl EndTime {
         Self { clock: Some(clock), time: Arc::default() }
     }
 
-    fn get(&self) -> Option<u64> {
+    pub fn at(time: Option<u64>) -> Self {
+        Self { clock: None, time: Arc::new(time.map_or_else(OnceLock::new, OnceLock::from)) }
+    }
+
+    pub fn get(&self) -> Option<u64> {
         self.time.get().copied().or_else(|| self.clock.map(|clock| *self.time.get_or_init(clock)))
-    }
-}
-
-impl Serialize for EndTime {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.get().serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for EndTime {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let time = Option::<u64>::deserialize(from)?.map_or_else(OnceLock::new, OnceLock::from);
-        Ok(Self { clock: None, time: Arc::new(time) })
     }
 }
 

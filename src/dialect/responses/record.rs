@@ -1,7 +1,7 @@
 //! What is kept of a response: how it began, and what its request brought. What came of it is in the run's journal, and
 //! the object and its stream are made from both, as often as they are asked for.
 
-use super::fold::{Fold, Head};
+use super::fold::{EndTime, Fold, Head};
 use super::resource::Resource;
 use crate::core::event::RunEvent;
 use crate::core::id::RunId;
@@ -25,7 +25,8 @@ impl Record {
 
     /// Reads what was stored. `None` if it is not what we have written.
     pub fn of(stored: &StoredResponse) -> Option<Self> {
-        let head = serde_json::from_str(&stored.head).ok()?;
+        let mut head: Head = serde_json::from_str(&stored.head).ok()?;
+        head.ended = EndTime::at(stored.ended_at);
         Some(Self { head, input: Arc::clone(&stored.input) })
     }
 
@@ -51,6 +52,7 @@ impl Record {
             output: journal.items().into(),
             head: serde_json::to_string(&self.head).unwrap_or_default(),
             journal: Arc::new(journal),
+            ended_at: self.head.ended.get(),
         }
     }
 }

@@ -78,7 +78,16 @@ mod tests {
     fn response(id: &str, previous: Option<&str>) -> StoredResponse {
         let (input, output, journal) = ([].into(), [].into(), Arc::default());
         let (id, previous) = (id.to_owned(), previous.map(str::to_owned));
-        StoredResponse { id, previous, instructions: None, input, output, head: "x".repeat(100), journal }
+        StoredResponse {
+            id,
+            previous,
+            instructions: None,
+            input,
+            output,
+            head: "x".repeat(100),
+            journal,
+            ended_at: None,
+        }
     }
 
     fn ids(chain: Option<Chain>) -> Option<Vec<String>> {
