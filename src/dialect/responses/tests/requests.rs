@@ -125,6 +125,7 @@ fn stored(id: &str, instructions: Option<&str>, input: Vec<Item>, output: Vec<It
         output,
         head: String::new(),
         journal: Arc::default(),
+        ended_at: None,
     })
 }
 
