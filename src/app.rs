@@ -18,7 +18,7 @@ use crate::http::auth::{Key, Keys};
 use crate::http::{Gateway, HttpSettings, Probe};
 use crate::runs::registry::RunsSettings;
 use crate::runs::{Profile, Runs};
-use crate::sandbox::Supervisor;
+use crate::sandbox::{CommandsLock, Supervisor};
 use crate::store::memory::MemoryStore;
 use crate::tools::registry::{Allowed, RegistryError, ToolSet};
 use crate::tools::{self, ToolSettings};
@@ -105,7 +105,7 @@ fn gateway(config: &Config) -> Result<Gateway, AppError> {
         workspaces: workspaces(&config.data_dir)?.into(),
         slow_client_timeout: config.server.slow_client_timeout,
     };
-    let tools = tools::builtin(tool_settings(config), Supervisor::new(OWN_BINARY))?;
+    let tools = tools::builtin(tool_settings(config), Supervisor::new(OWN_BINARY).holding(commands_lock(config)))?;
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
         made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, &tools)?));
@@ -139,6 +139,11 @@ fn workspaces(data_dir: &Path) -> Result<PathBuf, AppError> {
 /// The running image, also after an upgrade has replaced or deleted its file: a supervisor of another version might
 /// speak another protocol.
 const OWN_BINARY: &str = "/proc/self/exe";
+
+/// Tells the next daemon of this data folder when the commands of this one are gone.
+fn commands_lock(config: &Config) -> CommandsLock {
+    CommandsLock::new(config.data_dir.join("commands.lock"))
+}
 
 fn tool_settings(config: &Config) -> ToolSettings {
     let tools = &config.tools;

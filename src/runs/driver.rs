@@ -3,7 +3,7 @@
 use super::admission::Permit;
 use super::live::{LiveRun, Presence};
 use super::scribe::Scribe;
-use super::toolbox::Toolbox;
+use super::toolbox::{Ready, Toolbox};
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, ToolCall};
 use crate::core::ports::store::Store;
@@ -100,14 +100,14 @@ impl Driver {
 
     /// Feeds one input and carries out what follows from it, inputs that arise on the way included.
     async fn carry_out(&mut self, input: Input, held: &mut Held) {
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
+        let mut inputs = VecDeque::from([(input, None)]);
+        while let Some((input, ready)) = inputs.pop_front() {
             for effect in self.machine.on(input) {
                 match effect {
                     // The cancel is on its way to the machine, and nothing more may begin before it is there.
                     Effect::CallUpstream(_) | Effect::RunTool(_) if held.unheard => {}
                     Effect::CallUpstream(request) => held.upstream = Some(self.upstream.call(request)),
-                    Effect::RunTool(call) => inputs.push_back(self.run_tool(&call).await),
+                    Effect::RunTool(call) => inputs.push_back(self.prepare(&call).await),
                     Effect::Abort => {
                         held.upstream = None;
                         self.toolbox.abort();
@@ -119,25 +119,34 @@ impl Driver {
                             self.permit = None;
                             self.scribe.tell_end(event).await;
                         } else {
-                            inputs.extend(self.tell(event, held).await.err().map(Input::Cancelled));
+                            let stopped = self.tell(event, held).await.err();
+                            inputs.extend(stopped.map(|cancel| (Input::Cancelled(cancel), None)));
                         }
                     }
                 }
             }
+            // Only now that its start has been told may a tool do what it is to do.
+            if let Some(ready) = ready.filter(|_| !held.unheard) {
+                self.toolbox.launch(ready);
+            }
         }
     }
 
-    async fn run_tool(&mut self, call: &ToolCall) -> Input {
+    /// Makes a call ready, and gives what the machine is to hear of it.
+    async fn prepare(&mut self, call: &ToolCall) -> (Input, Option<Ready>) {
         tracing::debug!(tool = call.name, call = call.call_id, "tool call");
-        match self.toolbox.start(call, &self.history).await {
-            Ok(doing) => Input::ToolStarted { call_id: call.call_id.clone(), doing },
+        match self.toolbox.prepare(call, &self.history).await {
+            Ok(ready) => {
+                let (call_id, doing) = (ready.call_id.clone(), ready.doing.clone());
+                (Input::ToolStarted { call_id, doing }, Some(ready))
+            }
             Err(done) => {
                 match &done.result {
                     Err(ToolError::Fatal(error)) => tracing::error!(tool = call.name, error, "tool call not started"),
                     // What the model is told may quote what the client said.
                     told => tracing::debug!(tool = call.name, ?told, "tool call not started"),
                 }
-                Input::ToolDone(done)
+                (Input::ToolDone(done), None)
             }
         }
     }
