@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import OpenAI from "openai";
-import { Daemon, REHEARSAL } from "./daemon.js";
+import { Daemon, REHEARSAL, waitFor } from "./daemon.js";
 import * as rehearsal from "./rehearsal.js";
 
 const WEATHER = {
@@ -34,6 +34,52 @@ test("the stream helper gathers the response that is kept", async () => {
   const ids = (response) => response.output.map((item) => item.id);
   assert.deepEqual([ids(kept), kept.usage, kept.status], [ids(final), final.usage, "completed"]);
   assert.equal(kept.output_text, seen);
+});
+
+const ENDS = {
+  "text and reasoning": ask("think: Hm\nsay: So"),
+  "a refusal after text": ask("say: Well\nrefuse: I will not"),
+  "two server tools, one of which fails": ask(`${rehearsal.run("echo one")}\n${rehearsal.call("no_such_tool", {})}`),
+  "a call in fragments beside a server tool": ask(
+    ["shape: fragments", rehearsal.run("echo one"), rehearsal.call("get_weather", { city: "Bonn" })].join("\n"),
+    { tools: [WEATHER] },
+  ),
+  "length": ask("count: 100", { max_output_tokens: 16 }),
+  "a failure in mid-stream": ask("say: So\ncut"),
+};
+
+for (const [name, request] of Object.entries(ENDS)) {
+  test(`the stream helper ends as the response does: ${name}`, async () => {
+    const stream = client.responses.stream(request);
+    const events = [];
+    stream.on("event", (event) => events.push(event));
+    const final = await stream.finalResponse();
+    assert.deepEqual(plain(final), plain(await client.responses.retrieve(final.id)));
+    assert.deepEqual(events.map((event) => event.sequence_number), events.map((_, at) => at));
+    assert.equal(events.at(-1).type, `response.${final.status}`);
+  });
+}
+
+/// A response without what the SDK adds.
+const plain = (response) => JSON.parse(JSON.stringify(response, (key, value) => (ADDED.has(key) ? undefined : value)));
+const ADDED = new Set(["output_text", "output_parsed", "parsed", "parsed_arguments"]);
+
+test("an aborted stream ends the run", async () => {
+  const stream = client.responses.stream(ask("say: So\nstall"));
+  let id;
+  await assert.rejects(async () => {
+    for await (const event of stream) {
+      id ??= event.response?.id;
+      if (event.type === "response.output_text.delta") stream.abort();
+    }
+  }, OpenAI.APIUserAbortError);
+  const kept = async () => {
+    const response = await client.responses.retrieve(id).catch(() => null);
+    return response?.status !== "in_progress" && response;
+  };
+  const { status, output } = await waitFor(kept, 5_000, "what was done is kept");
+  const [{ status: itemStatus, content }] = output;
+  assert.deepEqual([status, itemStatus, content[0].text], ["incomplete", "incomplete", "So"]);
 });
 
 test("a client tool goes both ways", async () => {
