@@ -25,10 +25,10 @@ for (const [version, ai, createOpenAI] of [
   ["6", ai6, createOpenAI6],
   ["7", ai7, createOpenAI7],
 ]) {
-  describe(`AI SDK ${version}`, () => suite(ai, createOpenAI));
+  describe(`AI SDK ${version}`, () => suite(version, ai, createOpenAI));
 }
 
-function suite({ generateText, jsonSchema, Output, stepCountIs, streamText, tool }, createOpenAI) {
+function suite(version, { generateText, jsonSchema, Output, stepCountIs, streamText, tool }, createOpenAI) {
   const request = (prompt, openai = {}) => ({
     model: createOpenAI({ baseURL: daemon.baseURL, apiKey: "none" })("nuncio"),
     prompt,
@@ -86,8 +86,8 @@ function suite({ generateText, jsonSchema, Output, stepCountIs, streamText, tool
     assert.equal(result.steps.length, 2);
     const [first] = result.steps;
     assert.equal(first.finishReason, "tool-calls");
-    const ran = Object.fromEntries(first.toolResults.map(({ toolName, output }) => [toolName, output.output ?? output]));
-    assert.deepEqual(ran, { "mcp.terminal": "made here\n[exit code 0]", get_weather: "rain in Bonn" });
+    const results = first.toolResults.map(({ toolName, output }) => [toolName, output.output ?? output]);
+    assert.deepEqual(Object.fromEntries(results), { "mcp.terminal": "made here\n[exit code 0]", get_weather: "rain in Bonn" });
     assert.match(result.text, /made here[^]*rain in Bonn/);
   };
   test("a client tool goes both ways, with the history sent", () => goesBothWays({ store: false }));
@@ -97,6 +97,14 @@ function suite({ generateText, jsonSchema, Output, stepCountIs, streamText, tool
     const first = await generateText(request(script("say: Look", MADE_HERE)));
     const previousResponseId = first.providerMetadata.openai.responseId;
     const second = await generateText(request("echo: messages", { previousResponseId }));
+    const roles = JSON.parse(second.text).map((message) => message.role);
+    assert.deepEqual(roles, ["user", "assistant", "tool", "assistant", "user"]);
+  });
+
+  later("conversations", "a conversation goes on by its name", async () => {
+    const conversation = `project of AI SDK ${version}`;
+    await generateText(request(script("say: Look", MADE_HERE), { conversation }));
+    const second = await generateText(request("echo: messages", { conversation }));
     const roles = JSON.parse(second.text).map((message) => message.role);
     assert.deepEqual(roles, ["user", "assistant", "tool", "assistant", "user"]);
   });

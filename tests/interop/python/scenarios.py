@@ -144,9 +144,13 @@ SCENARIOS = [
         "reasoning in summary",
         {"input": script("think: Hm", "say: So"), "reasoning": {"summary": "auto"}},
         "response.reasoning_summary_text.delta",
-        later="reasoning.summary is not honoured yet",
+        later="reasoning.summary is ignored",
     ),
     Scenario("an effort of OpenAI's", {"input": "say: So", "reasoning": {"effort": "minimal"}}, TEXT, EFFORT),
+    Scenario("cut to fit", {"input": "say: So", "truncation": "auto"}, TEXT, later="truncation is refused"),
+    Scenario(
+        "few calls", {"input": BONN, "tools": [WEATHER], "max_tool_calls": 3}, CALL, later="max_tool_calls is refused"
+    ),
     Scenario("two server tools", {"input": SERVER_TOOLS}, SERVER_CALL, MCP_CALL | DONE),
     Scenario("two server tools, hidden", {"model": "hidden", "input": SERVER_TOOLS}, TEXT),
     Scenario("two server tools as functions", {"model": "functions", "input": SERVER_TOOLS}, CALL),
@@ -246,13 +250,13 @@ def hear(scenario: Scenario, base_url: str) -> Heard:
     request = request_of(scenario, base_url)
     with httpx.Client(base_url=base_url, timeout=30) as http:
         plain = http.post("responses", json=request)
+        assert plain.is_success == (scenario.ends != "failed"), plain.text
         events = frames(http.post("responses", json={**request, "stream": True}).raise_for_status().text)
         stored = http.get(f"responses/{events[-1]['response']['id']}").raise_for_status()
         items = http.get(f"responses/{stored.json()['id']}/input_items", params={"limit": 100}).raise_for_status()
-    assert plain.is_success == (scenario.ends != "failed"), plain.text
+    assert scenario.shows in {event["type"] for event in events}
     assert stored.json()["status"] == scenario.ends, stored.text
     assert stored.json() == events[-1]["response"]
-    assert scenario.shows in {event["type"] for event in events}
     return Heard(plain.text if plain.is_success else None, events, stored.text, items.text)
 
 
