@@ -41,11 +41,7 @@ fn format(mut format: Fields) -> Result<Value, ApiError> {
             let schema = format.take("schema").ok_or_else(|| format.missing("schema", "a JSON schema"))?;
             let (description, strict) = (format.take_string("description")?, format.take_bool("strict")?);
             let strict = strict.unwrap_or(false);
-            let mut echo = json!({"type": kind, "name": name, "schema": schema, "strict": strict});
-            if let (Some(description), Some(echo)) = (description, echo.as_object_mut()) {
-                echo.insert("description".to_owned(), json!(description));
-            }
-            Ok(echo)
+            Ok(json!({"type": kind, "name": name, "description": description, "schema": schema, "strict": strict}))
         }
         _ => {
             let message = "`text.format.type` must be text, json_object or json_schema.";
@@ -62,6 +58,8 @@ fn response_format(format: &Value) -> Option<Value> {
         "json_schema" => {
             let mut schema = format.as_object()?.clone();
             schema.shift_remove("type");
+            // The nulls are the echo's.
+            schema.retain(|_, value| !value.is_null());
             Some(json!({"type": kind, "json_schema": schema}))
         }
         _ => Some(json!({"type": kind})),
