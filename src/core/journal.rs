@@ -1,7 +1,7 @@
 //! A run's events in the order in which they were told, packed: a stream is mostly deltas, and a row of them is kept as
 //! one text and the places where it was cut.
 
-use super::event::{Delta, RunEvent};
+use super::event::{Delta, Outcome, RunEvent};
 use super::item::Item;
 use std::sync::Arc;
 
@@ -101,6 +101,14 @@ impl Journal {
         items.into_iter().map(|(_, item)| item).collect()
     }
 
+    /// How it ended; `None` while it goes on.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match self.entries.last()? {
+            Entry::Event(RunEvent::Finished { outcome }) => Some(outcome),
+            _ => None,
+        }
+    }
+
     /// Events in it.
     pub fn len(&self) -> u64 {
         self.len
@@ -142,7 +150,6 @@ fn weight(event: &RunEvent) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::event::Outcome;
     use proptest::prelude::*;
 
     fn event() -> impl Strategy<Value = RunEvent> {

@@ -3,6 +3,7 @@
 use super::admission::Permit;
 use super::live::{LiveRun, Presence};
 use super::toolbox::Toolbox;
+use super::turns::Place;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, ToolCall};
 use crate::core::journal::Journal;
@@ -28,8 +29,12 @@ pub struct Driver {
     /// The run's input, for finding its session.
     pub history: Vec<Arc<Item>>,
     pub on_disconnect: OnDisconnect,
-    /// Given back before the end is told, so that a client that asks again at once is let in.
+    /// The link of a stored chain that the run goes on from.
+    pub previous: Option<String>,
+    /// Given back before the end is told, so that a client that asks again at once is let in; the place in a conversation
+    /// too, once what the run has added to it is stored.
     pub permit: Option<Permit>,
+    pub place: Option<Place>,
     pub slow_client_timeout: Duration,
     pub shutdown: CancellationToken,
     pub deadline: Instant,
@@ -123,7 +128,7 @@ impl Driver {
                         self.keep(&event).await;
                         if let RunEvent::Finished { outcome } = &event {
                             held.outcome = Some(outcome.clone());
-                            self.permit = None;
+                            (self.permit, self.place) = (None, None);
                             self.presence.live.log.append(event);
                         } else {
                             inputs.extend(self.send(event, held).await.err().map(Input::Cancelled));
@@ -161,20 +166,9 @@ impl Driver {
             }
             RunEvent::Finished { .. } => {
                 self.toolbox.remember(&self.history, self.machine.output()).await;
-                self.keep_response(event).await;
+                live.keep(&*self.store, self.previous.clone(), event).await;
             }
             _ => {}
-        }
-    }
-
-    /// `last` is the event that ends the run, which is told only once the response is stored.
-    async fn keep_response(&self, last: &RunEvent) {
-        let live = &self.presence.live;
-        let Some(record) = &live.record else { return };
-        let mut journal = live.log.read(Journal::clone);
-        journal.push(last.clone());
-        if let Err(error) = self.store.keep_response(&live.principal, record.stored(journal)).await {
-            tracing::error!(%error, "a response could not be stored; no request can go on from it");
         }
     }
 

@@ -1,7 +1,10 @@
 //! Runs in flight, as others see them: to listen to, to look at, to cancel.
 
 use super::log::RunLog;
+use crate::core::event::RunEvent;
 use crate::core::id::RunId;
+use crate::core::journal::Journal;
+use crate::core::ports::store::Store;
 use crate::dialect::responses::record::Record;
 use crate::dialect::responses::resource::Resource;
 use std::collections::HashMap;
@@ -30,6 +33,17 @@ impl LiveRun {
     pub async fn cancel(&self) {
         self.asked.cancel();
         self.ended.cancelled().await;
+    }
+
+    /// Stores the response, with `last` as the event that ends it: that is told only afterwards. `previous` is the link
+    /// that it goes on from.
+    pub(super) async fn keep(&self, store: &dyn Store, previous: Option<String>, last: &RunEvent) {
+        let Some(record) = &self.record else { return };
+        let mut journal = self.log.read(Journal::clone);
+        journal.push(last.clone());
+        if let Err(error) = store.keep_response(&self.principal, record.stored(previous, journal)).await {
+            tracing::error!(%error, "a response could not be stored; no request can go on from it");
+        }
     }
 
     /// The response as it stands; `None` for a run that keeps none.
