@@ -1,6 +1,8 @@
 //! Runs in flight: who may start one, who executes it, who listens to it.
 
 pub mod admission;
+pub mod brief;
+mod coming;
 mod driver;
 pub mod live;
 pub mod log;
@@ -9,7 +11,9 @@ pub mod registry;
 mod scribe;
 pub mod session;
 mod toolbox;
+pub mod turns;
 
+pub use brief::{Brief, Briefing};
 pub use live::LiveRun;
 pub use log::Listener;
 pub use profile::Profile;

@@ -118,6 +118,17 @@ pub struct ToolOutput {
 }
 
 impl Item {
+    /// Empty for an item that has none.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Message(message) => &message.id,
+            Self::Reasoning(reasoning) => &reasoning.id,
+            Self::ToolCall(call) => &call.id,
+            Self::ToolOutput(output) => &output.id,
+            Self::Opaque { .. } => "",
+        }
+    }
+
     /// Bytes that it takes, near enough.
     pub fn weight(&self) -> usize {
         let parts = |parts: &[Part]| parts.iter().map(Part::weight).fold(0, usize::saturating_add);

@@ -113,3 +113,16 @@ impl From<&Failure> for ApiError {
         error
     }
 }
+
+/// For an error that comes too late for a status, and is told as the end of a run.
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let kind = match error.status {
+            429 => FailureKind::RateLimited,
+            400..500 => FailureKind::InvalidRequest,
+            503 => FailureKind::ShuttingDown,
+            _ => FailureKind::Internal,
+        };
+        Self { param: error.error.param, retry_after: error.retry_after, ..Self::new(kind, error.error.message) }
+    }
+}

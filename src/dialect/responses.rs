@@ -1,16 +1,19 @@
 //! The Responses dialect.
 
 mod content;
+pub mod contents;
+pub mod conversations;
 pub mod events;
 pub mod fold;
-mod history;
+pub mod history;
+pub mod ids;
 mod input;
 pub mod items;
 pub mod list;
 pub mod record;
 pub mod request;
 pub mod resource;
-mod settings;
+pub mod settings;
 mod text;
 mod tools;
 

@@ -1,6 +1,7 @@
 //! `POST /v1/chat/completions`.
 
 use super::auth::Principal;
+use super::clock::now;
 use super::error::Rejection;
 use super::state::Gateway;
 use super::{body, headers, stream};
@@ -9,12 +10,11 @@ use crate::dialect::chat::chunks::ChunkStream;
 use crate::dialect::chat::object::Gathered;
 use crate::dialect::chat::request;
 use crate::dialect::chat::wire::AnswerHead;
-use crate::runs::{RunRequest, Runs};
+use crate::runs::{Brief, Briefing, RunRequest, Runs};
 use axum::Json;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub async fn create(
     State(gateway): State<Arc<Gateway>>,
@@ -36,9 +36,7 @@ pub async fn create(
         run,
         principal,
         max_runs,
-        spec: chat.spec,
-        session,
-        housekeeping,
+        brief: Briefing::Done(Box::new(Brief { spec: chat.spec, session, housekeeping, previous: None, place: None })),
         record: None,
         on_disconnect: on_disconnect.unwrap_or(profile.on_disconnect),
         profile,
@@ -54,8 +52,4 @@ pub async fn create(
         gathered.on(&told.event);
     }
     Ok(Json(gathered.into_object(head)?).into_response())
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -1,5 +1,6 @@
 //! `/v1/responses`.
 
+mod asker;
 mod create;
 mod stored;
 

@@ -4,6 +4,7 @@ use super::admission::Permit;
 use super::live::{LiveRun, Presence};
 use super::scribe::Scribe;
 use super::toolbox::{Ready, Toolbox};
+use super::turns::Place;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, ToolCall};
 use crate::core::ports::store::Store;
@@ -28,8 +29,12 @@ pub struct Driver {
     pub history: Vec<Arc<Item>>,
     pub scribe: Scribe,
     pub on_disconnect: OnDisconnect,
-    /// Given back before the end is told, so that a client that asks again at once is let in.
+    /// The link of a stored chain that the run goes on from.
+    pub previous: Option<String>,
+    /// Given back before the end is told, so that a client that asks again at once is let in; the place in a conversation
+    /// too, once what the run has added to it is stored.
     pub permit: Option<Permit>,
+    pub place: Option<Place>,
     pub shutdown: CancellationToken,
     pub deadline: Instant,
 }
@@ -116,8 +121,10 @@ impl Driver {
                         self.keep(&event).await;
                         if let RunEvent::Finished { outcome } = &event {
                             held.outcome = Some(outcome.clone());
+                            // Before the end is told, so that a client that asks again at once is let in.
                             self.permit = None;
-                            self.scribe.tell_end(event).await;
+                            self.scribe.tell_end(event, self.previous.take()).await;
+                            self.place = None;
                         } else {
                             let stopped = self.tell(event, held).await.err();
                             inputs.extend(stopped.map(|cancel| (Input::Cancelled(cancel), None)));

@@ -1,26 +1,21 @@
 //! Starts runs and knows those in flight.
 
-use super::admission::{Admission, Permit, Refusal};
-use super::driver::Driver;
-use super::live::{LiveRun, LiveRuns, Presence};
+use super::admission::{Admission, Refusal};
+use super::brief::Briefing;
+use super::coming::{Coming, told};
+use super::live::{LiveRun, LiveRuns};
 use super::log::Listener;
 use super::profile::Profile;
 use super::scribe::Scribe;
-use super::session::{SessionFinder, SessionKey};
-use super::toolbox::Toolbox;
-use crate::core::event::Outcome;
-use crate::core::failure::{Failure, FailureKind};
+use super::turns::{Busy, Place, Turns};
+use crate::core::failure::Failure;
 use crate::core::id::RunId;
-use crate::core::ports::store::{Store, Turn};
-use crate::core::ports::upstream::ToolChoice;
-use crate::core::run::{Machine, OnDisconnect, RunSpec};
-use crate::core::transcript::{restore_turns, turn_keys};
+use crate::core::ports::store::Store;
+use crate::core::run::OnDisconnect;
 use crate::dialect::responses::record::Record;
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -30,14 +25,15 @@ use uuid::Uuid;
 pub struct Runs {
     admission: Arc<Admission>,
     live: Arc<LiveRuns>,
-    store: Arc<dyn Store>,
-    workspaces: Arc<Path>,
-    slow_client_timeout: Duration,
+    turns: Arc<Turns>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) workspaces: Arc<Path>,
+    pub(super) slow_client_timeout: Duration,
     tracker: TaskTracker,
     /// No new runs.
     draining: CancellationToken,
     /// The grace is over: runs end now.
-    shutdown: CancellationToken,
+    pub(super) shutdown: CancellationToken,
 }
 
 /// What `Runs` is made of.
@@ -54,10 +50,7 @@ pub struct RunRequest {
     /// The principal's own limit of runs in flight.
     pub max_runs: Option<usize>,
     pub profile: Arc<Profile>,
-    pub spec: RunSpec,
-    pub session: SessionKey,
-    /// A frontend's call on the side (a title, tags): no tools, no instructions, no session.
-    pub housekeeping: bool,
+    pub brief: Briefing,
     /// Keeps the answer for a client that may ask for it again.
     pub record: Option<Record>,
     /// What becomes of the run when nobody listens to it any more.
@@ -77,6 +70,7 @@ impl Runs {
         Self {
             admission: Admission::new(settings.max_runs),
             live: Arc::default(),
+            turns: Arc::default(),
             store,
             workspaces: settings.workspaces,
             slow_client_timeout: settings.slow_client_timeout,
@@ -92,91 +86,45 @@ impl Runs {
     }
 
     /// Starts a run in a task of its own and returns its first listener.
-    pub async fn start(&self, request: RunRequest) -> Result<Listener, StartError> {
+    pub async fn start(self: &Arc<Self>, request: RunRequest) -> Result<Listener, StartError> {
         // Held until the task is there, so that a drain that begins meanwhile waits for it.
         let _coming = self.tracker.token();
         if self.draining.is_cancelled() {
             return Err(StartError::Draining);
         }
-        let permit = self.admission.enter(&request.principal, request.max_runs).map_err(StartError::Refused)?;
-        let run = request.run;
-        let span = tracing::info_span!("run", %run, profile = request.profile.id, principal = %request.principal);
-        let driver = self.driver(request, permit).await?;
-        let listener = driver.presence.live.log.listen();
-        self.tracker.spawn(
-            async move {
-                let begun = Instant::now();
-                let outcome = driver.drive().await;
-                tracing::info!(outcome = word(&outcome), ms = begun.elapsed().as_millis() as u64, "run ended");
-            }
-            .instrument(span),
+        let RunRequest { run, principal, max_runs, profile, brief, record, on_disconnect } = request;
+        let permit = self.admission.enter(&principal, max_runs).map_err(StartError::Refused)?;
+        let span = tracing::info_span!("run", %run, profile = profile.id, %principal);
+        let presence = self.live.enter(LiveRun::new(run, principal, record));
+        let scribe = Scribe::new(
+            Arc::clone(&presence.live),
+            Arc::clone(&self.store),
+            on_disconnect,
+            self.slow_client_timeout,
+            self.shutdown.clone(),
         );
+        let coming = Coming { runs: Arc::clone(self), presence, permit, profile, scribe, on_disconnect };
+        let listener = coming.presence.live.log.listen();
+        match brief {
+            Briefing::Done(brief) => {
+                let plan = coming.plan(*brief).await.map_err(StartError::Failed)?;
+                self.tracker.spawn(told(coming.driver(plan).drive()).instrument(span));
+            }
+            Briefing::Awaited(brief) => {
+                self.tracker.spawn(told(coming.once_briefed(brief)).instrument(span));
+            }
+        }
         Ok(listener)
+    }
+
+    /// A place in the line before a conversation: whoever changes it does so in its turn.
+    pub fn line_up(&self, principal: &Arc<str>, conversation: &str) -> Result<Place, Busy> {
+        self.turns.line_up(principal, conversation)
     }
 
     /// A run in flight of this principal.
     pub fn find(&self, principal: &str, run: RunId) -> Option<Arc<LiveRun>> {
         self.live.find(principal, run)
-    }
-
-    async fn driver(&self, request: RunRequest, permit: Permit) -> Result<Driver, StartError> {
-        let RunRequest { run, principal, profile, mut spec, session, housekeeping, record, on_disconnect, .. } =
-            request;
-        self.restore(&principal, &mut spec).await?;
-        let agent = if housekeeping { &profile.housekeeping } else { &profile.agent };
-        if housekeeping {
-            (spec.tools, spec.tool_choice, spec.allowed_tools) = (Some(Vec::new()), ToolChoice::Auto, None);
-        }
-        let (agent, history) = (Arc::clone(agent), spec.input.clone());
-        let deadline = Instant::now().checked_add(agent.limits.wall_time).unwrap_or_else(far_away);
-        let machine = Machine::new(run, agent, spec).map_err(StartError::Failed)?;
-        let finder = SessionFinder {
-            store: Arc::clone(&self.store),
-            principal: Arc::clone(&principal),
-            key: session,
-            root: Arc::clone(&self.workspaces),
-            fixed: profile.workspace.clone(),
-        };
-        let presence = self.presence(run, principal, record);
-        let shutdown = self.shutdown.child_token();
-        let (live, store) = (Arc::clone(&presence.live), Arc::clone(&self.store));
-        Ok(Driver {
-            scribe: Scribe::new(live, store, on_disconnect, self.slow_client_timeout, shutdown.clone()),
-            machine,
-            upstream: Arc::clone(&profile.upstream),
-            toolbox: Toolbox::new(profile, run, finder),
-            store: Arc::clone(&self.store),
-            presence,
-            history,
-            on_disconnect,
-            permit: Some(permit),
-            shutdown,
-            deadline,
-        })
-    }
-
-    fn presence(&self, run: RunId, principal: Arc<str>, record: Option<Record>) -> Presence {
-        self.live.enter(LiveRun::new(run, principal, record))
-    }
-
-    /// Gives the turns of the history back what the server did in them.
-    async fn restore(&self, principal: &str, spec: &mut RunSpec) -> Result<(), StartError> {
-        let mut known: HashMap<String, Turn> = HashMap::new();
-        for key in turn_keys(&spec.input) {
-            match self.store.turn(principal, &key).await {
-                Ok(turn) => known.extend(turn.map(|turn| (key, turn))),
-                Err(error) => {
-                    tracing::error!(%error, "a turn could not be loaded");
-                    let failure =
-                        Failure::new(FailureKind::Internal, "The conversation's stored part could not be read.");
-                    return Err(StartError::Failed(failure));
-                }
-            }
-        }
-        if !known.is_empty() {
-            spec.input = restore_turns(std::mem::take(&mut spec.input), |key| known.get(key).cloned());
-        }
-        Ok(())
     }
 
     pub fn in_flight(&self) -> usize {
@@ -200,20 +148,4 @@ impl Runs {
         // Ending a run means to tell its client and to kill its processes, which takes moments, not minutes.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.tracker.wait()).await;
     }
-}
-
-/// An outcome for the log, which must hold nothing that a client or an upstream said.
-fn word(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Failed { failure } => format!("failed: {:?}", failure.kind),
-        Outcome::Incomplete { reason } => format!("incomplete: {reason:?}"),
-        Outcome::Completed => "completed".to_owned(),
-        Outcome::ClientTools => "client tools".to_owned(),
-        Outcome::Cancelled => "cancelled".to_owned(),
-    }
-}
-
-/// For a limit too long to add to a clock.
-fn far_away() -> Instant {
-    Instant::now() + Duration::from_secs(365 * 24 * 3600) // invariant: a year fits
 }

@@ -75,13 +75,15 @@ impl Scribe {
         }
     }
 
-    /// Tells the last event, once what it says is stored.
-    pub async fn tell_end(&mut self, event: RunEvent) {
+    /// Tells the last event, once what it says is stored. `previous` is the link of a stored chain that the run went on
+    /// from.
+    pub async fn tell_end(&mut self, event: RunEvent, previous: Option<String>) {
         let told = self.number(event);
         if let Some(record) = &self.live.record {
             let mut journal = self.live.log.read(Journal::clone);
             journal.push(told.clone());
-            if let Err(error) = self.store.keep_response(&self.live.principal, record.stored(journal)).await {
+            let stored = record.stored(previous, journal);
+            if let Err(error) = self.store.keep_response(&self.live.principal, stored).await {
                 tracing::error!(%error, "a response could not be stored; no request can go on from it");
             }
         }

@@ -20,6 +20,8 @@ pub struct Toolbox {
     run: RunId,
     finder: SessionFinder,
     session: Option<Session>,
+    /// Calls that are ready and not launched yet.
+    ready: usize,
     running: JoinSet<ToolDone>,
     /// Calls by task, to know whose call it was when a task panics.
     calls: HashMap<Id, String>,
@@ -53,6 +55,7 @@ impl Toolbox {
             run,
             finder,
             session: None,
+            ready: 0,
             running: JoinSet::new(),
             calls: HashMap::new(),
             places: Arc::new(Semaphore::new(MAX_AT_WORK)),
@@ -65,7 +68,7 @@ impl Toolbox {
         let Some(tool) = self.profile.tools.get(&call.name) else {
             return Err(fail(ToolError::Fatal(format!("the profile offers `{}` and has no such tool", call.name))));
         };
-        if self.calls.len() >= MAX_CALLS {
+        if self.calls.len().saturating_add(self.ready) >= MAX_CALLS {
             let text =
                 format!("Not run: at most {MAX_CALLS} calls are taken at once. Make it again when these have ended.");
             return Err(fail(ToolError::TellModel(text)));
@@ -84,11 +87,13 @@ impl Toolbox {
         let time_limit = self.profile.agent.limits.tool_time;
         let context = ToolContext { run: self.run, workspace: Arc::clone(&session.workspace), time_limit };
         self.session = Some(session);
+        self.ready = self.ready.saturating_add(1);
         Ok(Ready { call_id: call.call_id.clone(), doing: tool.summary(&arguments), tool, arguments, context })
     }
 
     pub fn launch(&mut self, ready: Ready) {
         let Ready { call_id, tool, arguments, context, .. } = ready;
+        self.ready = self.ready.saturating_sub(1);
         let time_limit = context.time_limit;
         let (places, id) = (Arc::clone(&self.places), call_id.clone());
         let task = self.running.spawn(async move {

@@ -15,7 +15,7 @@ use nuncio::dialect::chat::chunks::ChunkStream;
 use nuncio::dialect::chat::wire::AnswerHead;
 use nuncio::runs::registry::RunsSettings;
 use nuncio::runs::session::SessionKey;
-use nuncio::runs::{Profile, RunRequest, Runs};
+use nuncio::runs::{Brief, Briefing, Profile, RunRequest, Runs};
 use nuncio::store::memory::MemoryStore;
 use serde_json::Value;
 use std::num::NonZeroUsize;
@@ -95,15 +95,20 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
     };
     let settings =
         RunsSettings { max_runs: 1, workspaces: folder.path().into(), slow_client_timeout: Duration::from_millis(200) };
-    let runs = Runs::new(settings, Arc::new(MemoryStore::new(NonZeroUsize::MIN)));
+    let runs = Arc::new(Runs::new(settings, Arc::new(MemoryStore::new(NonZeroUsize::MIN))));
+    let spec = RunSpec { input: vec![Arc::new(Item::Message(Message::of(Role::User, "Go")))], ..RunSpec::default() };
     let request = RunRequest {
         run: Runs::new_id(),
         principal: "ann".into(),
         max_runs: None,
         profile: Arc::new(profile),
-        spec: RunSpec { input: vec![Arc::new(Item::Message(Message::of(Role::User, "Go")))], ..RunSpec::default() },
-        session: SessionKey::ByHistory,
-        housekeeping: false,
+        brief: Briefing::Done(Box::new(Brief {
+            spec,
+            session: SessionKey::ByHistory,
+            housekeeping: false,
+            previous: None,
+            place: None,
+        })),
         record: None,
         on_disconnect: OnDisconnect::Cancel,
     };
@@ -119,8 +124,8 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
 
 #[tokio::test]
 async fn no_tool_starts_once_the_listener_is_too_slow() {
-    // Events besides the words, up to the call: three of the run, two of the message, and three of the call.
-    let others = 8;
+    // Events besides the words, up to the call: three of the run, two of the message, and four of the call.
+    let others = 9;
     for missing in 0..=3 {
         let (calls, last) = calls_after(AHEAD - others + missing).await;
         assert_eq!(calls, usize::from(missing == 0), "{missing} events before the call are not taken");

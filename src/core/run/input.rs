@@ -1,6 +1,7 @@
 //! What can happen to a run.
 
-use crate::core::failure::Failure;
+use crate::core::event::{Cut, Outcome};
+use crate::core::failure::{Failure, FailureKind};
 use crate::core::item::Part;
 use crate::core::journal::Journal;
 use crate::core::ports::tool::ToolError;
@@ -44,4 +45,21 @@ pub enum Cancel {
     Shutdown,
     /// The run has told more than can be kept of one.
     Overflow,
+}
+
+impl Cancel {
+    /// How a run ends for that.
+    pub fn outcome(self) -> Outcome {
+        let (kind, text) = match self {
+            Self::Asked => return Outcome::Cancelled,
+            Self::Disconnected | Self::SlowClient => return Outcome::Incomplete { reason: Cut::Disconnected },
+            Self::Shutdown => {
+                (FailureKind::ShuttingDown, "The server is shutting down and ended this run before it was done.")
+            }
+            Self::Overflow => {
+                (FailureKind::Internal, "The answer has grown larger than one may be, so the run was ended.")
+            }
+        };
+        Outcome::Failed { failure: Failure::new(kind, text) }
+    }
 }

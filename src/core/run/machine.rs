@@ -251,19 +251,9 @@ impl Machine {
     }
 
     fn on_cancelled(&mut self, cancel: Cancel, out: &mut Vec<Effect>) {
-        match cancel {
-            Cancel::Asked => self.stop(Outcome::Cancelled, out),
-            Cancel::Disconnected | Cancel::SlowClient => {
-                self.stop(Outcome::Incomplete { reason: Cut::Disconnected }, out);
-            }
-            Cancel::Shutdown => {
-                let text = "The server is shutting down and ended this run before it was done.";
-                self.fail(Failure::new(FailureKind::ShuttingDown, text), out);
-            }
-            Cancel::Overflow => {
-                let text = "The answer has grown larger than one may be, so the run was ended.";
-                self.fail(Failure::new(FailureKind::Internal, text), out);
-            }
+        match cancel.outcome() {
+            Outcome::Failed { failure } => self.fail(failure, out),
+            outcome => self.stop(outcome, out),
         }
     }
 

@@ -12,20 +12,22 @@ type Parsed<T> = Result<T, ApiError>;
 
 /// Reads `input`: a string is what the user says.
 pub(super) fn parse(input: Value) -> Parsed<Vec<Arc<Item>>> {
-    let items = match input {
-        Value::String(text) => vec![Item::Message(Message::of(Role::User, text))],
+    match input {
+        Value::String(text) => Ok(vec![Arc::new(Item::Message(Message::of(Role::User, text)))]),
         Value::Array(values) if values.is_empty() => {
-            return Err(ApiError::invalid("input", "`input` must hold at least one item."));
+            Err(ApiError::invalid("input", "`input` must hold at least one item."))
         }
-        Value::Array(values) => {
-            let mut items = Vec::with_capacity(values.len());
-            for (at, value) in values.into_iter().enumerate() {
-                item(Fields::of(value, format!("input[{at}]"))?, &mut items)?;
-            }
-            items
-        }
-        other => return Err(wrong("input", "a string or an array of items", &other)),
-    };
+        Value::Array(values) => items(values, "input"),
+        other => Err(wrong("input", "a string or an array of items", &other)),
+    }
+}
+
+/// Reads a list of items; `path` is where it stands.
+pub(super) fn items(values: Vec<Value>, path: &str) -> Parsed<Vec<Arc<Item>>> {
+    let mut items = Vec::with_capacity(values.len());
+    for (at, value) in values.into_iter().enumerate() {
+        item(Fields::of(value, format!("{path}[{at}]"))?, &mut items)?;
+    }
     Ok(items.into_iter().map(Arc::new).collect())
 }
 

@@ -1,10 +1,11 @@
 //! A Responses request body into a `RunSpec`. `docs/responses.md` lists every field and what becomes of it.
 
+use super::history::{self, History};
 use super::settings::Settings;
 use super::text::one_of;
-use super::{history, input, text, tools};
+use super::{conversations, input, text, tools};
 use crate::core::item::Item;
-use crate::core::ports::store::StoredResponse;
+use crate::core::ports::conversations::ConversationKey;
 use crate::core::run::RunSpec;
 use crate::dialect::error::ApiError;
 use crate::dialect::fields::{Check, Fields, integer};
@@ -17,8 +18,9 @@ pub struct ResponsesRequest {
     /// The profile asked for.
     pub model: String,
     pub stream: bool,
-    /// What is new; the history comes from `settings.previous_response_id`.
+    /// What is new; the history comes from `settings.previous_response_id` or from the conversation.
     pub input: Vec<Arc<Item>>,
+    pub conversation: Option<ConversationKey>,
     pub settings: Settings,
     spec: RunSpec,
 }
@@ -38,7 +40,6 @@ const PASSED_ON: &[(&str, Check)] = &[
 
 /// Fields that would change the answer and that we cannot serve.
 const UNSUPPORTED: &[(&str, &str)] = &[
-    ("conversation", "send `previous_response_id` or the items themselves"),
     ("prompt", "send `instructions` and `input`"),
     ("context_management", "this server does not shorten a conversation"),
     ("max_tool_calls", "the profile limits the steps of a run"),
@@ -77,6 +78,11 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
         true => Some(fields.need_string("previous_response_id")?),
         false => None,
     };
+    let conversation = fields.take("conversation").map(conversations::key).transpose()?;
+    if conversation.is_some() && previous_response_id.is_some() {
+        let message = "`conversation` and `previous_response_id` exclude each other: each says what the request goes on from. Send one of them.";
+        return Err(ApiError::invalid("conversation", message));
+    }
     let tools = fields.take_array("tools")?.map(tools::parse).transpose()?.flatten();
     let choice = tools::choice(fields.take("tool_choice"))?;
     let mut params = passed_on(&mut fields)?;
@@ -96,6 +102,7 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
     let string = |key: &str| params.get(key).and_then(Value::as_str).map(str::to_owned);
     let settings = Settings {
         previous_response_id,
+        conversation: None,
         instructions,
         tools: tools.iter().flatten().map(tools::echo).collect(),
         tool_choice: choice.echo,
@@ -119,33 +126,30 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
     };
     let (tool_choice, allowed_tools) = (choice.choice, choice.allowed);
     let spec = RunSpec { input: Vec::new(), tools, tool_choice, allowed_tools, params, max_output_tokens };
-    Ok(ResponsesRequest { model, stream, input, settings, spec })
+    Ok(ResponsesRequest { model, stream, input, conversation, settings, spec })
 }
 
 impl ResponsesRequest {
-    /// What to run: the instructions, what `chain` tells of the conversation, and what is new. `sampling` is the profile's.
-    pub fn spec(&mut self, chain: &[Arc<StoredResponse>], sampling: &Map<String, Value>) -> Result<RunSpec, ApiError> {
-        let history = history::of_chain(chain);
-        history::check_pairs(&history, &self.input)?;
+    /// Fills in what the profile's sampling says where the request left something out.
+    pub fn adopt(&mut self, sampling: &Map<String, Value>) {
         self.settings.adopt(&self.spec.params, sampling);
-        let system = history::system(self.settings.instructions.as_deref());
-        let input = system.into_iter().chain(history).chain(self.input.iter().cloned()).collect();
-        Ok(RunSpec { input, ..self.spec.clone() })
     }
 
-    /// Takes the instructions of the response that this one goes on from, if it brought none.
-    pub fn inherit_instructions(&mut self, chain: &[Arc<StoredResponse>]) {
+    /// Takes the instructions that the conversation had before, if it brought none.
+    pub fn inherit_instructions(&mut self, history: &History) {
         let own = &mut self.settings.instructions;
         if own.is_none() {
-            *own = chain.last().and_then(|previous| previous.instructions.clone());
+            own.clone_from(&history.instructions);
         }
     }
 
-    /// The conversation as it began, by which its session is known: later instructions may differ. `None` if it begins here.
-    pub fn opening(&self, chain: &[Arc<StoredResponse>]) -> Option<Vec<Arc<Item>>> {
-        let system = history::system(chain.first()?.instructions.as_deref());
-        let history = history::of_chain(chain);
-        Some(system.into_iter().chain(history).chain(self.input.iter().cloned()).collect())
+    /// What to run: the instructions, what was said before, and what is new.
+    pub fn spec(&self, history: &History) -> Result<RunSpec, ApiError> {
+        let before = history.before(&self.input);
+        history::check_pairs(&before, &self.input)?;
+        let system = history::system(self.settings.instructions.as_deref());
+        let input = system.into_iter().chain(before).chain(self.input.iter().cloned()).collect();
+        Ok(RunSpec { input, ..self.spec.clone() })
     }
 }
 

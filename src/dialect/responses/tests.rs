@@ -6,6 +6,7 @@ mod streams;
 
 use super::events::{EventStream, Numbering};
 use super::fold::{EndTime, Fold, Head};
+use super::history::History;
 use super::record::Record;
 use super::request;
 use crate::core::event::RunEvent;
@@ -42,7 +43,8 @@ impl Shown {
         let limits = Limits { steps: 3, ..Limits::default() };
         let agent = Agent { tools, with_effects: ["act".to_owned()].into(), limits, ..Agent::default() };
         let mut asked = request::parse(body).unwrap();
-        let machine = Machine::new(run, Arc::new(agent), asked.spec(&[], &Map::new()).unwrap()).unwrap();
+        asked.adopt(&Map::new());
+        let machine = Machine::new(run, Arc::new(agent), asked.spec(&History::default()).unwrap()).unwrap();
         let settings = Arc::new(asked.settings);
         let (id, model) = ("resp_1".to_owned(), "m".to_owned());
         let head = Head { id, created_at: 7, model, settings, activity, ended: EndTime::by(|| 9) };

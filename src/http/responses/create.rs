@@ -1,26 +1,26 @@
 //! `POST /v1/responses`.
 
 use super::super::auth::Principal;
+use super::super::clock::now;
 use super::super::error::Rejection;
 use super::super::state::Gateway;
-use super::super::{body, headers, stream};
-use super::{ID_PREFIX, broken};
-use crate::core::housekeeping::is_housekeeping;
-use crate::core::id::RunId;
-use crate::core::ports::store::Chain;
+use super::super::{body, conversations, headers, stream};
+use super::ID_PREFIX;
+use super::asker::{Asker, response_to_go_on_from};
 use crate::core::run::OnDisconnect;
-use crate::dialect::error::ApiError;
 use crate::dialect::responses::events::EventStream;
 use crate::dialect::responses::fold::{EndTime, Fold, Head};
 use crate::dialect::responses::record::Record;
 use crate::dialect::responses::request::{self, ResponsesRequest};
+use crate::dialect::responses::settings::InConversation;
 use crate::runs::session::SessionKey;
-use crate::runs::{Listener, RunRequest, Runs};
+use crate::runs::{Briefing, Listener, RunRequest, Runs};
 use axum::Json;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+use tokio::time::timeout;
 
 pub async fn create(
     State(gateway): State<Arc<Gateway>>,
@@ -61,18 +61,14 @@ pub struct Begun {
 
 /// Starts the run of a request.
 pub async fn begin(gateway: &Gateway, from: Origin, mut asked: ResponsesRequest) -> Result<Begun, Rejection> {
-    let Origin { principal, mut session, on_disconnect } = from;
+    let Origin { principal, session, on_disconnect } = from;
     let profile = gateway.profile(&asked.model)?;
-    let chain = chain(gateway, &principal, asked.settings.previous_response_id.as_deref()).await?;
-    if profile.inherit_instructions {
-        asked.inherit_instructions(&chain);
-    }
-    let spec = asked.spec(&chain, &profile.agent.sampling)?;
-    if let (SessionKey::ByHistory, Some(opening)) = (&session, asked.opening(&chain)) {
-        session = SessionKey::ByOpening(opening);
-    }
-    let run = Runs::new_id();
-    let (background, store) = (asked.settings.background, asked.settings.store);
+    asked.adopt(&profile.agent.sampling);
+    let (run, background, store) = (Runs::new_id(), asked.settings.background, asked.settings.store);
+    let store_port = Arc::clone(&gateway.store);
+    let mut asker = Asker { store: store_port, principal: Arc::clone(&principal.name), profile, session, asked };
+    let brief = brief(gateway, &mut asker).await?;
+    let Asker { profile, asked, .. } = asker;
     let head = Head {
         id: run.answer(ID_PREFIX),
         created_at: now(),
@@ -85,9 +81,7 @@ pub async fn begin(gateway: &Gateway, from: Origin, mut asked: ResponsesRequest)
         run,
         principal: principal.name,
         max_runs: principal.max_runs,
-        housekeeping: is_housekeeping(&spec, asked.stream),
-        spec,
-        session,
+        brief,
         record: store.then(|| Record::new(run, head.clone(), asked.input)),
         on_disconnect: match background {
             true => OnDisconnect::Detach,
@@ -98,6 +92,41 @@ pub async fn begin(gateway: &Gateway, from: Origin, mut asked: ResponsesRequest)
     Ok(Begun { listener: gateway.runs.start(request).await?, head })
 }
 
+/// What the run is to do; or the promise of it, where others have their turn in the conversation first.
+async fn brief(gateway: &Gateway, asker: &mut Asker) -> Result<Briefing, Rejection> {
+    let settings = &asker.asked.settings;
+    let Some(key) = &asker.asked.conversation else {
+        let previous = settings.previous_response_id.as_deref();
+        let chain = response_to_go_on_from(gateway, &asker.principal, previous).await?;
+        return Ok(Briefing::Done(asker.after(&chain)?.into()));
+    };
+    let store = settings.store;
+    let Some(id) = conversations::resolve(gateway, &asker.principal, key, store).await? else {
+        // Nothing has been said under this name, and this request is to leave nothing.
+        return Ok(Briefing::Done(asker.after(&[])?.into()));
+    };
+    asker.asked.settings.conversation = Some(InConversation { id: id.clone() });
+    if !store {
+        return Ok(Briefing::Done(asker.in_conversation(&id, None).await?.into()));
+    }
+    let place = conversations::line_up(gateway, &asker.principal, &id)?;
+    let patience = match (asker.asked.settings.background, asker.asked.stream) {
+        (true, _) => Duration::ZERO,
+        // From then on the wait is seen in the stream.
+        (false, true) => gateway.settings.header_wait,
+        (false, false) => Duration::MAX,
+    };
+    // A client that leaves meanwhile drops this, and gives up its place.
+    if timeout(patience, place.turn()).await.is_ok() {
+        return Ok(Briefing::Done(asker.in_conversation(&id, Some(place)).await?.into()));
+    }
+    let mut later = asker.clone();
+    Ok(Briefing::Awaited(Box::pin(async move {
+        place.turn().await;
+        later.in_conversation(&id, Some(place)).await
+    })))
+}
+
 /// The answer that is no stream. A client that leaves drops this, and its listener with it.
 async fn whole(mut listener: Listener, head: Head) -> Result<Response, Rejection> {
     let mut fold = Fold::new(head);
@@ -105,25 +134,4 @@ async fn whole(mut listener: Listener, head: Head) -> Result<Response, Rejection
         fold.on(&told.event);
     }
     Ok(Json(fold.into_answer()?).into_response())
-}
-
-/// The responses that a request goes on from.
-async fn chain(gateway: &Gateway, principal: &Principal, previous: Option<&str>) -> Result<Chain, ApiError> {
-    let Some(id) = previous else { return Ok(Chain::new()) };
-    let live = RunId::of_answer(id, ID_PREFIX).and_then(|run| gateway.runs.find(&principal.name, run));
-    if live.is_some_and(|live| live.record.is_some()) {
-        let message = "The response in `previous_response_id` is still in progress: wait for its end, or cancel it.";
-        let error = ApiError::invalid("previous_response_id", message);
-        return Err(error.with_code("previous_response_in_progress"));
-    }
-    let chain = gateway.store.chain(&principal.name, id).await.map_err(broken)?;
-    chain.ok_or_else(|| {
-        let message = "The response in `previous_response_id`, or one that it goes on from, was not found: it was never stored, or deleted, or is too old.";
-        let error = ApiError::new(404, "invalid_request_error", Some("previous_response_not_found"), message);
-        error.with_param("previous_response_id")
-    })
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -9,7 +9,8 @@ use crate::core::id::RunId;
 use crate::core::ports::store::StoredResponse;
 use crate::dialect::error::ApiError;
 use crate::dialect::responses::events::EventStream;
-use crate::dialect::responses::list::{ItemList, Page};
+use crate::dialect::responses::items::WireItem;
+use crate::dialect::responses::list::{List, Page};
 use crate::dialect::responses::record::Record;
 use crate::dialect::responses::resource::Resource;
 use crate::runs::{Listener, LiveRun};
@@ -110,11 +111,11 @@ pub async fn cancel(found: Found) -> Json<Resource> {
     Json(found.resource())
 }
 
-pub async fn input_items(found: Found, RawQuery(query): RawQuery) -> Result<Json<ItemList>, Rejection> {
+pub async fn input_items(found: Found, RawQuery(query): RawQuery) -> Result<Json<List<WireItem>>, Rejection> {
     let query = query.unwrap_or_default();
     let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
     let page = Page::parse(pairs.iter().map(|(key, value)| (key.as_ref(), value.as_ref())))?;
-    Ok(Json(page.of_input(found.record().input())?))
+    Ok(Json(page.of(WireItem::of_input(found.record().input()))?))
 }
 
 /// What a `GET` asks for.

@@ -3,11 +3,13 @@
 
 use super::*;
 use crate::core::failure::{Failure, FailureKind};
+use crate::core::ports::store::Link;
 use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::FinishReason;
 use crate::core::run::Cancel;
+use crate::dialect::responses::contents;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn input() -> impl Strategy<Value = Input> {
     let name = prop::sample::select(vec!["", "look", "act", "ask", "guess"]);
@@ -170,10 +172,14 @@ proptest! {
         let last = client.last.unwrap();
         prop_assert_eq!(&last["output"], &client.done.into_values().collect::<Value>());
         prop_assert_eq!(&last, &serde_json::to_value(shown.fold.resource()).unwrap());
-        let stored = shown.record.stored(shown.journal);
+        let stored = shown.record.stored(None, shown.journal);
         prop_assert_eq!(stored.output.as_ref(), shown.machine.output());
         let record = Record::of(&stored).unwrap();
         prop_assert_eq!(&last, &serde_json::to_value(record.resource(stored.journal.events())).unwrap());
+        // A conversation shows its items as they were shown.
+        let chain = [Link::Response(Arc::new(stored.clone()))];
+        let listed = serde_json::to_value(contents::of(&chain, &BTreeSet::new())).unwrap();
+        prop_assert_eq!(&listed.as_array().unwrap()[1..], last["output"].as_array().unwrap().as_slice());
         // Whoever has seen a part of the stream gets the rest of it, to the letter.
         let rest = |seen: Option<u64>| {
             let mut stream = EventStream::after(record.head.clone(), seen);

@@ -1,15 +1,18 @@
 //! What becomes of a request.
 
 use super::*;
+use crate::core::event::Outcome;
 use crate::core::item::{Item, Message, Origin, Reasoning, Role, Status, ToolCall, ToolOutput};
-use crate::core::ports::store::StoredResponse;
+use crate::core::ports::store::{AddedItems, Link, StoredResponse};
 use crate::core::ports::upstream::ToolChoice;
 use crate::core::run::RunSpec;
+use crate::dialect::responses::items::WireItem;
 use crate::dialect::responses::list::Page;
 use rstest::rstest;
+use std::collections::BTreeSet;
 
 fn understood(body: Value) -> RunSpec {
-    request::parse(body).unwrap().spec(&[], &Map::new()).unwrap()
+    request::parse(body).unwrap().spec(&History::default()).unwrap()
 }
 
 fn said(role: Role, text: &str) -> Item {
@@ -113,20 +116,41 @@ fn tools_that_are_not_allowed_are_not_offered() {
     assert_eq!(offered, [["look"], ["look"]]);
 }
 
-fn stored(id: &str, instructions: Option<&str>, input: Vec<Item>, output: Vec<Item>) -> Arc<StoredResponse> {
-    let items = |items: Vec<Item>| items.into_iter().map(Arc::new).collect();
-    let (input, output) = (items(input), items(output));
-    let instructions = instructions.map(str::to_owned);
-    Arc::new(StoredResponse {
-        id: id.into(),
+fn items(items: Vec<Item>) -> Arc<[Arc<Item>]> {
+    items.into_iter().map(Arc::new).collect()
+}
+
+fn responded(instructions: Option<&str>, input: Vec<Item>, output: Vec<Item>, outcome: Outcome) -> Link {
+    let mut journal = Journal::default();
+    journal.push(Told { sequence: 0, event: RunEvent::Finished { outcome } });
+    Link::Response(Arc::new(StoredResponse {
+        id: String::new(),
         previous: None,
-        instructions,
-        input,
-        output,
+        conversation: None,
+        instructions: instructions.map(str::to_owned),
+        input: items(input),
+        output: items(output),
         head: String::new(),
-        journal: Arc::default(),
+        journal: Arc::new(journal),
         ended_at: None,
-    })
+    }))
+}
+
+fn put_in(brought: Vec<Item>) -> Link {
+    let (id, conversation, items) = ("i".into(), "c".into(), items(brought));
+    Link::Items(Arc::new(AddedItems { id, previous: None, conversation, items }))
+}
+
+fn gone() -> Link {
+    Link::Gone { id: "g".into(), previous: None, conversation: None }
+}
+
+fn with_id(id: &str, item: Item) -> Item {
+    match item {
+        Item::Message(message) => Item::Message(Message { id: id.into(), ..message }),
+        Item::ToolOutput(output) => Item::ToolOutput(ToolOutput { id: id.into(), ..output }),
+        other => other,
+    }
 }
 
 #[test]
@@ -134,11 +158,16 @@ fn a_chain_goes_before_what_is_new_without_its_instructions_and_cut_calls() {
     let Item::ToolCall(call) = called("fc", "cut", Origin::Server) else { unreachable!() };
     let cut = Item::ToolCall(ToolCall { status: Status::Incomplete, ..call });
     let chain = [
-        stored("a", Some("old"), vec![said(Role::User, "1")], vec![said(Role::Assistant, "one"), cut]),
-        stored("b", None, vec![said(Role::User, "2")], vec![called("f", "c", Origin::Client)]),
+        responded(
+            Some("old"),
+            vec![said(Role::User, "1")],
+            vec![said(Role::Assistant, "one"), cut],
+            Outcome::Cancelled,
+        ),
+        responded(None, vec![said(Role::User, "2")], vec![called("f", "c", Origin::Client)], Outcome::ClientTools),
     ];
     let output = json!([{"type": "function_call_output", "call_id": "c", "output": "out"}]);
-    let mut asked = request::parse(json!({"model": "m", "instructions": "new", "input": output})).unwrap();
+    let asked = request::parse(json!({"model": "m", "instructions": "new", "input": output})).unwrap();
     let begun = |system: &str| {
         let items =
             [said(Role::System, system), said(Role::User, "1"), said(Role::Assistant, "one"), said(Role::User, "2")];
@@ -148,9 +177,40 @@ fn a_chain_goes_before_what_is_new_without_its_instructions_and_cut_calls() {
             .map(Arc::new)
             .collect::<Vec<_>>()
     };
-    assert_eq!(asked.spec(&chain, &Map::new()).unwrap().input, begun("new"));
-    assert_eq!(asked.opening(&chain), Some(begun("old")));
-    assert_eq!(asked.opening(&[]), None);
+    let history = History::of(&chain, &BTreeSet::new());
+    assert_eq!(asked.spec(&history).unwrap().input, begun("new"));
+    assert_eq!((history.opening(&asked.input), history.is_new), (begun("old"), false));
+    assert_eq!(history.instructions.as_deref(), Some("old"));
+}
+
+/// What the model gets of a conversation is whole, whatever was taken out of it.
+#[test]
+fn a_call_and_its_output_stay_and_go_together() {
+    let user = |text: &str| said(Role::User, text);
+    let call = |id: &str| called(&format!("fc_{id}"), id, Origin::Client);
+    let output = |id: &str| with_id(&format!("fco_{id}"), answered(id, "out", false));
+    let asked_for = |call_id: &str| responded(None, vec![user("?")], vec![call(call_id)], Outcome::ClientTools);
+    let before = |chain: &[Link], removed: &[&str], input: Vec<Item>| {
+        let removed = removed.iter().map(|id| (*id).to_owned()).collect();
+        let before = History::of(chain, &removed).before(&items(input));
+        before.iter().map(|item| item.as_ref().clone()).collect::<Vec<_>>()
+    };
+    let answered = [asked_for("a"), put_in(vec![output("a"), user("and")])];
+    for removed in ["fc_a", "fco_a"] {
+        assert_eq!(before(&answered, &[removed], vec![]), [user("?"), user("and")], "{removed}");
+    }
+    // The response that brought the output was deleted: the call is open again, for who answers it.
+    let reopened = [asked_for("a"), gone()];
+    assert_eq!(before(&reopened, &[], vec![]), [user("?")]);
+    assert_eq!(before(&reopened, &[], vec![output("a")]), [user("?"), call("a")]);
+    // So was the one that made the call.
+    assert_eq!(before(&[gone(), put_in(vec![output("a"), user("and")])], &[], vec![]), [user("and")]);
+    // A call that a client was asked to run waits for it; one of a run that was ended does not.
+    assert_eq!(before(&[asked_for("a")], &[], vec![]), [user("?"), call("a")]);
+    assert_eq!(before(&[put_in(vec![call("a")])], &[], vec![]), [call("a")]);
+    let ended = [responded(None, vec![user("?")], vec![call("a")], Outcome::Cancelled)];
+    assert_eq!(before(&ended, &[], vec![]), [user("?")]);
+    assert_eq!(before(&ended, &[], vec![output("a")]), [user("?"), call("a")]);
 }
 
 #[rstest]
@@ -168,8 +228,8 @@ fn a_chain_goes_before_what_is_new_without_its_instructions_and_cut_calls() {
     {"type": "function_call", "call_id": "x", "name": "look", "arguments": "{}"}, {"role": "user", "content": "go on"},
 ]), "No tool output found for the call `x`: send a `function_call_output` for each call before anything new is said.")]
 fn calls_and_outputs_must_pair_up(#[case] input: Value, #[case] message: &str) {
-    let mut asked = request::parse(json!({"model": "m", "input": input})).unwrap();
-    let error = asked.spec(&[], &Map::new()).unwrap_err();
+    let asked = request::parse(json!({"model": "m", "input": input})).unwrap();
+    let error = asked.spec(&History::default()).unwrap_err();
     assert_eq!(
         (error.status, error.error.param.as_deref(), error.error.message.as_str()),
         (400, Some("input"), message)
@@ -189,7 +249,8 @@ fn input_is_listed_in_pages_as_it_was_sent() {
     ]);
     let items = request::parse(json!({"model": "m", "input": sent})).unwrap().input;
     let page = |query: &[(&str, &str)]| {
-        serde_json::to_value(Page::parse(query.iter().copied()).unwrap().of_input(&items).unwrap()).unwrap()
+        serde_json::to_value(Page::parse(query.iter().copied()).unwrap().of(WireItem::of_input(&items)).unwrap())
+            .unwrap()
     };
     let list = |data: Value, first: &str, last: &str, more: bool| json!({"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": more});
     assert_eq!(page(&[("order", "asc")]), list(sent.clone(), "m1", "o1", false));

@@ -32,6 +32,8 @@ fn bodies() -> Vec<Value> {
         json!({"model": "nuncio", "messages": [{"role": "user", "content": "x"}]}),
         with("tools", json!([ask, ask])),
         json!({"model": "nuncio", "input": "say: Hello", "background": true, "store": false}),
+        json!({"model": "nuncio", "input": "say: Hello", "conversation": "c", "previous_response_id": "resp_1"}),
+        json!({"model": "nuncio", "input": "say: Hello", "conversation": "é".repeat(129)}),
     ];
     bodies.extend([json!(7), json!([]), json!({}), json!(true)].map(|input| with("input", input)));
     bodies.extend(
@@ -102,7 +104,17 @@ const FIELDS: &[(&str, &str)] = &[
     ("previous_response_id", "\"\""),
     ("previous_response_id", "\"resp_unknown\""),
     ("conversation", "7"),
-    ("conversation", "{\"id\": \"conv_1\"}"),
+    ("conversation", "true"),
+    ("conversation", "[]"),
+    ("conversation", "{}"),
+    ("conversation", "{\"id\": 7}"),
+    ("conversation", "{\"id\": \"\"}"),
+    ("conversation", "{\"id\": \"my-project\"}"),
+    ("conversation", "{\"id\": \"conv_unknown\"}"),
+    ("conversation", "\"conv_unknown\""),
+    ("conversation", "\"\""),
+    ("conversation", "\"one\\ntwo\""),
+    ("conversation", "\"nul\\u0000\""),
     ("prompt", "{\"id\": \"p\"}"),
     ("context_management", "[]"),
     ("background", "\"no\""),
