@@ -13,6 +13,7 @@ pub enum Item {
     Reasoning(Reasoning),
     ToolCall(ToolCall),
     ToolOutput(ToolOutput),
+    Compaction(Compaction),
     /// An item of a kind we do not know, kept whole so that it survives a round trip.
     Opaque {
         value: Value,
@@ -117,6 +118,27 @@ pub struct ToolOutput {
     pub extra: Map<String, Value>,
 }
 
+/// Stands for everything before it: what was said until then, in short.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Compaction {
+    pub id: String,
+    /// In the model's own words.
+    pub summary: String,
+    /// System text that goes on holding.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub system: Vec<Message>,
+    /// What was asked and is still to be answered, as it was said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub question: Vec<Message>,
+}
+
+impl Compaction {
+    /// What it keeps as it was said.
+    pub fn kept(&self) -> impl Iterator<Item = &Message> {
+        self.system.iter().chain(&self.question)
+    }
+}
+
 impl Part {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into() }
@@ -143,6 +165,11 @@ pub fn text_of(parts: &[Part]) -> Cow<'_, str> {
 }
 
 impl Message {
+    /// Told to the model, by whoever runs it, and not said in the conversation.
+    pub fn is_system(&self) -> bool {
+        matches!(self.role, Role::System | Role::Developer)
+    }
+
     /// A finished message of one text part with no id, as a client or a profile would write it.
     pub fn of(role: Role, text: impl Into<String>) -> Self {
         Self { id: String::new(), role, status: Status::Completed, content: vec![Part::text(text)], extra: Map::new() }

@@ -9,10 +9,15 @@ pub mod machine;
 mod pending;
 pub mod spec;
 mod step;
+mod summary;
+mod view;
+mod window;
 
 pub use agent::Agent;
 pub use effect::Effect;
 pub use input::{Cancel, Input, ToolDone};
 pub use limits::Limits;
 pub use machine::Machine;
-pub use spec::RunSpec;
+pub use spec::{Compaction, RunSpec, Truncation};
+pub use summary::INSTRUCTIONS as SUMMARY_INSTRUCTIONS;
+pub use window::input_tokens;

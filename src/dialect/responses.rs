@@ -1,6 +1,8 @@
 //! The Responses dialect.
 
+pub mod compact;
 mod content;
+mod context;
 pub mod events;
 pub mod fold;
 mod history;
@@ -10,6 +12,7 @@ pub mod list;
 pub mod record;
 pub mod request;
 pub mod resource;
+mod sealed;
 mod settings;
 mod text;
 mod tools;

@@ -132,7 +132,7 @@ impl Runs {
         }
         let (agent, history) = (Arc::clone(agent), spec.input.clone());
         let deadline = Instant::now().checked_add(agent.limits.wall_time).unwrap_or_else(far_away);
-        let machine = Machine::new(run, agent, spec).map_err(StartError::Failed)?;
+        let machine = Machine::new(run, agent, spec).map_err(StartError::Failed)?.knowing(profile.upstream.window());
         let finder = SessionFinder {
             store: Arc::clone(&self.store),
             principal: Arc::clone(&principal),

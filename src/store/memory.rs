@@ -2,7 +2,7 @@
 
 mod responses;
 
-use crate::core::item::Item;
+use crate::core::item::{Item, Part};
 use crate::core::ports::store::{Chain, Fingerprint, Store, StoreError, StoredResponse, Turn};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use lru::LruCache;
@@ -121,11 +121,16 @@ impl Entries {
 
 /// Bytes of text in a turn: what it weighs, near enough.
 fn size(turn: &[Arc<Item>]) -> usize {
+    let length = |parts: &[Part]| parts.iter().filter_map(Part::as_text).map(str::len).sum::<usize>();
     let text = |item: &Item| match item {
-        Item::Message(message) => message.content.iter().filter_map(|part| part.as_text()).map(str::len).sum(),
+        Item::Message(message) => length(&message.content),
         Item::Reasoning(reasoning) => reasoning.text.len(),
         Item::ToolCall(call) => call.arguments.len(),
-        Item::ToolOutput(output) => output.content.iter().filter_map(|part| part.as_text()).map(str::len).sum(),
+        Item::ToolOutput(output) => length(&output.content),
+        Item::Compaction(compaction) => {
+            let kept = compaction.kept().map(|message| length(&message.content));
+            kept.fold(compaction.summary.len(), usize::saturating_add)
+        }
         Item::Opaque { value } => value.to_string().len(),
     };
     turn.iter().map(|item| text(item).saturating_add(256)).sum()

@@ -149,6 +149,7 @@ impl Fold {
                 }
             }
             Item::ToolOutput(output) => slot.answer(at, output, out),
+            Item::Compaction(_) => slot.close(at, Status::Completed, out),
             Item::Opaque { .. } => {}
         }
     }

@@ -52,7 +52,8 @@ fn with_id(run: RunId, mut item: Arc<Item>, number: u32) -> Arc<Item> {
         Item::Reasoning(reasoning) => fill(&mut reasoning.id, run, "rs_in", number),
         Item::ToolCall(call) => fill(&mut call.id, run, "fc_in", number),
         Item::ToolOutput(output) => fill(&mut output.id, run, "fco_in", number),
-        Item::Opaque { .. } => {}
+        // What a client sends of these has its id within.
+        Item::Compaction(_) | Item::Opaque { .. } => {}
     }
     item
 }

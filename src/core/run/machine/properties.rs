@@ -1,11 +1,12 @@
 //! Whatever happens in whatever order, the events of a run are well formed. The checker knows nothing of the machine.
 
-use super::tests::{agent, machine, spec, tool};
+use super::tests::{agent, machine, tool};
 use super::*;
 use crate::core::event::Delta;
-use crate::core::item::{Origin, ToolCall, text_of};
+use crate::core::failure::Overflow;
+use crate::core::item::{Message, Origin, Role, ToolCall, ToolOutput, text_of};
 use crate::core::ports::upstream::ToolCallFragment;
-use crate::core::run::Limits;
+use crate::core::run::{Compaction, Limits, Truncation};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,12 +40,42 @@ fn input() -> impl Strategy<Value = Input> {
         8 => fragment,
         6 => Just(Input::UpstreamClosed(Ok(()))),
         1 => Just(Input::UpstreamClosed(Err(failure()))),
+        2 => prop::option::of(20..200_u64).prop_map(|window| Input::UpstreamClosed(Err(too_long(window)))),
         8 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Ok(vec![Part::text("out")]) })),
         1 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Err(ToolError::Fatal("x".into())) })),
         2 => ids().prop_map(|id| Input::ToolStarted { call_id: id, doing: "p".into() }),
         1 => Just(Input::Deadline),
         1 => Just(Input::Cancelled(Cancel::Client)),
     ]
+}
+
+fn too_long(window: Option<u64>) -> Failure {
+    let overflow = window.map(|window| Box::new(Overflow { window: Some(window), tokens: None }));
+    Failure { overflow, ..Failure::new(FailureKind::ContextLength, "long") }
+}
+
+/// Two turns, the first with a call.
+fn history() -> Vec<Arc<Item>> {
+    let said = |role, text: &str| Item::Message(Message::of(role, text));
+    let (id, call_id, name, arguments) = (String::new(), "old".to_owned(), "look".to_owned(), "{}".to_owned());
+    let (origin, status, extra) = (Origin::Server, Status::Completed, Map::new());
+    let output =
+        ToolOutput { id: id.clone(), call_id: call_id.clone(), content: vec![], failed: false, extra: Map::new() };
+    let call = ToolCall { id, call_id, name, arguments, origin, status, extra };
+    let turn =
+        [said(Role::User, "look"), Item::ToolCall(call), Item::ToolOutput(output), said(Role::Assistant, "seen")];
+    turn.into_iter().chain([said(Role::User, "and now?")]).map(Arc::new).collect()
+}
+
+fn about_length() -> impl Strategy<Value = (Truncation, Option<Compaction>)> {
+    let compaction = prop_oneof![
+        3 => Just(None),
+        1 => Just(Some(Compaction::At(1))),
+        1 => Just(Some(Compaction::At(70))),
+        1 => Just(Some(Compaction::NearlyFull)),
+        1 => Just(Some(Compaction::Only { told: None })),
+    ];
+    (prop::sample::select(vec![Truncation::Disabled, Truncation::Auto]), compaction)
 }
 
 #[derive(Default)]
@@ -112,6 +143,7 @@ fn id(item: &Item) -> &str {
         Item::Reasoning(item) => &item.id,
         Item::ToolCall(item) => &item.id,
         Item::ToolOutput(item) => &item.id,
+        Item::Compaction(item) => &item.id,
         Item::Opaque { .. } => "",
     }
 }
@@ -135,8 +167,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_sequence_of_inputs_gives_a_well_formed_run(inputs in prop::collection::vec(input(), 0..60), brings in any::<bool>()) {
-        let spec = RunSpec { tools: brings.then(|| vec![tool("ask")]), ..spec() };
+    fn any_sequence_of_inputs_gives_a_well_formed_run(
+        inputs in prop::collection::vec(input(), 0..60),
+        brings in any::<bool>(),
+        (truncation, compaction) in about_length(),
+    ) {
+        let tools = brings.then(|| vec![tool("ask")]);
+        let spec = RunSpec { input: history(), tools, truncation, compaction, ..RunSpec::default() };
         let mut machine = machine(agent(Limits { steps: 3, ..Limits::default() }), spec);
         let mut checker = Checker::default();
         let end = [Input::Cancelled(Cancel::Client)];

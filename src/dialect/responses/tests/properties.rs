@@ -144,11 +144,15 @@ proptest! {
     fn any_run_is_a_well_formed_stream_that_adds_up_to_the_object(
         inputs in prop::collection::vec(input(), 0..60),
         brings in any::<bool>(),
+        sums_up in any::<bool>(),
         activity in prop::sample::select(vec![ToolActivity::Standard, ToolActivity::Hidden, ToolActivity::FunctionCall]),
     ) {
         let mut body = asked();
         if brings {
             body["tools"] = json!([{"type": "function", "name": "ask"}]);
+        }
+        if sums_up {
+            body["context_management"] = json!([{"type": "compaction", "compact_threshold": 1}]);
         }
         let mut shown = Shown::new(body, activity);
         shown.feed(inputs.into_iter().chain([Input::Cancelled(Cancel::Client)]));
