@@ -111,7 +111,7 @@ fn readable(id: Id) -> Result<String, ApiError> {
 }
 
 /// The responses that a request goes on from.
-async fn chain(gateway: &Gateway, principal: &Principal, previous: Option<&str>) -> Result<Chain, ApiError> {
+pub(super) async fn chain(gateway: &Gateway, principal: &Principal, previous: Option<&str>) -> Result<Chain, ApiError> {
     let Some(id) = previous else { return Ok(Chain::new()) };
     let chain = gateway.store.chain(&principal.name, id).await.map_err(broken)?;
     chain.ok_or_else(|| unknown("previous_response_id", Some("previous_response_not_found")))
@@ -142,6 +142,6 @@ fn one_end() -> Arc<dyn Fn() -> u64 + Send + Sync> {
     Arc::new(move || *end.get_or_init(now))
 }
 
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -1,5 +1,6 @@
 //! `/v1/responses`.
 
+mod context;
 mod malformed;
 
 use crate::support::{Daemon, REHEARSAL, client};
