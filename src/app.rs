@@ -184,6 +184,7 @@ fn profile(
             tool_time: profile.limits.tool_time,
             output_tokens: profile.limits.output_tokens.map(u64::from),
         },
+        context_window: profile.context_window.map(u64::from),
         sampling: profile.sampling.clone(),
     };
     if let Some(workspace) = &profile.workspace {

@@ -4,6 +4,7 @@ pub mod auth;
 mod body;
 mod chat;
 mod clock;
+mod context;
 mod conversations;
 pub mod error;
 mod guard;
@@ -34,6 +35,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     let keyed = Router::new()
         .route("/v1/chat/completions", post(chat::create))
         .route("/v1/responses", post(responses::create))
+        .route("/v1/responses/compact", post(context::compact))
+        .route("/v1/responses/input_tokens", post(context::input_tokens))
         .route("/v1/responses/{id}", get(responses::get).delete(responses::delete))
         .route("/v1/responses/{id}/cancel", post(responses::cancel))
         .route("/v1/responses/{id}/input_items", get(responses::input_items))

@@ -25,6 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Crates that belong to some rooms alone.
 const CRATES: &[(&str, &[&str])] = &[
+    ("base64", &["dialect"]),
     ("axum", &["http"]),
     ("hyper", &["http"]),
     ("hyper_util", &["http"]),

@@ -242,6 +242,10 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "upstreams: {a: {kind: rehearsal}}\nprofiles: {p: {fallbacks: [{}]}}\n",
     "2:28: profiles.p.fallbacks[0]: expected `upstream`, `model` or both"
 )]
+#[case::no_window(
+    "upstreams: {a: {kind: rehearsal}}\nprofiles: {p: {context_window: 0}}\n",
+    "2:16: profiles.p.context_window: expected more than 0"
+)]
 #[case::unknown_tool(
     "profiles:\n  p:\n    tools: [terminal, browser]\n",
     "3:23: profiles.p.tools[1]: expected one of read_file, terminal; found `browser`"

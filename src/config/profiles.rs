@@ -50,6 +50,8 @@ pub struct Profile {
     /// One folder for all sessions; `None` gives each session its own under the data folder. Absolute once loaded.
     pub workspace: Option<PathBuf>,
     pub limits: Limits,
+    /// Tokens the model takes, its answer included. `None` learns it from the upstream's refusals.
+    pub context_window: Option<u32>,
     /// Chat parameters sent unless the client gives its own.
     pub sampling: Map<String, Value>,
 }
@@ -141,6 +143,8 @@ impl Profile {
             let expected = "expected a parameter of the model, such as temperature; each run sets this one itself";
             problems.add(value::join(&format!("{at}.sampling"), name), expected);
         }
+        let window = self.context_window != Some(0);
+        problems.expect(window, format!("{at}.context_window"), "expected more than 0");
         self.limits.check(&format!("{at}.limits"), problems);
     }
 

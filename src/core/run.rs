@@ -11,6 +11,9 @@ mod past;
 mod pending;
 pub mod spec;
 mod step;
+mod summary;
+mod view;
+mod window;
 
 pub use agent::Agent;
 pub use effect::Effect;
@@ -18,4 +21,6 @@ pub use input::{Cancel, Input, ToolDone};
 pub use limits::Limits;
 pub use machine::Machine;
 pub use on_disconnect::OnDisconnect;
-pub use spec::RunSpec;
+pub use spec::{Compaction, RunSpec, Truncation};
+pub use summary::INSTRUCTIONS as SUMMARY_INSTRUCTIONS;
+pub use window::input_tokens;

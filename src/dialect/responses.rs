@@ -1,7 +1,9 @@
 //! The Responses dialect.
 
+pub mod compact;
 mod content;
 pub mod contents;
+mod context;
 pub mod conversations;
 pub mod events;
 pub mod fold;
@@ -13,6 +15,7 @@ pub mod list;
 pub mod record;
 pub mod request;
 pub mod resource;
+mod sealed;
 pub mod settings;
 mod text;
 mod tools;

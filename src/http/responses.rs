@@ -4,6 +4,7 @@ mod asker;
 mod create;
 mod stored;
 
+pub use asker::history;
 pub use create::create;
 pub use stored::{cancel, delete, get, input_items};
 
@@ -14,7 +15,7 @@ use crate::dialect::error::ApiError;
 use std::sync::Arc;
 
 /// What the id of a response begins with.
-const ID_PREFIX: &str = "resp_";
+pub const ID_PREFIX: &str = "resp_";
 
 async fn stored(gateway: &Gateway, principal: &Principal, id: &str) -> Result<Arc<StoredResponse>, ApiError> {
     gateway.store.response(&principal.name, id).await.map_err(broken)?.ok_or_else(unknown)

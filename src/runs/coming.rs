@@ -84,6 +84,7 @@ impl Coming {
         }
         let history = spec.input.clone();
         let machine = Machine::new(self.presence.live.run, Arc::clone(agent), spec)?;
+        let machine = machine.knowing(self.profile.upstream.window());
         Ok(Plan { machine, history, session, previous, place })
     }
 

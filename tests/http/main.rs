@@ -6,4 +6,6 @@ mod raw;
 mod recorder;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/upstream.rs"]
+mod upstream;
 mod v1;

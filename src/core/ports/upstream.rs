@@ -14,6 +14,11 @@ pub trait Upstream: Send + Sync {
     /// Makes one call. Nothing is sent before the stream is polled, it is read no faster than it is polled, and
     /// dropping it closes the connection. The stream yields one `Opened` first, and a `Finish` last unless it fails.
     fn call(&self, request: ModelRequest) -> UpstreamStream;
+
+    /// Tokens that it takes, the answer included, as far as its refusals have told.
+    fn window(&self) -> Option<u64> {
+        None
+    }
 }
 
 pub type UpstreamStream = Pin<Box<dyn Stream<Item = Result<UpstreamEvent, Failure>> + Send>>;

@@ -1,5 +1,6 @@
 //! The run: a state machine from inputs to effects.
 
+mod compaction;
 #[cfg(test)]
 mod properties;
 mod resume;
@@ -12,6 +13,9 @@ use super::input::{Cancel, Input, ToolDone};
 use super::pending::Pending;
 use super::spec::RunSpec;
 use super::step::Step;
+use super::summary::Summary;
+use super::view::View;
+use super::window::Window;
 use crate::core::event::{Cut, Outcome, RunEvent};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::id::RunId;
@@ -29,6 +33,7 @@ pub struct Machine {
     id: RunId,
     agent: Arc<Agent>,
     input: Vec<Arc<Item>>,
+    window: Window,
     offer: Offer,
     tool_choice: ToolChoice,
     params: Arc<Map<String, Value>>,
@@ -53,15 +58,17 @@ pub struct Machine {
 enum Phase {
     New,
     Calling(Step),
+    SummingUp(Summary),
     RunningTools(Pending),
     Over,
 }
 
 impl Machine {
-    /// Fails where the request asks for a tool that is not offered.
+    /// Fails where the request asks for a tool that is not offered, or is longer than the model's window.
     pub fn new(id: RunId, agent: Arc<Agent>, spec: RunSpec) -> Result<Self, Failure> {
         let offer = Offer::new(&agent, &spec);
         check_choice(&spec, &offer)?;
+        let window = Window::new(&agent, &spec, &offer);
         let mut params = agent.sampling.clone();
         params.extend(spec.params);
         let sampled = || ["max_completion_tokens", "max_tokens"].iter().find_map(|key| params.get(*key)?.as_u64());
@@ -69,11 +76,13 @@ impl Machine {
             (Some(asked), Some(allowed)) => Some(asked.min(allowed)),
             (asked, allowed) => asked.or(allowed),
         };
+        window.check(&spec.input, max_output_tokens)?;
         Ok(Self {
             id,
             calls: 0,
             agent,
             input: spec.input,
+            window,
             offer,
             tool_choice: spec.tool_choice,
             params: Arc::new(params),
@@ -87,6 +96,12 @@ impl Machine {
             cut: None,
             phase: Phase::New,
         })
+    }
+
+    /// Takes what upstreams have said of the model's window so far.
+    pub fn knowing(mut self, window: Option<u64>) -> Self {
+        self.window.learn(window);
+        self
     }
 
     /// The items this run has made so far, those of an unfinished step left out.
@@ -112,24 +127,33 @@ impl Machine {
     }
 
     fn call_model(&mut self, out: &mut Vec<Effect>) {
-        let left = self.max_output_tokens.map(|max| max.saturating_sub(self.usage.output));
-        if left == Some(0) {
+        if self.tokens_left() == Some(0) {
             return self.finish(Outcome::Incomplete { reason: Cut::OutputTokens }, out);
+        }
+        if self.cut.is_none() && self.is_compaction_due() {
+            return self.sum_up(out);
         }
         if self.cut.is_none() && self.steps >= self.agent.limits.steps {
             self.cut = Some(Cut::Steps);
         }
+        self.steps = self.steps.saturating_add(1);
+        self.make_call(out);
+    }
+
+    /// Makes the model call of this step, also once more with fewer turns.
+    fn make_call(&mut self, out: &mut Vec<Effect>) {
         // `required` or a named tool holds for the first call; held for every call it would never end.
-        let tool_choice = if self.steps == 0 { self.tool_choice.clone() } else { ToolChoice::Auto };
+        let tool_choice = if self.steps <= 1 { self.tool_choice.clone() } else { ToolChoice::Auto };
         let (tools, tool_choice) = match self.cut {
             None => (Arc::clone(&self.offer.specs), tool_choice),
             Some(_) => (Arc::default(), ToolChoice::Auto),
         };
-        self.steps = self.steps.saturating_add(1);
+        let left = self.tokens_left();
+        let items = self.window.show(&self.view(), left);
         self.phase = Phase::Calling(Step::new(self.id, index(self.output.len()), self.calls));
         out.push(Effect::CallUpstream(ModelRequest {
             instructions: self.instructions(),
-            items: self.input.iter().chain(self.told_to_model()).cloned().collect(),
+            items,
             tools,
             tool_choice,
             params: Arc::clone(&self.params),
@@ -137,9 +161,15 @@ impl Machine {
         }));
     }
 
-    fn told_to_model(&self) -> impl Iterator<Item = &Arc<Item>> {
-        let output = self.output.iter().zip(0..);
-        output.filter(|(_, index)| !self.interrupted.contains(index)).map(|(item, _)| item)
+    /// Tokens that the answer may still have.
+    fn tokens_left(&self) -> Option<u64> {
+        self.max_output_tokens.map(|max| max.saturating_sub(self.usage.output))
+    }
+
+    /// The conversation as the model is to know it.
+    fn view(&self) -> View {
+        let output = self.output.iter().zip(0..).filter(|(_, index)| !self.interrupted.contains(index));
+        View::of(&self.input.iter().chain(output.map(|(item, _)| item)).cloned().collect::<Vec<_>>())
     }
 
     fn instructions(&self) -> Option<Arc<str>> {
@@ -155,10 +185,17 @@ impl Machine {
     }
 
     fn on_upstream(&mut self, event: UpstreamEvent, out: &mut Vec<Effect>) {
-        let Phase::Calling(step) = &mut self.phase else { return };
+        if !matches!(self.phase, Phase::Calling(_) | Phase::SummingUp(_)) {
+            return;
+        }
         if !std::mem::replace(&mut self.started, true) {
             out.push(Effect::Emit(RunEvent::Started));
         }
+        let step = match &mut self.phase {
+            Phase::Calling(step) => step,
+            Phase::SummingUp(summary) => return summary.on(event),
+            _ => return,
+        };
         if self.cut.is_some() && matches!(event, UpstreamEvent::ToolCall(_)) {
             return; // The last call was offered no tools; a model that calls one all the same gets no answer.
         }
@@ -166,11 +203,20 @@ impl Machine {
     }
 
     fn on_closed(&mut self, result: Result<(), Failure>, out: &mut Vec<Effect>) {
-        let Phase::Calling(step) = &mut self.phase else { return };
-        let finish = step.finish;
+        let step = match &self.phase {
+            Phase::Calling(step) => step,
+            Phase::SummingUp(_) => return self.on_summed_up(result, out),
+            _ => return,
+        };
+        let (finish, is_silent, tokens) = (step.finish, !step.has_content(), step.usage.input);
         if let Err(failure) = result {
+            // Nobody has seen anything of this call, so it can be made again.
+            if is_silent && self.is_too_long(&failure) {
+                return self.make_call(out);
+            }
             return self.fail(failure, out);
         }
+        self.window.taken(tokens);
         // Arguments that the token limit cut must not be taken for whole ones, so they are not run.
         let cut = match finish {
             Some(FinishReason::Length) => Some(Cut::OutputTokens),
@@ -230,6 +276,7 @@ impl Machine {
         let again = self.cut == Some(Cut::WallTime);
         match &mut self.phase {
             Phase::New | Phase::Over => {}
+            Phase::SummingUp(_) => self.on_deadline_of_summary(out),
             Phase::RunningTools(pending) => {
                 self.cut = Some(Cut::WallTime);
                 out.push(Effect::Abort);
@@ -269,6 +316,7 @@ impl Machine {
         }
         out.push(Effect::Abort);
         self.close_step(Status::Incomplete, out);
+        self.drop_summary(out);
         if let Phase::RunningTools(pending) = &mut self.phase {
             pending.interrupt("The run ended before this call did, so its outcome is unknown.", out);
             self.output.extend(pending.take_outputs());

@@ -50,7 +50,8 @@ impl Past {
             RunEvent::Started => self.started = true,
             RunEvent::Resumed => self.resumed(),
             RunEvent::ItemStarted { index, item } => {
-                if !matches!(item.as_ref(), Item::ToolOutput(_)) {
+                // A summary is made between the steps.
+                if !matches!(item.as_ref(), Item::ToolOutput(_) | Item::Compaction(_)) {
                     if std::mem::take(&mut self.step_is_done) {
                         self.step.clear();
                     }
@@ -74,7 +75,9 @@ impl Past {
             }
             RunEvent::StepDone { usage } => {
                 self.usage += usage;
-                self.steps = self.steps.saturating_add(1);
+                if !self.step_is_done && !self.step.is_empty() {
+                    self.steps = self.steps.saturating_add(1);
+                }
                 self.step_is_done = true;
             }
             RunEvent::Waiting { .. } | RunEvent::Finished { .. } => {}
@@ -123,7 +126,7 @@ pub(super) fn closed(mut item: Item) -> Item {
         Item::Message(message) => message.status = Status::Completed,
         Item::Reasoning(reasoning) => reasoning.status = Status::Completed,
         Item::ToolCall(call) => call.status = Status::Incomplete,
-        Item::ToolOutput(_) | Item::Opaque { .. } => {}
+        Item::ToolOutput(_) | Item::Compaction(_) | Item::Opaque { .. } => {}
     }
     item
 }

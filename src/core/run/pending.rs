@@ -76,6 +76,11 @@ impl Pending {
         }
     }
 
+    /// Every output was there before the crash.
+    pub fn was_settled(&self, past: &Past) -> bool {
+        self.server.iter().all(|awaited| matches!(past.output(awaited.index), Progress::Done(_)))
+    }
+
     /// Goes on with calls that a crash has interrupted. Those that only read are made again; what became of the others,
     /// once they had begun, nobody knows.
     pub fn resume(&mut self, past: &Past, with_effects: &HashSet<String>, offer: &Offer, out: &mut Vec<Effect>) {

@@ -181,6 +181,7 @@ impl Fold {
                 }
             }
             Item::ToolOutput(output) => slot.answer(at, output, out),
+            Item::Compaction(_) => slot.close(at, Status::Completed, out),
             Item::Opaque { .. } => {}
         }
     }

@@ -26,7 +26,8 @@ fn each(items: Vec<Arc<Item>>, set: impl Fn(&mut String, &str, u32)) -> Arc<[Arc
             Item::Reasoning(reasoning) => set(&mut reasoning.id, "rs_in", number),
             Item::ToolCall(call) => set(&mut call.id, "fc_in", number),
             Item::ToolOutput(output) => set(&mut output.id, "fco_in", number),
-            Item::Opaque { .. } => {}
+            // What a client sends of these has its id within.
+            Item::Compaction(_) | Item::Opaque { .. } => {}
         }
         item
     });

@@ -1,6 +1,7 @@
 //! Items as the Responses API writes them: what a response holds, and what its input is listed as.
 
 use super::content::{Content, input_parts, message_parts};
+use super::sealed;
 use crate::core::item::{self, Item, Origin, Role, text_of};
 use crate::dialect::activity::ToolActivity;
 use serde::Serialize;
@@ -50,6 +51,11 @@ pub enum WireItem {
         approval_request_id: Option<()>,
         output: Option<String>,
         error: Option<ToolCallError>,
+    },
+    /// What was said before it, in short. It is whole from the beginning and has no status.
+    Compaction {
+        id: String,
+        encrypted_content: String,
     },
 }
 
@@ -128,6 +134,9 @@ impl WireItem {
                 call_id: output.call_id.clone(),
                 output: Output::Text(String::new()),
             },
+            Item::Compaction(compaction) => {
+                Self::Compaction { id: compaction.id.clone(), encrypted_content: sealed::seal(compaction) }
+            }
             Item::ToolOutput(_) | Item::Opaque { .. } => return None,
         })
     }
@@ -242,7 +251,8 @@ impl WireItem {
             | Self::Reasoning { id, .. }
             | Self::FunctionCall { id, .. }
             | Self::FunctionCallOutput { id, .. }
-            | Self::McpCall { id, .. } => id,
+            | Self::McpCall { id, .. }
+            | Self::Compaction { id, .. } => id,
         }
     }
 
@@ -253,6 +263,7 @@ impl WireItem {
             | Self::FunctionCall { status, .. }
             | Self::FunctionCallOutput { status, .. }
             | Self::McpCall { status, .. } => *status,
+            Self::Compaction { .. } => Status::Completed,
         }
     }
 
@@ -263,6 +274,7 @@ impl WireItem {
             | Self::FunctionCall { status, .. }
             | Self::FunctionCallOutput { status, .. }
             | Self::McpCall { status, .. } => *status = to,
+            Self::Compaction { .. } => {}
         }
     }
 

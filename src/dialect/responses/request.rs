@@ -2,11 +2,10 @@
 
 use super::history::{self, History};
 use super::settings::Settings;
-use super::text::one_of;
-use super::{conversations, input, text, tools};
+use super::{context, conversations, input, text, tools};
 use crate::core::item::Item;
 use crate::core::ports::conversations::ConversationKey;
-use crate::core::run::RunSpec;
+use crate::core::run::{Compaction, RunSpec};
 use crate::dialect::error::ApiError;
 use crate::dialect::fields::{Check, Fields, integer};
 use serde_json::{Map, Value};
@@ -41,7 +40,6 @@ const PASSED_ON: &[(&str, Check)] = &[
 /// Fields that would change the answer and that we cannot serve.
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("prompt", "send `instructions` and `input`"),
-    ("context_management", "this server does not shorten a conversation"),
     ("max_tool_calls", "the profile limits the steps of a run"),
     ("moderation", "this server moderates nothing"),
     ("image", "this server answers in text"),
@@ -64,13 +62,25 @@ const INCLUDABLE: &[&str] = &[
 
 /// Reads a body. Errors name the field and what it should be.
 pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
-    let mut fields = Fields::of(body, "")?;
+    let fields = Fields::of(body, "")?;
+    read(fields, true)
+}
+
+/// Reads a body that is about a conversation and asks nothing: if it goes on from a response, it needs no `input`.
+pub fn parse_conversation(body: Value) -> Result<ResponsesRequest, ApiError> {
+    let fields = Fields::of(body, "")?;
+    let asks = !fields.has("previous_response_id") && !fields.has("conversation");
+    read(fields, asks)
+}
+
+fn read(mut fields: Fields, needs_input: bool) -> Result<ResponsesRequest, ApiError> {
     let model = fields.need_string("model")?;
     refuse_unsupported(&mut fields)?;
     let stream = fields.take_bool("stream")?.unwrap_or(false);
     stream_options(&mut fields, stream)?;
     let input = match fields.take("input") {
         Some(value) => input::parse(value)?,
+        None if !needs_input => Vec::new(),
         None => return Err(fields.missing("input", "a string or an array of items")),
     };
     let instructions = fields.take_string("instructions")?.filter(|text| !text.is_empty());
@@ -88,6 +98,7 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
     let mut params = passed_on(&mut fields)?;
     let text = text::parse(fields.take_object("text")?, &mut params)?;
     let reasoning = text::reasoning(fields.take_object("reasoning")?, &mut params)?;
+    let (truncation, compaction) = (context::truncation(&mut fields)?, context::compaction(&mut fields)?);
     let max_output_tokens = fields.take("max_output_tokens").map(|max| integer("max_output_tokens", &max, 1));
     let max_output_tokens = max_output_tokens.transpose()?.and_then(|max| u64::try_from(max).ok());
     fields.check("metadata", Check::Metadata)?;
@@ -106,7 +117,7 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
         instructions,
         tools: tools.iter().flatten().map(tools::echo).collect(),
         tool_choice: choice.echo,
-        truncation: "disabled".to_owned(),
+        truncation: context::word(truncation).to_owned(),
         parallel_tool_calls: params.get("parallel_tool_calls").and_then(Value::as_bool).unwrap_or(true),
         text,
         top_p: 1.0,
@@ -125,7 +136,16 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
         prompt_cache_key: string("prompt_cache_key"),
     };
     let (tool_choice, allowed_tools) = (choice.choice, choice.allowed);
-    let spec = RunSpec { input: Vec::new(), tools, tool_choice, allowed_tools, params, max_output_tokens };
+    let spec = RunSpec {
+        tools,
+        tool_choice,
+        allowed_tools,
+        params,
+        max_output_tokens,
+        truncation,
+        compaction,
+        ..RunSpec::default()
+    };
     Ok(ResponsesRequest { model, stream, input, conversation, settings, spec })
 }
 
@@ -150,6 +170,16 @@ impl ResponsesRequest {
         let system = history::system(self.settings.instructions.as_deref());
         let input = system.into_iter().chain(before).chain(self.input.iter().cloned()).collect();
         Ok(RunSpec { input, ..self.spec.clone() })
+    }
+
+    /// What to run for nothing but a summary of the conversation.
+    pub fn compaction(&self, history: &History) -> Result<RunSpec, ApiError> {
+        let before = history.before(&self.input);
+        history::check_pairs(&before, &self.input)?;
+        let input = before.into_iter().chain(self.input.iter().cloned()).collect();
+        let (tools, told) = (Some(Vec::new()), self.settings.instructions.clone());
+        let (params, compaction) = (self.spec.params.clone(), Some(Compaction::Only { told }));
+        Ok(RunSpec { input, tools, params, compaction, ..RunSpec::default() })
     }
 }
 
@@ -187,10 +217,6 @@ fn refuse_unsupported(fields: &mut Fields) -> Result<(), ApiError> {
         if fields.has(key) {
             return Err(ApiError::invalid(*key, format!("`{key}` is not supported here: {instead}.")));
         }
-    }
-    if one_of(fields, "truncation", &["auto", "disabled"])?.as_deref() == Some("auto") {
-        let message = "`truncation` `auto` is not supported yet: leave it out and send a shorter conversation.";
-        return Err(ApiError::invalid("truncation", message));
     }
     let logprobs = fields.take("top_logprobs").map_or(Ok(0), |value| integer("top_logprobs", &value, 0))?;
     if logprobs > 0 {

@@ -66,6 +66,20 @@ impl Asker {
     }
 }
 
+/// What was said before a request that adds nothing to it.
+pub async fn history(gateway: &Gateway, principal: &str, asked: &ResponsesRequest) -> Result<History, ApiError> {
+    let Some(key) = &asked.conversation else {
+        let previous = asked.settings.previous_response_id.as_deref();
+        return Ok(History::of(&response_to_go_on_from(gateway, principal, previous).await?, &BTreeSet::new()));
+    };
+    let Some(id) = conversations::resolve(gateway, principal, key, false).await? else {
+        return Ok(History::of(&[], &BTreeSet::new()));
+    };
+    let found = conversations::load(&*gateway.store, principal, &id).await?;
+    let (conversation, chain) = found.ok_or_else(|| conversations::unknown("conversation"))?;
+    Ok(History::of(&chain, &conversation.removed))
+}
+
 /// The response that a request goes on from, with all that it goes on from itself.
 pub async fn response_to_go_on_from(
     gateway: &Gateway,

@@ -1,12 +1,13 @@
 //! Whatever happens in whatever order, the events of a run are well formed. The checker knows nothing of the machine.
 
-use super::tests::{agent, machine, spec, tool};
+use super::tests::{agent, machine, tool};
 use super::*;
 use crate::core::event::Delta;
-use crate::core::item::{Origin, ToolCall, text_of};
+use crate::core::failure::Overflow;
+use crate::core::item::{Message, Origin, Role, ToolCall, ToolOutput, text_of};
 use crate::core::journal::{Journal, Told};
 use crate::core::ports::upstream::ToolCallFragment;
-use crate::core::run::Limits;
+use crate::core::run::{Compaction, Limits, Truncation};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,12 +41,42 @@ fn input() -> impl Strategy<Value = Input> {
         8 => fragment,
         6 => Just(Input::UpstreamClosed(Ok(()))),
         1 => Just(Input::UpstreamClosed(Err(failure()))),
+        2 => prop::option::of(20..200_u64).prop_map(|window| Input::UpstreamClosed(Err(too_long(window)))),
         8 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Ok(vec![Part::text("out")]) })),
         1 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Err(ToolError::Fatal("x".into())) })),
         2 => ids().prop_map(|id| Input::ToolStarted { call_id: id, doing: "p".into() }),
         1 => Just(Input::Deadline),
         1 => Just(Input::Cancelled(Cancel::Disconnected)),
     ]
+}
+
+fn too_long(window: Option<u64>) -> Failure {
+    let overflow = window.map(|window| Box::new(Overflow { window: Some(window), tokens: None }));
+    Failure { overflow, ..Failure::new(FailureKind::ContextLength, "long") }
+}
+
+/// Two turns, the first with a call.
+fn history() -> Vec<Arc<Item>> {
+    let said = |role, text: &str| Item::Message(Message::of(role, text));
+    let (id, call_id, name, arguments) = (String::new(), "old".to_owned(), "look".to_owned(), "{}".to_owned());
+    let (origin, status, extra) = (Origin::Server, Status::Completed, Map::new());
+    let output =
+        ToolOutput { id: id.clone(), call_id: call_id.clone(), content: vec![], failed: false, extra: Map::new() };
+    let call = ToolCall { id, call_id, name, arguments, origin, status, extra };
+    let turn =
+        [said(Role::User, "look"), Item::ToolCall(call), Item::ToolOutput(output), said(Role::Assistant, "seen")];
+    turn.into_iter().chain([said(Role::User, "and now?")]).map(Arc::new).collect()
+}
+
+fn about_length() -> impl Strategy<Value = (Truncation, Option<Compaction>)> {
+    let compaction = prop_oneof![
+        3 => Just(None),
+        1 => Just(Some(Compaction::At(1))),
+        1 => Just(Some(Compaction::At(70))),
+        1 => Just(Some(Compaction::NearlyFull)),
+        1 => Just(Some(Compaction::Only { told: None })),
+    ];
+    (prop::sample::select(vec![Truncation::Disabled, Truncation::Auto]), compaction)
 }
 
 #[derive(Default)]
@@ -131,6 +162,7 @@ fn id(item: &Item) -> &str {
         Item::Reasoning(item) => &item.id,
         Item::ToolCall(item) => &item.id,
         Item::ToolOutput(item) => &item.id,
+        Item::Compaction(item) => &item.id,
         Item::Opaque { .. } => "",
     }
 }
@@ -158,9 +190,12 @@ proptest! {
     fn any_sequence_of_inputs_gives_a_well_formed_run(
         inputs in prop::collection::vec((input(), prop::bool::weighted(0.1)), 0..60),
         (brings, mortal) in any::<(bool, bool)>(),
+        (truncation, compaction) in about_length(),
     ) {
         let new = || {
-            let spec = RunSpec { tools: brings.then(|| vec![tool("ask")]), ..spec() };
+            let tools = brings.then(|| vec![tool("ask")]);
+            let (truncation, compaction) = (truncation.clone(), compaction.clone());
+            let spec = RunSpec { input: history(), tools, truncation, compaction, ..RunSpec::default() };
             machine(agent(Limits { steps: 3, ..Limits::default() }), spec)
         };
         let (mut machine, mut checker) = (new(), Checker::default());

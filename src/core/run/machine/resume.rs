@@ -44,6 +44,11 @@ impl Machine {
         if pending.is_empty() {
             return self.finish(outcome_of(step), out);
         }
+        if pending.client_calls().is_empty() && pending.was_settled(past) {
+            // Behind the outputs there may be a summary.
+            self.output = past.done.values().cloned().collect();
+            return self.call_model(out);
+        }
         pending.resume(past, &self.agent.with_effects, &self.offer, out);
         self.phase = Phase::RunningTools(pending);
         self.go_on(out);

@@ -1,5 +1,6 @@
 //! What the loop does, ordering by ordering. Effects are compared as a whole, in a short notation.
 
+mod length;
 mod resume;
 
 use super::*;
@@ -121,6 +122,7 @@ fn short(item: &Item) -> String {
             let verdict = if output.failed { "failed" } else { "output" };
             format!("{verdict} {} '{}'", output.call_id, crate::core::item::text_of(&output.content))
         }
+        Item::Compaction(compaction) => format!("compaction '{}'", compaction.summary),
         Item::Opaque { .. } => "opaque".into(),
     }
 }

@@ -155,7 +155,7 @@ proptest! {
     #[test]
     fn any_run_is_a_well_formed_stream_that_adds_up_to_the_object(
         inputs in prop::collection::vec(input(), 0..60),
-        (brings, background) in any::<(bool, bool)>(),
+        (brings, background, sums_up) in any::<(bool, bool, bool)>(),
         seen in any::<prop::sample::Index>(),
         activity in prop::sample::select(vec![ToolActivity::Standard, ToolActivity::Hidden, ToolActivity::FunctionCall]),
     ) {
@@ -163,6 +163,9 @@ proptest! {
         body["background"] = json!(background);
         if brings {
             body["tools"] = json!([{"type": "function", "name": "ask"}]);
+        }
+        if sums_up {
+            body["context_management"] = json!([{"type": "compaction", "compact_threshold": 1}]);
         }
         let mut shown = Shown::new(body, activity);
         shown.feed(inputs.into_iter().chain([Input::Cancelled(Cancel::Disconnected)]));

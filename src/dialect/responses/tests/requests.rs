@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::core::event::Outcome;
-use crate::core::item::{Item, Message, Origin, Reasoning, Role, Status, ToolCall, ToolOutput};
+use crate::core::item::{Compaction, Item, Message, Origin, Reasoning, Role, Status, ToolCall, ToolOutput};
 use crate::core::ports::store::{AddedItems, Link, StoredResponse};
 use crate::core::ports::upstream::ToolChoice;
-use crate::core::run::RunSpec;
+use crate::core::run::{Compaction as Compact, RunSpec, Truncation};
 use crate::dialect::responses::items::WireItem;
 use crate::dialect::responses::list::Page;
 use rstest::rstest;
@@ -91,8 +91,61 @@ fn parameters_get_their_chat_names_and_nothing_else_is_passed_on() {
         .cloned()
         .unwrap(),
         max_output_tokens: Some(99),
+        ..RunSpec::default()
     };
     assert_eq!(spec, expected);
+}
+
+#[test]
+fn a_compaction_comes_back_as_it_was_sent_out() {
+    let (system, question) = (vec![Message::of(Role::System, "be")], vec![Message::of(Role::User, "é?")]);
+    let compaction = Item::Compaction(Compaction { id: "cmp_1".into(), summary: "all".into(), system, question });
+    let sent = serde_json::to_value(WireItem::begun(&compaction, ToolActivity::Hidden)).unwrap();
+    let content = sent["encrypted_content"].as_str().unwrap();
+    assert_eq!(sent, json!({"type": "compaction", "id": "cmp_1", "encrypted_content": content}));
+    assert!(content.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)), "{content}");
+    // A client may leave out the id and add what it likes.
+    let again = json!({"type": "compaction", "id": null, "encrypted_content": content, "created_by": "x"});
+    assert_eq!(understood(json!({"model": "m", "input": [again]})).input, [Arc::new(compaction)]);
+    for damaged in [&content[..content.len() - 1], "gAAAAABpM0Yj-...=", "nuncio1.e30", "nuncio1."] {
+        let body = json!({"model": "m", "input": ["x", {"type": "compaction", "encrypted_content": damaged}]});
+        let input = json!([{"role": "user", "content": "x"}, body["input"][1]]);
+        let error = request::parse(json!({"model": "m", "input": input})).unwrap_err();
+        assert_eq!((error.status, error.error.param.as_deref()), (400, Some("input[1].encrypted_content")));
+    }
+}
+
+#[test]
+fn what_to_do_about_length_is_understood() {
+    let about = |truncation: Value, management: Value| {
+        let body = json!({"model": "m", "input": "go", "truncation": truncation, "context_management": management});
+        let spec = understood(body);
+        (spec.truncation, spec.compaction)
+    };
+    let entry = |threshold: Value| json!([{"type": "compaction", "compact_threshold": threshold}]);
+    assert_eq!(about(json!("auto"), json!(null)), (Truncation::Auto, None));
+    assert_eq!(about(json!("disabled"), entry(json!(1000))), (Truncation::Disabled, Some(Compact::At(1000))));
+    assert_eq!(about(json!(null), entry(json!(null))), (Truncation::Disabled, Some(Compact::NearlyFull)));
+    assert_eq!(about(json!(null), json!([])), (Truncation::Disabled, None));
+}
+
+#[test]
+fn a_request_for_a_compaction_runs_nothing_else() {
+    let (question, answer) = (said(Role::User, "1"), said(Role::Assistant, "one"));
+    let chain = [responded(Some("old"), vec![question], vec![answer], Outcome::Completed)];
+    let body = json!({"model": "m", "previous_response_id": "a", "instructions": "be", "user": "u",
+        "tools": [{"type": "function", "name": "ask"}], "context_management": [{"type": "compaction"}]});
+    let spec = request::parse_conversation(body).unwrap().compaction(&History::of(&chain, &BTreeSet::new())).unwrap();
+    let expected = RunSpec {
+        input: [said(Role::User, "1"), said(Role::Assistant, "one")].map(Arc::new).to_vec(),
+        tools: Some(Vec::new()),
+        params: json!({"user": "u"}).as_object().cloned().unwrap(),
+        compaction: Some(Compact::Only { told: Some("be".into()) }),
+        ..RunSpec::default()
+    };
+    assert_eq!(spec, expected);
+    let error = request::parse_conversation(json!({"model": "m"})).unwrap_err();
+    assert_eq!(error.error.param.as_deref(), Some("input"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod attached;
 mod background;
+mod context;
 mod malformed;
 
 use crate::support::{Daemon, REHEARSAL, client};
