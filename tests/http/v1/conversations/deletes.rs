@@ -99,3 +99,16 @@ async fn a_conversation_that_is_deleted_leaves_its_responses() {
     let body = json!({"model": "nuncio", "input": "say: More", "conversation": id});
     assert_eq!(error(post(&daemon, &body).await), (404, "conversation_not_found".into(), "conversation".into()));
 }
+
+#[tokio::test]
+async fn a_turn_under_way_outlives_its_conversation() {
+    let daemon = Daemon::rehearsing();
+    let first = say(&daemon, "c", "say: One").await;
+    let body = json!({"model": "nuncio", "input": "wait: 300ms\nsay: Two", "conversation": "c", "background": true});
+    let (_, running) = post(&daemon, &body).await;
+    let id = id_of(&daemon, "c").await;
+    assert_eq!(delete(&daemon, &format!("/{id}")).await.0, 200);
+    let done = until_status(&daemon, running["id"].as_str().unwrap(), "completed").await;
+    assert_eq!(history(&go_on_from(&daemon, &done).await.1).as_array().unwrap().len(), 5);
+    assert_eq!((error(get(&daemon, &format!("/{id}")).await), go_on_from(&daemon, &first).await.0), (not_found(), 200));
+}

@@ -96,7 +96,6 @@ async fn items_are_added_shown_and_listed_in_pages() {
     let (_, page) =
         get(&daemon, &format!("/{id}/items?order=asc&limit=2&after={}", all[19]["id"].as_str().unwrap())).await;
     assert_eq!((&page["data"], &page["has_more"]), (&json!(all[20..]), &json!(false)));
-    // What stands in it that is no response cannot be had as one.
     let next = say(&daemon, &id, "echo: messages").await;
     assert_eq!(history(&next).as_array().unwrap().len(), 20 + 3 + 1);
 }
