@@ -21,7 +21,13 @@ const MAX_NAME: usize = 128;
 pub fn key(value: Value) -> Result<ConversationKey, ApiError> {
     match value {
         Value::String(text) if text.starts_with(ID_PREFIX) => Ok(ConversationKey::Id(text)),
-        Value::String(text) => name(text, "conversation").map(ConversationKey::Name),
+        Value::String(text) if is_name(&text) => Ok(ConversationKey::Name(text)),
+        Value::String(_) => {
+            let message = format!(
+                "`conversation` must be an id, which begins with `{ID_PREFIX}`, or a name of 1 to {MAX_NAME} printable characters."
+            );
+            Err(ApiError::invalid("conversation", message))
+        }
         Value::Object(_) => {
             let id = Fields::of(value, "conversation")?.need_string("id")?;
             if !id.starts_with(ID_PREFIX) {
@@ -36,16 +42,10 @@ pub fn key(value: Value) -> Result<ConversationKey, ApiError> {
     }
 }
 
-/// Checks the name of a conversation.
-pub fn name(text: String, path: &str) -> Result<String, ApiError> {
-    let fits = !text.chars().any(char::is_control) && (1..=MAX_NAME).contains(&text.chars().count());
-    if !fits {
-        let message = format!(
-            "`{path}` must be an id, which begins with `{ID_PREFIX}`, or a name of 1 to {MAX_NAME} printable characters."
-        );
-        return Err(ApiError::invalid(path, message));
-    }
-    Ok(text)
+fn is_name(text: &str) -> bool {
+    !text.starts_with(ID_PREFIX)
+        && !text.chars().any(char::is_control)
+        && (1..=MAX_NAME).contains(&text.chars().count())
 }
 
 /// The body of `POST /v1/conversations`.
@@ -59,13 +59,15 @@ pub struct NewConversation {
 impl NewConversation {
     pub fn parse(body: Value) -> Result<Self, ApiError> {
         let mut fields = Fields::of(body, "")?;
-        let new_name = fields.take_string("name")?;
-        if new_name.as_ref().is_some_and(|name| name.starts_with(ID_PREFIX)) {
-            let message = format!("`name` must not begin with `{ID_PREFIX}`, as ids do.");
+        let name = fields.take_string("name")?;
+        if name.as_ref().is_some_and(|name| !is_name(name)) {
+            let message = format!(
+                "`name` must be 1 to {MAX_NAME} printable characters, and not begin with `{ID_PREFIX}` as ids do."
+            );
             return Err(ApiError::invalid("name", message));
         }
         Ok(Self {
-            name: new_name.map(|text| name(text, "name")).transpose()?,
+            name,
             metadata: metadata(&mut fields)?.unwrap_or_default(),
             items: items(&mut fields)?.unwrap_or_default(),
         })

@@ -95,7 +95,7 @@ impl Links {
         };
         oldest(&|entry| entry.children == 0 && !entry.link.conversation().is_some_and(&is_dear))
             .or_else(|| oldest(&|entry| !entry.is_head && !is_gone(&entry.link)))
-            .or_else(|| oldest(&|entry| entry.children == 0))
+            .or_else(|| oldest(&|entry| entry.children == 0 || !is_gone(&entry.link)))
     }
 
     fn change(&mut self, id: Option<&str>, change: impl FnOnce(&mut Entry)) {
@@ -155,4 +155,20 @@ fn weight(link: &Link) -> usize {
 /// Bytes of some items.
 pub fn size(items: &[Arc<Item>]) -> usize {
     items.iter().map(|item| item.weight()).fold(0, usize::saturating_add)
+}
+
+#[cfg(test)]
+impl Links {
+    /// Panics where the books are wrong.
+    pub fn check(&self) {
+        let all: Vec<&Entry> = self.entries.iter().map(|(_, entry)| entry).collect();
+        assert_eq!(self.bytes, all.iter().map(|entry| weight(&entry.link)).sum::<usize>());
+        for entry in &all {
+            let id = entry.link.id();
+            let children = all.iter().filter(|other| other.link.previous() == Some(id)).count();
+            assert_eq!(entry.children, children, "links on {id}");
+            let is_used = children > 0 || entry.is_head || matches!(entry.link, Link::Response(_));
+            assert!(is_used, "{id} is of no use to anybody");
+        }
+    }
 }

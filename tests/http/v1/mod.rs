@@ -1,3 +1,4 @@
 mod chat_completions;
+mod conversations;
 mod models;
-mod responses;
+pub mod responses;

@@ -7,11 +7,9 @@ import openai
 import pytest
 import rehearsal
 from agents import Agent, OpenAIConversationsSession, OpenAIResponsesModel, RunConfig, Runner, function_tool
-from later import later
 from open_responses import faults
 from openai import AsyncOpenAI
 
-pytestmark = later("conversations")
 
 
 def ask(client, text: str, **more):

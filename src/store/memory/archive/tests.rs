@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::item::{Item, Message, Role};
+use proptest::prelude::*;
 
 fn said(text: &str) -> Arc<[Arc<Item>]> {
     Arc::from([Arc::new(Item::Message(Message::of(Role::User, text)))])
@@ -151,4 +152,77 @@ fn a_chain_that_is_longer_than_what_can_be_kept_keeps_its_end() {
         archive.keep_response(response(&number.to_string(), Some(&(number - 1).to_string()), None));
     }
     assert_eq!((ids(archive.chain("8")), archive.links.len()), ("- 7 8".into(), 3));
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Begin(usize, bool),
+    Say(usize),
+    Add(usize),
+    /// Goes on from any response, the first of them being the last that was made.
+    Branch(usize),
+    Forget(usize),
+    End(usize),
+    Read(usize),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        2 => (0..4usize, any::<bool>()).prop_map(|(which, named)| Act::Begin(which, named)),
+        6 => (0..4usize).prop_map(Act::Say),
+        2 => (0..4usize).prop_map(Act::Add),
+        2 => (0..9usize).prop_map(Act::Branch),
+        3 => (0..9usize).prop_map(Act::Forget),
+        1 => (0..4usize).prop_map(Act::End),
+        1 => (0..9usize).prop_map(Act::Read),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_comes_and_goes_what_is_there_has_all_that_it_stands_on(acts in prop::collection::vec(act(), 0..60), max in 1..12usize) {
+        let mut archive = Archive::bounded(max, usize::MAX);
+        let mut made: Vec<String> = Vec::new();
+        for (number, act) in acts.into_iter().enumerate() {
+            let id = number.to_string();
+            let nth = |back: usize| made.iter().rev().nth(back).cloned().unwrap_or_default();
+            let conversation = |which: usize| format!("c{which}");
+            match act {
+                Act::Begin(which, named) => {
+                    let id = conversation(which);
+                    if archive.conversation(&id).is_none() {
+                        begin(&mut archive, &id, named.then_some(&id));
+                    }
+                }
+                Act::Say(which) => {
+                    archive.keep_response(response(&id, None, Some(&conversation(which))));
+                    prop_assert!(archive.response(&id).is_some(), "what was just made is there");
+                    made.push(id);
+                }
+                Act::Add(which) => drop(archive.add_items(added(&id, &conversation(which)))),
+                Act::Branch(back) => {
+                    let from = nth(back);
+                    if archive.response(&from).is_some() {
+                        archive.keep_response(response(&id, Some(&from), None));
+                        made.push(id);
+                    }
+                }
+                Act::Forget(back) => drop(archive.delete_response(&nth(back))),
+                Act::End(which) => drop(archive.delete_conversation(&conversation(which))),
+                Act::Read(back) => drop(archive.response(&nth(back))),
+            }
+            archive.links.check();
+            // Below what was just made there may be a gap or two.
+            prop_assert!(archive.links.len() <= max.max(3), "{} of {max}", archive.links.len());
+            for id in made.iter().filter(|id| archive.response(id).is_some()).cloned().collect::<Vec<_>>() {
+                prop_assert!(archive.chain(&id).is_some(), "{id} has lost what it stands on");
+            }
+            for conversation in archive.conversations.list(None, usize::MAX, false) {
+                let Some(head) = &conversation.head else { continue };
+                prop_assert!(archive.chain(head).is_some() && archive.links.is_head(head), "{conversation:?}");
+            }
+        }
+    }
 }

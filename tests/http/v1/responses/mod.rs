@@ -9,44 +9,44 @@ use crate::support::{Daemon, REHEARSAL, client};
 use nuncio::config::auth::KeyHash;
 use serde_json::{Value, json};
 
-async fn post(daemon: &Daemon, body: &Value) -> (u16, Value) {
+pub async fn post(daemon: &Daemon, body: &Value) -> (u16, Value) {
     answer(client().post(daemon.url("/v1/responses")).json(body)).await
 }
 
-async fn get(daemon: &Daemon, path: &str) -> (u16, Value) {
+pub async fn get(daemon: &Daemon, path: &str) -> (u16, Value) {
     answer(client().get(daemon.url(&format!("/v1/responses/{path}")))).await
 }
 
-async fn delete(daemon: &Daemon, id: &str) -> (u16, Value) {
+pub async fn delete(daemon: &Daemon, id: &str) -> (u16, Value) {
     answer(client().delete(daemon.url(&format!("/v1/responses/{id}")))).await
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+pub async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
     let response = request.send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
 /// The events of a stream that ends with `[DONE]`.
-async fn stream(daemon: &Daemon, mut body: Value) -> Vec<Value> {
+pub async fn stream(daemon: &Daemon, mut body: Value) -> Vec<Value> {
     body["stream"] = json!(true);
     events(client().post(daemon.url("/v1/responses")).json(&body)).await
 }
 
-async fn events(request: reqwest::RequestBuilder) -> Vec<Value> {
+pub async fn events(request: reqwest::RequestBuilder) -> Vec<Value> {
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
     read_events(&response.text().await.unwrap())
 }
 
-fn read_events(text: &str) -> Vec<Value> {
+pub fn read_events(text: &str) -> Vec<Value> {
     let events = text.strip_suffix("data: [DONE]\n\n").unwrap_or_else(|| panic!("a stream without its end: {text}"));
     let frame = |frame: &str| serde_json::from_str(frame.split_once("\ndata: ")?.1).ok();
     events.split("\n\n").filter_map(frame).collect()
 }
 
 /// A stream that is read up to the first frame with these words, and then left to its reader.
-async fn begin(daemon: &Daemon, body: Value, headers: &[(&str, &str)], words: &str) -> (String, reqwest::Response) {
+pub async fn begin(daemon: &Daemon, body: Value, headers: &[(&str, &str)], words: &str) -> (String, reqwest::Response) {
     let mut body = body;
     body["stream"] = json!(true);
     let mut request = client().post(daemon.url("/v1/responses")).json(&body);
@@ -62,7 +62,7 @@ async fn begin(daemon: &Daemon, body: Value, headers: &[(&str, &str)], words: &s
 }
 
 /// Asks for a response until it is as wanted.
-async fn until(daemon: &Daemon, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub async fn until(daemon: &Daemon, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     for _ in 0..400 {
         let (status, response) = get(daemon, id).await;
         if status == 200 && wanted(&response) {
@@ -73,17 +73,17 @@ async fn until(daemon: &Daemon, id: &str, wanted: impl Fn(&Value) -> bool) -> Va
     panic!("{id} does not become what it should: {:?}", get(daemon, id).await);
 }
 
-async fn until_status(daemon: &Daemon, id: &str, status: &str) -> Value {
+pub async fn until_status(daemon: &Daemon, id: &str, status: &str) -> Value {
     until(daemon, id, |response| response["status"] == status).await
 }
 
-fn text(response: &Value) -> String {
+pub fn text(response: &Value) -> String {
     let parts = response["output"].as_array().unwrap().iter().filter_map(|item| item["content"].as_array()).flatten();
     parts.filter_map(|part| part["text"].as_str()).collect()
 }
 
 /// What an `echo: messages` says: the history as the model got it.
-fn history(response: &Value) -> Value {
+pub fn history(response: &Value) -> Value {
     serde_json::from_str(&text(response)).unwrap()
 }
 
