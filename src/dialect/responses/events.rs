@@ -114,7 +114,10 @@ impl Projection for EventStream {
     }
 
     fn number(&mut self, sequence: u64) {
-        self.next = sequence;
+        // A run that keeps no response counts its events. It is told once, from its beginning, so our own count holds.
+        if self.fold.is_stored() {
+            self.next = sequence;
+        }
     }
 
     fn on(&mut self, event: &RunEvent) -> Vec<Bytes> {
