@@ -7,7 +7,7 @@ mod tests;
 
 pub use packed::Unreadable;
 
-use super::event::{Delta, RunEvent};
+use super::event::{Delta, Outcome, RunEvent};
 use super::item::Item;
 use std::sync::Arc;
 
@@ -125,6 +125,14 @@ impl Journal {
     /// Goes on with what was told after this.
     pub fn extend(&mut self, later: &Self) {
         later.told().for_each(|told| self.push(told));
+    }
+
+    /// How the run ended; `None` as long as that has not been told.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match self.entries.last()? {
+            Entry::Event(Told { event: RunEvent::Finished { outcome }, .. }) => Some(outcome),
+            _ => None,
+        }
     }
 
     /// Events in it.

@@ -61,6 +61,16 @@ pub struct StoredResponse {
     pub ended_at: Option<u64>,
 }
 
+impl StoredResponse {
+    /// Bytes that it takes, near enough. The output is part of the journal.
+    pub fn weight(&self) -> usize {
+        let input = self.input.iter().map(|item| item.weight()).fold(0, usize::saturating_add);
+        let instructions = self.instructions.as_ref().map_or(0, String::len);
+        [self.head.len(), input, self.journal.bytes(), instructions].into_iter().fold(256, usize::saturating_add)
+    }
+}
+
+/// A response and all that it goes on from, the first of them first.
 pub type Chain = Vec<Arc<StoredResponse>>;
 
 /// The store could not do what was asked; the texts are for the log.

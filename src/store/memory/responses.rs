@@ -1,6 +1,5 @@
 //! The stored responses of one principal, bounded by their number and their bytes, least recently used first out.
 
-use super::size;
 use crate::core::ports::store::{Chain, StoredResponse};
 use lru::LruCache;
 use std::num::NonZeroUsize;
@@ -46,29 +45,22 @@ impl Responses {
 
     pub fn put(&mut self, response: StoredResponse) {
         let (id, response) = (response.id.clone(), Arc::new(response));
-        self.bytes = self.bytes.saturating_add(weight(&response));
+        self.bytes = self.bytes.saturating_add(response.weight());
         if let Some((_, old)) = self.entries.push(id.clone(), response) {
-            self.bytes = self.bytes.saturating_sub(weight(&old));
+            self.bytes = self.bytes.saturating_sub(old.weight());
         }
         self.chain(&id);
         while self.bytes > self.max_bytes {
             let Some((_, old)) = self.entries.pop_lru() else { break };
-            self.bytes = self.bytes.saturating_sub(weight(&old));
+            self.bytes = self.bytes.saturating_sub(old.weight());
         }
     }
 
     pub fn delete(&mut self, id: &str) -> bool {
         let old = self.entries.pop(id);
-        self.bytes = self.bytes.saturating_sub(old.as_ref().map_or(0, |old| weight(old)));
+        self.bytes = self.bytes.saturating_sub(old.as_ref().map_or(0, |old| old.weight()));
         old.is_some()
     }
-}
-
-fn weight(response: &StoredResponse) -> usize {
-    let instructions = response.instructions.as_ref().map_or(0, String::len);
-    [response.head.len(), size(&response.input), response.journal.bytes(), instructions]
-        .into_iter()
-        .fold(256, usize::saturating_add)
 }
 
 #[cfg(test)]
@@ -108,7 +100,7 @@ mod tests {
 
     #[test]
     fn bytes_and_number_are_bounded_and_what_others_stand_on_goes_last() {
-        let weight = weight(&response("a", None));
+        let weight = response("a", None).weight();
         for mut store in [
             Responses::bounded(NonZeroUsize::new(3).unwrap(), usize::MAX),
             Responses::bounded(MAX_RESPONSES, weight * 3),
