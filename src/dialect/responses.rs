@@ -13,6 +13,7 @@ pub mod resource;
 mod settings;
 mod text;
 mod tools;
+pub mod websocket;
 
 #[cfg(test)]
 mod tests;

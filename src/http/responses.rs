@@ -1,10 +1,14 @@
 //! `/v1/responses`.
 
 mod create;
+mod recent;
 mod stored;
+mod waiting;
+mod websocket;
 
 pub use create::create;
 pub use stored::{cancel, delete, get, input_items};
+pub use websocket::open;
 
 use super::auth::Principal;
 use super::state::Gateway;

@@ -7,3 +7,5 @@ mod recorder;
 #[path = "../support/mod.rs"]
 mod support;
 mod v1;
+#[path = "../support/websocket.rs"]
+mod websocket;

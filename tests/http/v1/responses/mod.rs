@@ -3,6 +3,7 @@
 mod attached;
 mod background;
 mod malformed;
+mod websocket;
 
 use crate::support::{Daemon, REHEARSAL, client};
 use nuncio::config::auth::KeyHash;
