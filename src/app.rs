@@ -225,6 +225,7 @@ fn http_settings(config: &Config) -> HttpSettings {
         body_limit: server.body_limit,
         header_wait: server.header_wait,
         keepalive: server.keepalive,
+        websocket_time: server.websocket_time,
     }
 }
 

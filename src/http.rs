@@ -18,6 +18,7 @@ pub mod serve;
 mod socket;
 mod state;
 mod stream;
+mod websocket;
 
 pub use state::{Gateway, HttpSettings, Probe};
 
@@ -34,7 +35,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     let open = Router::new().route("/health", get(health::plain)).route("/v1/health", get(health::plain));
     let keyed = Router::new()
         .route("/v1/chat/completions", post(chat::create))
-        .route("/v1/responses", post(responses::create))
+        .route("/v1/responses", get(responses::open).post(responses::create))
         .route("/v1/responses/compact", post(context::compact))
         .route("/v1/responses/input_tokens", post(context::input_tokens))
         .route("/v1/responses/{id}", get(responses::get).delete(responses::delete))

@@ -30,6 +30,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper", &["http"]),
     ("hyper_util", &["http"]),
     ("tower_http", &["http"]),
+    ("tokio_tungstenite", &["http"]),
     ("reqwest", &["upstream"]),
     ("async_openai", &["upstream"]),
     ("rustls", &["upstream"]),

@@ -91,7 +91,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 #[rstest]
 #[case::unknown_key(
     "server:\n  prot: 1\n",
-    "2:3: server.prot: unknown key; expected one of host, port, allowed_hosts, cors_origins, unknown_model, body_limit, max_runs, keepalive, slow_client_timeout, shutdown_grace, header_wait"
+    "2:3: server.prot: unknown key; expected one of host, port, allowed_hosts, cors_origins, unknown_model, body_limit, max_runs, keepalive, slow_client_timeout, shutdown_grace, header_wait, websocket_time"
 )]
 #[case::unknown_section(
     "upstream: {}\n",

@@ -57,10 +57,20 @@ impl ApiError {
         self
     }
 
+    /// What the headers of an answer say of a repeat.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let retry_after = self.retry_after.map(|seconds| ("retry-after", seconds.to_string()));
+        let no_retry = self.no_retry.then(|| (SHOULD_RETRY, "false".to_owned()));
+        retry_after.into_iter().chain(no_retry)
+    }
+
     pub fn body(&self) -> ErrorBody {
         ErrorBody { error: self.error.clone() }
     }
 }
+
+/// The header by which OpenAI's SDKs are told whether to repeat a request.
+pub const SHOULD_RETRY: &str = "x-should-retry";
 
 /// Some of a client's own text, for a message: all of it could be as long as the body.
 pub fn excerpt(text: &str) -> String {

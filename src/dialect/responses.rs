@@ -19,6 +19,7 @@ mod sealed;
 pub mod settings;
 mod text;
 mod tools;
+pub mod websocket;
 
 #[cfg(test)]
 mod tests;

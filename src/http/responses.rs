@@ -2,11 +2,15 @@
 
 mod asker;
 mod create;
+mod recent;
 mod stored;
+mod waiting;
+mod websocket;
 
 pub use asker::history;
 pub use create::create;
 pub use stored::{cancel, delete, get, input_items};
+pub use websocket::open;
 
 use super::auth::Principal;
 use super::state::Gateway;

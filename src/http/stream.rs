@@ -18,6 +18,13 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
+/// What there is to tell a client.
+pub enum Next {
+    Frame(Bytes),
+    /// Nothing, for as long as one may be silent.
+    Silence,
+}
+
 /// Streams a run whatever becomes of it: a failure is told in the stream.
 pub fn answer(listener: Listener, projection: impl Projection + 'static, keepalive: Duration) -> Response {
     Feed::new(listener, projection, keepalive).into_response()
@@ -39,7 +46,7 @@ pub async fn answer_once_alive(
 }
 
 /// What remains to be written. It is pulled by the connection, so a slow reader holds up its own run and nothing else.
-struct Feed<P> {
+pub struct Feed<P> {
     frames: VecDeque<Bytes>,
     projection: P,
     /// `None` once the run is over. Dropping it with the connection leaves the run alone.
@@ -50,7 +57,7 @@ struct Feed<P> {
 }
 
 impl<P: Projection + 'static> Feed<P> {
-    fn new(listener: Listener, mut projection: P, keepalive: Duration) -> Self {
+    pub fn new(listener: Listener, mut projection: P, keepalive: Duration) -> Self {
         let frames = projection.open().into();
         Self { frames, projection, listener: Some(listener), keepalive, last_frame: Instant::now() }
     }
@@ -75,7 +82,10 @@ impl<P: Projection + 'static> Feed<P> {
 
     fn into_response(self) -> Response {
         let body = Body::from_stream(unfold(self, |mut feed| async move {
-            let frame = feed.next().await?;
+            let frame = match feed.next().await? {
+                Next::Frame(frame) => frame,
+                Next::Silence => KEEPALIVE,
+            };
             Some((Ok::<Bytes, Infallible>(frame), feed))
         }));
         let headers = [
@@ -86,20 +96,21 @@ impl<P: Projection + 'static> Feed<P> {
         (headers, body).into_response()
     }
 
-    async fn next(&mut self) -> Option<Bytes> {
-        let frame = loop {
+    /// `None` once all has been told. Can be dropped at any time.
+    pub async fn next(&mut self) -> Option<Next> {
+        let next = loop {
             if let Some(frame) = self.frames.pop_front() {
-                break frame;
+                break Next::Frame(frame);
             }
             let listener = self.listener.as_mut()?;
             let patience = self.keepalive.saturating_sub(self.last_frame.elapsed());
             match timeout(patience, listener.next()).await {
                 Ok(told) => self.take(told),
-                Err(_) => break KEEPALIVE,
+                Err(_) => break Next::Silence,
             }
         };
         self.last_frame = Instant::now();
-        Some(frame)
+        Some(next)
     }
 
     fn take(&mut self, told: Option<Told>) {

@@ -109,6 +109,11 @@ impl Listener {
         Arc::new(RunLog { state: Mutex::new(state), ..RunLog::default() }).listen()
     }
 
+    /// What this listens to.
+    pub fn log(&self) -> Arc<RunLog> {
+        Arc::clone(&self.log)
+    }
+
     /// The next event; `None` once everything has been told. Can be dropped at any time.
     pub async fn next(&mut self) -> Option<Told> {
         let log = Arc::clone(&self.log);

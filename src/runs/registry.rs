@@ -135,6 +135,11 @@ impl Runs {
         self.draining.is_cancelled()
     }
 
+    /// Waits until no new runs are taken.
+    pub async fn draining(&self) {
+        self.draining.cancelled().await;
+    }
+
     /// Refuses new runs, gives those in flight `grace` to end, or until `hurry`, then ends them.
     pub async fn drain(&self, grace: Duration, hurry: impl Future<Output = ()>) {
         self.draining.cancel();

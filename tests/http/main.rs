@@ -9,3 +9,5 @@ mod support;
 #[path = "../support/upstream.rs"]
 mod upstream;
 mod v1;
+#[path = "../support/websocket.rs"]
+mod websocket;

@@ -66,6 +66,15 @@ pub struct StoredResponse {
     pub ended_at: Option<u64>,
 }
 
+impl StoredResponse {
+    /// Bytes that it takes, near enough. The output is part of the journal.
+    pub fn weight(&self) -> usize {
+        let input = self.input.iter().map(|item| item.weight()).fold(0, usize::saturating_add);
+        let instructions = self.instructions.as_ref().map_or(0, String::len);
+        [self.head.len(), input, self.journal.bytes(), instructions].into_iter().fold(256, usize::saturating_add)
+    }
+}
+
 /// Items that a client has put into a conversation without asking for an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AddedItems {
@@ -89,6 +98,7 @@ pub enum Link {
     },
 }
 
+/// A link and all that it goes on from, the first of them first.
 pub type Chain = Vec<Link>;
 
 impl Link {
@@ -130,6 +140,15 @@ impl Link {
         match self {
             Self::Response(response) => response.instructions.as_deref(),
             Self::Items(_) | Self::Gone { .. } => None,
+        }
+    }
+
+    /// Bytes that it takes, near enough.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Response(response) => response.weight(),
+            Self::Items(added) => added.items.iter().map(|item| item.weight()).fold(256, usize::saturating_add),
+            Self::Gone { .. } => 256,
         }
     }
 }

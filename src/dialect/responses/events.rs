@@ -1,4 +1,4 @@
-//! The events of the Responses stream, and the stream as frames.
+//! The events of the Responses stream, and the stream as frames of whatever carries it.
 
 use super::content::Content;
 use super::fold::{Fold, Head};
@@ -52,11 +52,23 @@ struct Numbered<'a> {
     #[serde(flatten)]
     event: &'a Event,
     sequence_number: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_id: Option<&'a str>,
+}
+
+/// What an event is written for.
+enum Carrier {
+    Sse,
+    /// A WebSocket: each event is a message, and says where it belongs if the client had a word for that.
+    Messages {
+        stream_id: Option<String>,
+    },
 }
 
 /// Projects one run onto one stream.
 pub struct EventStream {
     fold: Fold,
+    carrier: Carrier,
     /// The number of the next event.
     next: u64,
     /// The first number that this client has not had yet.
@@ -91,7 +103,13 @@ impl EventStream {
 
     /// The stream for a client that has had everything up to this number.
     pub fn after(head: Head, seen: Option<u64>) -> Self {
-        Self { fold: Fold::new(head), next: 0, from: seen.map_or(0, |seen| seen.saturating_add(1)) }
+        let from = seen.map_or(0, |seen| seen.saturating_add(1));
+        Self { fold: Fold::new(head), carrier: Carrier::Sse, next: 0, from }
+    }
+
+    /// The same as messages of a WebSocket.
+    pub fn as_messages(self, stream_id: Option<String>) -> Self {
+        Self { carrier: Carrier::Messages { stream_id }, ..self }
     }
 
     fn frames(&mut self, events: &[Event]) -> Vec<Bytes> {
@@ -102,8 +120,11 @@ impl EventStream {
         let sequence_number = self.next;
         self.next = sequence_number.saturating_add(1);
         // Writing plain structs and strings into memory has no error to give.
-        let json = || serde_json::to_vec(&Numbered { event, sequence_number }).unwrap_or_default();
-        (sequence_number >= self.from).then(|| sse::event(event.kind, &json()))
+        let json = |stream_id| serde_json::to_vec(&Numbered { event, sequence_number, stream_id }).unwrap_or_default();
+        (sequence_number >= self.from).then(|| match &self.carrier {
+            Carrier::Sse => sse::event(event.kind, &json(None)),
+            Carrier::Messages { stream_id } => json(stream_id.as_deref()).into(),
+        })
     }
 }
 
@@ -114,13 +135,16 @@ impl Projection for EventStream {
     }
 
     fn number(&mut self, sequence: u64) {
-        self.next = sequence;
+        // A run that keeps no response counts its events. It is told once, from its beginning, so our own count holds.
+        if self.fold.is_stored() {
+            self.next = sequence;
+        }
     }
 
     fn on(&mut self, event: &RunEvent) -> Vec<Bytes> {
         let events = self.fold.on(event);
         let mut frames = self.frames(&events);
-        if matches!(event, RunEvent::Finished { .. }) {
+        if matches!((event, &self.carrier), (RunEvent::Finished { .. }, Carrier::Sse)) {
             frames.push(sse::DONE);
         }
         frames

@@ -78,6 +78,11 @@ impl Fold {
         Self { head, slots, by_index, running, usage: Usage::default(), begun, outcome: None }
     }
 
+    /// Whether the response can be asked for again.
+    pub fn is_stored(&self) -> bool {
+        self.head.settings.store
+    }
+
     /// The events before the run has said anything.
     pub fn open(&self) -> [Event; 2] {
         let state = if self.begun { "response.in_progress" } else { "response.queued" };

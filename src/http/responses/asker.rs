@@ -11,7 +11,7 @@ use crate::dialect::responses::history::History;
 use crate::dialect::responses::request::ResponsesRequest;
 use crate::runs::session::SessionKey;
 use crate::runs::turns::Place;
-use crate::runs::{Brief, Profile};
+use crate::runs::{Brief, LiveRun, Profile};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -88,7 +88,9 @@ pub async fn response_to_go_on_from(
 ) -> Result<Chain, ApiError> {
     let Some(id) = previous else { return Ok(Chain::new()) };
     let live = RunId::of_answer(id, ID_PREFIX).and_then(|run| gateway.runs.find(principal, run));
-    if live.is_some_and(|live| live.record.is_some()) {
+    // A client that has been told of the end may go on at once, even if the run is still seen here.
+    let runs_on = |live: Arc<LiveRun>| live.record.is_some() && live.log.read(|journal| journal.outcome().is_none());
+    if live.is_some_and(runs_on) {
         let message = "The response in `previous_response_id` is still in progress: wait for its end, or cancel it.";
         let error = ApiError::invalid("previous_response_id", message);
         return Err(error.with_code("previous_response_in_progress"));

@@ -53,7 +53,7 @@ impl Links {
 
     pub fn put(&mut self, link: Link) {
         self.change(link.previous(), |before| before.children = before.children.saturating_add(1));
-        self.bytes = self.bytes.saturating_add(weight(&link));
+        self.bytes = self.bytes.saturating_add(link.weight());
         self.entries.put(link.id().to_owned(), Entry { link, children: 0, is_head: false });
     }
 
@@ -64,7 +64,7 @@ impl Links {
         let previous = entry.link.previous().map(str::to_owned);
         let conversation = entry.link.conversation().map(str::to_owned);
         let gone = Link::Gone { id: id.to_owned(), previous, conversation };
-        self.bytes = self.bytes.saturating_sub(weight(&entry.link)).saturating_add(weight(&gone));
+        self.bytes = self.bytes.saturating_sub(entry.link.weight()).saturating_add(gone.weight());
         entry.link = gone;
         self.join_with_the_gap_before(id);
         self.free(Some(id.to_owned()));
@@ -111,7 +111,7 @@ impl Links {
                 return;
             }
             id = self.entries.pop(&free).and_then(|entry| {
-                self.bytes = self.bytes.saturating_sub(weight(&entry.link));
+                self.bytes = self.bytes.saturating_sub(entry.link.weight());
                 entry.link.previous().map(str::to_owned)
             });
             self.change(id.as_deref(), |before| before.children = before.children.saturating_sub(1));
@@ -124,7 +124,7 @@ impl Links {
         let joins = |entry: &Entry| entry.children == 1 && !entry.is_head && is_gone(&entry.link);
         let Some(before) = before.filter(|before| self.entries.peek(before).is_some_and(joins)) else { return };
         let Some(gap) = self.entries.pop(&before) else { return };
-        self.bytes = self.bytes.saturating_sub(weight(&gap.link));
+        self.bytes = self.bytes.saturating_sub(gap.link.weight());
         self.change(Some(id), |entry| {
             if let Link::Gone { previous, .. } = &mut entry.link {
                 *previous = gap.link.previous().map(str::to_owned);
@@ -137,21 +137,6 @@ fn is_gone(link: &Link) -> bool {
     matches!(link, Link::Gone { .. })
 }
 
-/// Bytes of a link.
-fn weight(link: &Link) -> usize {
-    let own = match link {
-        Link::Response(response) => {
-            let instructions = response.instructions.as_ref().map_or(0, String::len);
-            [response.head.len(), size(&response.input), response.journal.bytes(), instructions]
-                .into_iter()
-                .fold(0, usize::saturating_add)
-        }
-        Link::Items(added) => size(&added.items),
-        Link::Gone { .. } => 0,
-    };
-    own.saturating_add(256)
-}
-
 /// Bytes of some items.
 pub fn size(items: &[Arc<Item>]) -> usize {
     items.iter().map(|item| item.weight()).fold(0, usize::saturating_add)
@@ -162,7 +147,7 @@ impl Links {
     /// Panics where the books are wrong.
     pub fn check(&self) {
         let all: Vec<&Entry> = self.entries.iter().map(|(_, entry)| entry).collect();
-        assert_eq!(self.bytes, all.iter().map(|entry| weight(&entry.link)).sum::<usize>());
+        assert_eq!(self.bytes, all.iter().map(|entry| entry.link.weight()).sum::<usize>());
         for entry in &all {
             let id = entry.link.id();
             let children = all.iter().filter(|other| other.link.previous() == Some(id)).count();

@@ -5,15 +5,13 @@ import json
 import openai
 import pytest
 import rehearsal
-from later import later
+from conftest import REHEARSAL, strict_client
 from open_responses import event_faults, faults
 from openai.types.responses import ResponsesServerEvent
 from openresponses import OpenResponses, WebSocketConfig, WebSocketError
 from pydantic import TypeAdapter
 from scenarios import SCENARIOS, each, request_of
 from websockets.sync.client import connect
-
-pytestmark = later("the WebSocket")
 
 EVENT = TypeAdapter(ResponsesServerEvent)
 ENDS = ("response.completed", "response.incomplete", "response.failed", "error")
@@ -172,3 +170,26 @@ def test_what_makes_no_sense_gets_the_error_envelope(socket, message):
     EVENT.validate_python(error, strict=True)
     # And the connection lives.
     assert turn(socket, {"model": "nuncio", "input": "say: So"})[-1]["type"] == "response.completed"
+
+
+def test_the_sdk_opens_another_connection_when_the_time_of_one_is_over(start):
+    with start({**REHEARSAL, "server": {"websocket_time": "1s"}}) as daemon:
+        codes = []
+
+        def go_on(reconnecting):
+            codes.append(reconnecting.close_code)
+            connection.response.create(model="nuncio", input="say: More", previous_response_id=first.id)
+
+        with strict_client(daemon).responses.connect(on_reconnecting=go_on) as connection:
+            first = sdk_turn(connection, input="say: Hello").response
+            over, *events = until_done(connection)
+        assert (over.type, over.error.code) == ("error", "websocket_connection_limit_reached")
+        assert (events[-1].response.output_text, codes) == ("More", [1001])
+
+
+def until_done(connection):
+    events = []
+    for event in connection:
+        events.append(event)
+        if event.type == "response.completed":
+            return events

@@ -194,7 +194,7 @@ proptest! {
     ) {
         let new = || {
             let tools = brings.then(|| vec![tool("ask")]);
-            let (truncation, compaction) = (truncation.clone(), compaction.clone());
+            let compaction = compaction.clone();
             let spec = RunSpec { input: history(), tools, truncation, compaction, ..RunSpec::default() };
             machine(agent(Limits { steps: 3, ..Limits::default() }), spec)
         };

@@ -4,6 +4,7 @@ mod attached;
 mod background;
 mod context;
 mod malformed;
+mod websocket;
 
 use crate::support::{Daemon, REHEARSAL, client};
 use nuncio::config::auth::KeyHash;
@@ -163,6 +164,10 @@ async fn what_is_not_kept_cannot_be_found() {
     unkept["store"] = json!(false);
     let (_, unkept) = ask("ann", unkept).await;
     assert_eq!((unkept["status"].as_str(), &unkept["store"]), (Some("completed"), &json!(false)));
+    let streamed = json!({"model": "nuncio", "input": "say: One\nrun: echo", "store": false, "stream": true});
+    let told = events(client().post(daemon.url("/v1/responses")).bearer_auth("ann").json(&streamed)).await;
+    let numbers: Vec<u64> = told.iter().map(|event| event["sequence_number"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (0..told.len() as u64).collect::<Vec<_>>());
     let from = |id: &Value| json!({"model": "nuncio", "input": "say: More", "previous_response_id": id});
     assert_eq!(ask("ann", from(&kept["id"])).await.0, 200);
     for (key, id) in [("bob", &kept["id"]), ("ann", &unkept["id"]), ("ann", &json!("resp_x"))] {
