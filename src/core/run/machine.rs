@@ -31,6 +31,8 @@ pub struct Machine {
     tool_choice: ToolChoice,
     params: Arc<Map<String, Value>>,
     max_output_tokens: Option<u64>,
+    /// A step may make one call and no more.
+    one_call: bool,
     /// Calls the model has made so far, to number their ids.
     calls: u32,
     /// What this run has made, in the order of the items' indexes.
@@ -72,6 +74,7 @@ impl Machine {
             input: spec.input,
             offer,
             tool_choice: spec.tool_choice,
+            one_call: params.get("parallel_tool_calls") == Some(&Value::Bool(false)),
             params: Arc::new(params),
             max_output_tokens,
             output: Vec::new(),
@@ -120,7 +123,7 @@ impl Machine {
             Some(_) => (Arc::default(), ToolChoice::Auto),
         };
         self.steps = self.steps.saturating_add(1);
-        self.phase = Phase::Calling(Step::new(self.id, index(self.output.len()), self.calls));
+        self.phase = Phase::Calling(Step::new(self.id, index(self.output.len()), self.calls, self.one_call));
         out.push(Effect::CallUpstream(ModelRequest {
             instructions: self.instructions(),
             items: self.input.iter().chain(&self.output).cloned().collect(),

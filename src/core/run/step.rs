@@ -17,8 +17,11 @@ pub(super) struct Step {
     /// Index of this step's first item among the items of the run.
     base: u32,
     slots: Vec<Slot>,
-    /// Calls whose name has not come yet: nothing can be told of them, so they take no place among the items.
-    nameless: Vec<CallDraft>,
+    /// The calls of this step in the order in which they came. Those whose name has not come yet, and those that are one
+    /// too many, have no slot: nothing is told of them.
+    drafts: Vec<CallDraft>,
+    /// The first call alone counts: the request wants no parallel ones, and many upstreams know no such field.
+    one_call: bool,
     /// Calls the run has begun, those of earlier steps included.
     pub calls: u32,
     pub usage: Usage,
@@ -30,13 +33,15 @@ pub(super) struct Step {
 #[derive(Debug)]
 enum Slot {
     Text(Item),
-    Call(CallDraft),
+    /// Its place among the drafts.
+    Call(usize),
     Done(Arc<Item>),
 }
 
 impl Step {
-    pub fn new(run: RunId, base: u32, calls: u32) -> Self {
-        Self { run, base, slots: Vec::new(), nameless: Vec::new(), calls, usage: Usage::default(), finish: None }
+    pub fn new(run: RunId, base: u32, calls: u32, one_call: bool) -> Self {
+        let (slots, drafts) = Default::default();
+        Self { run, base, slots, drafts, one_call, calls, usage: Usage::default(), finish: None }
     }
 
     /// Something of this call has been shown.
@@ -59,9 +64,12 @@ impl Step {
 
     /// Ends what is still open and returns the step's items in order. `status` is `Incomplete` where the call was cut.
     pub fn close(&mut self, status: Status, offer: &Offer, out: &mut Vec<Effect>) -> Vec<Arc<Item>> {
-        for call in std::mem::take(&mut self.nameless) {
-            self.start_call(call, offer, out);
+        for at in 0..self.drafts.len() {
+            if self.drafts.get(at).is_some_and(|call| !call.has_started()) {
+                self.start_call(at, offer, out);
+            }
         }
+        let mut drafts: Vec<_> = std::mem::take(&mut self.drafts).into_iter().map(Some).collect();
         let mut items = Vec::with_capacity(self.slots.len());
         for (slot, index) in std::mem::take(&mut self.slots).into_iter().zip(self.base..) {
             let item = match slot {
@@ -70,7 +78,10 @@ impl Step {
                     continue;
                 }
                 Slot::Text(item) => Arc::new(ended(item, status)),
-                Slot::Call(call) => Arc::new(Item::ToolCall(call.close(index, status, out))),
+                Slot::Call(at) => {
+                    let Some(call) = drafts.get_mut(at).and_then(Option::take) else { continue };
+                    Arc::new(Item::ToolCall(call.close(index, status, out)))
+                }
             };
             out.push(Effect::Emit(RunEvent::ItemDone { index, item: Arc::clone(&item) }));
             items.push(item);
@@ -111,21 +122,16 @@ impl Step {
     }
 
     fn add_fragment(&mut self, fragment: ToolCallFragment, offer: &Offer, out: &mut Vec<Effect>) {
-        let calls = self.slots.iter_mut().enumerate().rev().filter_map(|(at, slot)| match slot {
-            Slot::Call(call) => Some((at, call)),
-            _ => None,
+        let at = CallDraft::find(&self.drafts, &fragment).unwrap_or_else(|| {
+            let call = CallDraft::new(self.next_call_id(), &fragment);
+            self.drafts.push(call);
+            self.drafts.len().saturating_sub(1)
         });
-        if let Some((at, call)) = CallDraft::find(calls, &fragment) {
-            let index = self.base.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
-            return call.add(fragment, index, out);
+        let Some(call) = self.drafts.get_mut(at) else { return };
+        call.add(fragment, out);
+        if call.can_start() {
+            self.start_call(at, offer, out);
         }
-        let nameless = self.nameless.iter_mut().enumerate().rev();
-        let mut call = match CallDraft::find(nameless, &fragment).map(|(at, _)| at) {
-            Some(at) => self.nameless.remove(at),
-            None => CallDraft::new(self.next_call_id(), &fragment),
-        };
-        call.add(fragment, 0, out);
-        if call.has_name() { self.start_call(call, offer, out) } else { self.nameless.push(call) }
     }
 
     fn next_call_id(&mut self) -> String {
@@ -134,10 +140,16 @@ impl Step {
         id
     }
 
-    fn start_call(&mut self, mut call: CallDraft, offer: &Offer, out: &mut Vec<Effect>) {
+    fn start_call(&mut self, at: usize, offer: &Offer, out: &mut Vec<Effect>) {
+        if self.one_call && at > 0 {
+            return;
+        }
         self.close_text(out);
-        call.start(self.run, self.next_index(), offer, out);
-        self.slots.push(Slot::Call(call));
+        let index = self.next_index();
+        if let Some(call) = self.drafts.get_mut(at) {
+            call.start(self.run, index, offer, out);
+            self.slots.push(Slot::Call(at));
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the loop does, ordering by ordering. Effects are compared as a whole, in a short notation.
 
+mod calls;
+
 use super::*;
 use crate::core::event::Delta;
 use crate::core::item::{Message, Role, ToolCall};
