@@ -1,6 +1,7 @@
 //! The calls of one step, until each of the server's has its output.
 
 use super::agent::{Offer, Owner};
+use super::allowance::Allowance;
 use super::effect::Effect;
 use crate::core::event::{Delta, RunEvent};
 use crate::core::id::RunId;
@@ -45,14 +46,14 @@ impl Pending {
         self.server.is_empty() && self.client.is_empty()
     }
 
-    /// Starts what can be started and answers the rest at once.
-    pub fn start(&mut self, offer: &Offer, out: &mut Vec<Effect>) {
+    /// Starts what can be started and `allowance` allows, and answers the rest at once.
+    pub fn start(&mut self, offer: &Offer, allowance: &mut Allowance, out: &mut Vec<Effect>) {
         let calls: Vec<_> = self.server.iter().map(|awaited| (awaited.index, Arc::clone(&awaited.call))).collect();
         for (index, call) in calls {
             let item = Arc::new(self.output(index, &call.call_id, Vec::new(), false));
             out.push(Effect::Emit(RunEvent::ItemStarted { index, item }));
             let problem = match offer.owner(&call.name) {
-                Owner::Server => arguments_problem(&call.arguments),
+                Owner::Server => arguments_problem(&call.arguments).or_else(|| allowance.take().err()),
                 Owner::Client | Owner::Nobody => Some(offer.unknown(&call.name)),
             };
             if let Some(text) = problem {

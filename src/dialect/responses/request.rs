@@ -41,7 +41,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("conversation", "send `previous_response_id` or the items themselves"),
     ("prompt", "send `instructions` and `input`"),
     ("context_management", "this server does not shorten a conversation"),
-    ("max_tool_calls", "the profile limits the steps of a run"),
     ("moderation", "this server moderates nothing"),
     ("image", "this server answers in text"),
     ("messages", "send them as `input`"),
@@ -82,8 +81,8 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
     let mut params = passed_on(&mut fields)?;
     let text = text::parse(fields.take_object("text")?, &mut params)?;
     let reasoning = text::reasoning(fields.take_object("reasoning")?, &mut params)?;
-    let max_output_tokens = fields.take("max_output_tokens").map(|max| integer("max_output_tokens", &max, 1));
-    let max_output_tokens = max_output_tokens.transpose()?.and_then(|max| u64::try_from(max).ok());
+    let max_output_tokens = limit(&mut fields, "max_output_tokens", 16)?;
+    let max_tool_calls = limit(&mut fields, "max_tool_calls", 1)?;
     fields.check("metadata", Check::Metadata)?;
     let metadata = fields.take("metadata").and_then(|value| value.as_object().cloned()).unwrap_or_default();
     let string = |key: &str| params.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -102,7 +101,7 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
         temperature: 1.0,
         reasoning,
         max_output_tokens,
-        max_tool_calls: None,
+        max_tool_calls,
         store: fields.take_bool("store")?.unwrap_or(true),
         background: false,
         service_tier: string("service_tier").unwrap_or_else(|| "default".to_owned()),
@@ -111,7 +110,8 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
         prompt_cache_key: string("prompt_cache_key"),
     };
     let (tool_choice, allowed_tools) = (choice.choice, choice.allowed);
-    let spec = RunSpec { input: Vec::new(), tools, tool_choice, allowed_tools, params, max_output_tokens };
+    let input_later = Vec::new();
+    let spec = RunSpec { input: input_later, tools, tool_choice, allowed_tools, params, max_output_tokens, max_tool_calls };
     Ok(ResponsesRequest { model, stream, input, settings, spec })
 }
 
@@ -132,6 +132,12 @@ impl ResponsesRequest {
         let history = history::of_chain(chain);
         Some(system.into_iter().chain(history).chain(self.input.iter().cloned()).collect())
     }
+}
+
+/// A whole number from `min`.
+fn limit(fields: &mut Fields, key: &str, min: i64) -> Result<Option<u64>, ApiError> {
+    let limit = fields.take(key).map(|value| integer(key, &value, min)).transpose()?;
+    Ok(limit.and_then(|limit| u64::try_from(limit).ok()))
 }
 
 fn passed_on(fields: &mut Fields) -> Result<Map<String, Value>, ApiError> {

@@ -52,6 +52,9 @@ struct Checker {
     open: BTreeMap<u32, (Item, String)>,
     done: BTreeMap<u32, Arc<Item>>,
     started_tools: BTreeSet<String>,
+    /// Calls begun since the last model call.
+    calls: usize,
+    most_calls: usize,
     finished: Option<Outcome>,
 }
 
@@ -62,6 +65,7 @@ impl Checker {
             Effect::RunTool(call) => assert!(self.started_tools.insert(call.call_id.clone()), "{call:?} started twice"),
             Effect::CallUpstream(request) => {
                 assert!(self.open.is_empty(), "a model call with {:?} open", self.open);
+                self.calls = 0;
                 paired(&request.items);
             }
             Effect::Abort => {}
@@ -73,6 +77,8 @@ impl Checker {
         match event {
             RunEvent::ItemStarted { index, item } => {
                 assert!(!self.done.contains_key(index), "item {index} begun again");
+                self.calls += usize::from(matches!(item.as_ref(), Item::ToolCall(_)));
+                self.most_calls = self.most_calls.max(self.calls);
                 let expected = self.open.len() + self.done.len();
                 assert_eq!(*index as usize, expected, "indexes without gaps, in order of start");
                 assert!(self.open.insert(*index, (item.as_ref().clone(), String::new())).is_none());
@@ -135,8 +141,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_sequence_of_inputs_gives_a_well_formed_run(inputs in prop::collection::vec(input(), 0..60), brings in any::<bool>()) {
-        let spec = RunSpec { tools: brings.then(|| vec![tool("ask")]), ..spec() };
+    fn any_sequence_of_inputs_gives_a_well_formed_run(
+        inputs in prop::collection::vec(input(), 0..60),
+        brings in any::<bool>(),
+        parallel in any::<bool>(),
+        max_tool_calls in prop::option::of(1..4u64),
+    ) {
+        let params = Map::from_iter([("parallel_tool_calls".to_owned(), parallel.into())]);
+        let spec = RunSpec { tools: brings.then(|| vec![tool("ask")]), params, max_tool_calls, ..spec() };
         let mut machine = machine(agent(Limits { steps: 3, ..Limits::default() }), spec);
         let mut checker = Checker::default();
         let end = [Input::Cancelled(Cancel::Client)];
@@ -146,6 +158,9 @@ proptest! {
             }
         }
         prop_assert!(checker.finished.is_some(), "a run that does not end");
+        prop_assert!(parallel || checker.most_calls <= 1, "{} calls in one step", checker.most_calls);
+        let run = checker.started_tools.len() as u64;
+        prop_assert!(max_tool_calls.is_none_or(|max| run <= max), "{run} calls run");
         let folded: Vec<Arc<Item>> = checker.done.into_values().collect();
         prop_assert_eq!(folded.as_slice(), machine.output());
         paired(machine.output());

@@ -70,7 +70,7 @@ fn parameters_get_their_chat_names_and_nothing_else_is_passed_on() {
         "model": "m", "input": "go", "temperature": 0.3, "top_p": null, "max_output_tokens": 99.0, "store": false,
         "reasoning": {"effort": "high", "summary": "auto"}, "include": ["reasoning.encrypted_content"],
         "text": {"format": {"type": "json_schema", "name": "n", "schema": schema, "strict": true}, "verbosity": "low"},
-        "metadata": {"k": "v"}, "client_metadata": {"session_id": "s"}, "parallel_tool_calls": true, "user": "u",
+        "max_tool_calls": 5, "metadata": {"k": "v"}, "client_metadata": {"session_id": "s"}, "parallel_tool_calls": true, "user": "u",
         "tools": [{"type": "function", "name": "ask", "defer_loading": true}, {"type": "namespace", "name": "n"}],
         "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "ask"}]},
     }));
@@ -88,6 +88,7 @@ fn parameters_get_their_chat_names_and_nothing_else_is_passed_on() {
         .cloned()
         .unwrap(),
         max_output_tokens: Some(99),
+        max_tool_calls: Some(5),
     };
     assert_eq!(spec, expected);
 }

@@ -30,3 +30,24 @@ fn without_parallel_calls_the_first_of_a_step_is_the_only_one(
     let next = "model [user 'go', server c1 look {\"x\":1}, assistant 't', output c1 'seen'] 2 tools Auto";
     assert_eq!(notes.last().unwrap(), next);
 }
+
+#[test]
+fn once_the_calls_are_used_up_no_more_are_run_or_offered_and_the_run_ends_well() {
+    let limited = RunSpec { max_tool_calls: Some(2), tools: Some(vec![tool("ask")]), ..spec() };
+    let mut run = machine(agent(Limits::default()), limited);
+    // What cannot be run does not count.
+    play(&mut run, [Input::Submitted, OPENED, call(0, "c1", "look", "{"), call(1, "c2", "look", "{}"), CLOSED]);
+    let notes = play(&mut run, [done("c2", "one")]);
+    assert!(notes.last().unwrap().ends_with("3 tools Auto"), "{notes:?}");
+    let step = [OPENED, call(0, "c3", "act", "{}"), call(1, "c4", "act", "{}"), CLOSED, done("c3", "two")];
+    let notes = play(&mut run, step);
+    let refused = "=7 failed c4 'The call was not run: this request allows 2 tool calls in all, and they are used up. Go on without.'";
+    assert_eq!(notes.iter().filter(|note| note.starts_with("run")).collect::<Vec<_>>(), ["run c3 act"]);
+    assert!(notes.iter().any(|note| note == refused), "{notes:?}");
+    assert!(notes.last().unwrap().ends_with("1 tools Auto"), "{notes:?}");
+    // A model that does not listen is told again, and the client's tools still work.
+    let notes = play(&mut run, [OPENED, call(0, "c5", "look", "{}"), CLOSED]);
+    assert!(notes.iter().any(|note| note.contains("failed c5 'The call was not run")), "{notes:?}");
+    let notes = play(&mut run, [OPENED, text("so"), call(0, "c6", "ask", "{}"), CLOSED]);
+    assert_eq!(notes[notes.len() - 2..], ["waiting c6", "finished ClientTools"]);
+}
