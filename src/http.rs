@@ -3,6 +3,7 @@
 pub mod auth;
 mod body;
 mod chat;
+mod clients;
 pub mod error;
 mod guard;
 mod health;

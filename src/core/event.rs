@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::item::Item;
+use super::logprob::Logprob;
 use super::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -41,10 +42,12 @@ pub enum RunEvent {
 }
 
 /// A piece added to an open item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "text", rename_all = "snake_case")]
 pub enum Delta {
     Text(String),
+    /// Of the tokens of the piece of text that follows.
+    Logprobs(Vec<Logprob>),
     Refusal(String),
     Reasoning(String),
     Arguments(String),

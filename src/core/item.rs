@@ -1,6 +1,8 @@
 //! Items: the one form in which a conversation is held, stored, replayed and returned. Its shape is that of the
 //! Responses API; chat messages are a lossy view of it.
 
+use super::logprob::Logprob;
+use super::sealed::Sealed;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -25,6 +27,8 @@ pub struct Message {
     pub id: String,
     pub role: Role,
     pub status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
     pub content: Vec<Part>,
     /// Fields of the client's message that we do not know (`name`, `cache_control`, …): they go on to an upstream of the same dialect.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -38,6 +42,15 @@ pub enum Role {
     Developer,
     User,
     Assistant,
+}
+
+/// What a message of the assistant is for, where its maker says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Said on the way.
+    Commentary,
+    FinalAnswer,
 }
 
 /// Where an item stands. An item in the transcript is never `InProgress`.
@@ -56,6 +69,9 @@ pub enum Status {
 pub enum Part {
     Text {
         text: String,
+        /// Of the tokens the text is made of, where they were asked for.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        logprobs: Vec<Logprob>,
     },
     Refusal {
         refusal: String,
@@ -64,6 +80,12 @@ pub enum Part {
         url: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
+    },
+    File {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// Base64, mostly as a data URL.
+        data: String,
     },
     /// A part of another kind (`input_audio`, `file`, …) or a text part with more keys, kept as the client sent it.
     Opaque {
@@ -76,7 +98,13 @@ pub enum Part {
 pub struct Reasoning {
     pub id: String,
     pub status: Status,
+    /// What can be read of it. There may be none.
     pub text: String,
+    /// The text is a summary: the client that sent it was shown no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_summary: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -117,17 +145,30 @@ pub struct ToolOutput {
     pub extra: Map<String, Value>,
 }
 
+impl Item {
+    /// Empty where it has none.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Message(item) => &item.id,
+            Self::Reasoning(item) => &item.id,
+            Self::ToolCall(item) => &item.id,
+            Self::ToolOutput(item) => &item.id,
+            Self::Opaque { value } => value.get("id").and_then(Value::as_str).unwrap_or_default(),
+        }
+    }
+}
+
 impl Part {
     pub fn text(text: impl Into<String>) -> Self {
-        Self::Text { text: text.into() }
+        Self::Text { text: text.into(), logprobs: Vec::new() }
     }
 
     /// The text of this part, whatever its kind; `None` where it has none.
     pub fn as_text(&self) -> Option<&str> {
         match self {
-            Self::Text { text } => Some(text),
+            Self::Text { text, .. } => Some(text),
             Self::Refusal { refusal } => Some(refusal),
-            Self::Image { .. } => None,
+            Self::Image { .. } | Self::File { .. } => None,
             Self::Opaque { value } => value.get("text").and_then(Value::as_str),
         }
     }
@@ -142,9 +183,17 @@ pub fn text_of(parts: &[Part]) -> Cow<'_, str> {
     }
 }
 
+impl Reasoning {
+    /// A piece of reasoning of which nothing is there yet.
+    pub fn blank(id: String, status: Status) -> Self {
+        Self { id, status, text: String::new(), is_summary: false, sealed: None }
+    }
+}
+
 impl Message {
     /// A finished message of one text part with no id, as a client or a profile would write it.
     pub fn of(role: Role, text: impl Into<String>) -> Self {
-        Self { id: String::new(), role, status: Status::Completed, content: vec![Part::text(text)], extra: Map::new() }
+        let (id, content) = (String::new(), vec![Part::text(text)]);
+        Self { id, role, status: Status::Completed, phase: None, content, extra: Map::new() }
     }
 }

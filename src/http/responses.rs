@@ -3,7 +3,7 @@
 use super::auth::Principal;
 use super::error::Rejection;
 use super::state::Gateway;
-use super::{body, session, stream};
+use super::{body, clients, session, stream};
 use crate::core::housekeeping::is_housekeeping;
 use crate::core::ports::store::{Chain, StoreError, StoredResponse};
 use crate::dialect::error::ApiError;
@@ -30,9 +30,14 @@ pub async fn create(
     request: Request,
 ) -> Result<Response, Rejection> {
     let mut session = session::key(request.headers())?;
+    let always_sends_tools = clients::always_sends_tools(request.headers());
     let http = &gateway.settings;
     let mut asked = request::parse(body::json(request, http.body_limit).await?)?;
+    if always_sends_tools {
+        asked.forget_empty_tools();
+    }
     let profile = gateway.profile(&asked.model)?;
+    asked.fill_in(gateway.store.items(&principal.name, &asked.wanted()).await.map_err(broken)?)?;
     let chain = chain(&gateway, &principal, asked.settings.previous_response_id.as_deref()).await?;
     let spec = asked.spec(&chain, &profile.agent.sampling)?;
     if let (SessionKey::ByHistory, Some(opening)) = (&session, asked.opening(&chain)) {

@@ -1,15 +1,16 @@
 //! The store that keeps everything in memory, least recently used first out. A restart forgets it.
 
 mod responses;
+mod weight;
 
-use crate::core::item::Item;
-use crate::core::ports::store::{Chain, Fingerprint, Store, StoreError, StoredResponse, Turn};
+use crate::core::ports::store::{Chain, Fingerprint, Found, ItemKey, Store, StoreError, StoredResponse, Turn};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use lru::LruCache;
 use responses::Responses;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use weight::weight_of;
 
 pub struct MemoryStore {
     entries: Mutex<Entries>,
@@ -90,6 +91,13 @@ impl Store for MemoryStore {
         ready(Ok(found)).boxed()
     }
 
+    fn items(&self, principal: &str, keys: &[ItemKey]) -> BoxFuture<'_, Result<Vec<Found>, StoreError>> {
+        let mut responses = self.responses();
+        let mut responses = responses.get_mut(principal);
+        let found = keys.iter().map(|key| responses.as_mut()?.items(key)).collect();
+        ready(Ok(found)).boxed()
+    }
+
     fn chain(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Chain>, StoreError>> {
         let found = self.responses().get_mut(principal).and_then(|responses| responses.chain(id));
         ready(Ok(found)).boxed()
@@ -108,33 +116,21 @@ impl Store for MemoryStore {
 
 impl Entries {
     fn keep(&mut self, key: (String, String), turn: Turn) {
-        self.turn_bytes = self.turn_bytes.saturating_add(size(&turn));
+        self.turn_bytes = self.turn_bytes.saturating_add(weight_of(&turn));
         if let Some((_, old)) = self.turns.push(key, turn) {
-            self.turn_bytes = self.turn_bytes.saturating_sub(size(&old));
+            self.turn_bytes = self.turn_bytes.saturating_sub(weight_of(&old));
         }
         while self.turn_bytes > self.max_turn_bytes {
             let Some((_, old)) = self.turns.pop_lru() else { break };
-            self.turn_bytes = self.turn_bytes.saturating_sub(size(&old));
+            self.turn_bytes = self.turn_bytes.saturating_sub(weight_of(&old));
         }
     }
-}
-
-/// Bytes of text in a turn: what it weighs, near enough.
-fn size(turn: &[Arc<Item>]) -> usize {
-    let text = |item: &Item| match item {
-        Item::Message(message) => message.content.iter().filter_map(|part| part.as_text()).map(str::len).sum(),
-        Item::Reasoning(reasoning) => reasoning.text.len(),
-        Item::ToolCall(call) => call.arguments.len(),
-        Item::ToolOutput(output) => output.content.iter().filter_map(|part| part.as_text()).map(str::len).sum(),
-        Item::Opaque { value } => value.to_string().len(),
-    };
-    turn.iter().map(|item| text(item).saturating_add(256)).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::item::{Message, Role};
+    use crate::core::item::{Item, Message, Role};
 
     fn turn(text: &str) -> Turn {
         Arc::from([Arc::new(Item::Message(Message::of(Role::Assistant, text)))])

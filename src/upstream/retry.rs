@@ -135,7 +135,7 @@ impl Call {
 fn is_content(event: &UpstreamEvent) -> bool {
     use UpstreamEvent::*;
     match event {
-        Text(_) | Refusal(_) | Reasoning(_) | ToolCall(_) => true,
+        Text(_) | Logprobs(_) | Refusal(_) | Reasoning(_) | Sealed { .. } | ToolCall(_) => true,
         Opened | Usage(_) | Finish(_) => false,
     }
 }

@@ -6,7 +6,9 @@ use super::effect::Effect;
 use crate::core::event::{Delta, RunEvent};
 use crate::core::id::RunId;
 use crate::core::item::{Item, Message, Part, Reasoning, Role, Status};
+use crate::core::logprob::Logprob;
 use crate::core::ports::upstream::{FinishReason, ToolCallFragment, UpstreamEvent};
+use crate::core::sealed::{Block, Sealed};
 use crate::core::usage::Usage;
 use serde_json::Map;
 use std::sync::Arc;
@@ -22,6 +24,8 @@ pub(super) struct Step {
     drafts: Vec<CallDraft>,
     /// The first call alone counts: the request wants no parallel ones, and many upstreams know no such field.
     one_call: bool,
+    /// What belongs to the next piece of text.
+    logprobs: Vec<Logprob>,
     /// Calls the run has begun, those of earlier steps included.
     pub calls: u32,
     pub usage: Usage,
@@ -40,8 +44,8 @@ enum Slot {
 
 impl Step {
     pub fn new(run: RunId, base: u32, calls: u32, one_call: bool) -> Self {
-        let (slots, drafts) = Default::default();
-        Self { run, base, slots, drafts, one_call, calls, usage: Usage::default(), finish: None }
+        let (slots, drafts, logprobs) = Default::default();
+        Self { run, base, slots, drafts, one_call, logprobs, calls, usage: Usage::default(), finish: None }
     }
 
     /// Something of this call has been shown.
@@ -53,8 +57,10 @@ impl Step {
         match event {
             UpstreamEvent::Opened => {}
             UpstreamEvent::Text(text) => self.add_text(Delta::Text(text), out),
+            UpstreamEvent::Logprobs(logprobs) => self.logprobs.extend(logprobs),
             UpstreamEvent::Refusal(text) => self.add_text(Delta::Refusal(text), out),
             UpstreamEvent::Reasoning(text) => self.add_text(Delta::Reasoning(text), out),
+            UpstreamEvent::Sealed { maker, piece } => self.add_sealed(&maker, &piece, out),
             UpstreamEvent::ToolCall(fragment) => self.add_fragment(fragment, offer, out),
             // Some upstreams report a running total in every chunk, so the last report counts.
             UpstreamEvent::Usage(usage) => self.usage = usage,
@@ -95,18 +101,43 @@ impl Step {
     }
 
     fn add_text(&mut self, delta: Delta, out: &mut Vec<Effect>) {
-        if !matches!(self.slots.last(), Some(Slot::Text(item)) if takes(item, &delta)) {
-            self.close_text(out);
-            let index = self.next_index();
-            let item = blank(self.run, index, &delta);
-            out.push(Effect::Emit(RunEvent::ItemStarted { index, item: Arc::new(item.clone()) }));
-            self.slots.push(Slot::Text(item));
-        }
-        if let Some(Slot::Text(item)) = self.slots.last_mut() {
-            append(item, &delta);
-        }
+        self.open_text(&delta, out);
         let index = self.next_index().saturating_sub(1);
+        if matches!(delta, Delta::Text(_)) && !self.logprobs.is_empty() {
+            let logprobs = Delta::Logprobs(std::mem::take(&mut self.logprobs));
+            self.append(&logprobs);
+            out.push(Effect::Emit(RunEvent::Delta { index, delta: logprobs }));
+        }
+        self.append(&delta);
         out.push(Effect::Emit(RunEvent::Delta { index, delta }));
+    }
+
+    /// Makes sure that the last item is open and takes this kind of delta.
+    fn open_text(&mut self, delta: &Delta, out: &mut Vec<Effect>) {
+        if matches!(self.slots.last(), Some(Slot::Text(item)) if takes(item, delta)) {
+            return;
+        }
+        self.close_text(out);
+        let index = self.next_index();
+        let item = blank(self.run, index, delta);
+        out.push(Effect::Emit(RunEvent::ItemStarted { index, item: Arc::new(item.clone()) }));
+        self.slots.push(Slot::Text(item));
+    }
+
+    /// What is sealed may come when its reasoning is over, or without any. An item that is done is not opened again, so
+    /// it gets one of its own.
+    fn add_sealed(&mut self, maker: &str, piece: &Block, out: &mut Vec<Effect>) {
+        self.open_text(&Delta::Reasoning(String::new()), out);
+        if let Some(Slot::Text(Item::Reasoning(reasoning))) = self.slots.last_mut() {
+            let blank = || Sealed { maker: maker.to_owned(), blocks: Vec::new() };
+            reasoning.sealed.get_or_insert_with(blank).add(piece);
+        }
+    }
+
+    fn append(&mut self, delta: &Delta) {
+        if let Some(Slot::Text(item)) = self.slots.last_mut() {
+            append(item, delta);
+        }
     }
 
     fn close_text(&mut self, out: &mut Vec<Effect>) {
@@ -158,31 +189,43 @@ fn takes(item: &Item, delta: &Delta) -> bool {
     match delta {
         Delta::Text(_) | Delta::Refusal(_) => matches!(item, Item::Message(_)),
         Delta::Reasoning(_) => matches!(item, Item::Reasoning(_)),
-        Delta::Arguments(_) | Delta::Progress(_) => false,
+        Delta::Logprobs(_) | Delta::Arguments(_) | Delta::Progress(_) => false,
     }
 }
 
 fn blank(run: RunId, index: u32, delta: &Delta) -> Item {
     let status = Status::InProgress;
     if let Delta::Reasoning(_) = delta {
-        return Item::Reasoning(Reasoning { id: run.item("rs", index), status, text: String::new() });
+        return Item::Reasoning(Reasoning::blank(run.item("rs", index), status));
     }
     let (id, role) = (run.item("msg", index), Role::Assistant);
-    Item::Message(Message { id, role, status, content: Vec::new(), extra: Map::new() })
+    Item::Message(Message { id, role, status, phase: None, content: Vec::new(), extra: Map::new() })
 }
 
 fn append(item: &mut Item, delta: &Delta) {
     match (item, delta) {
-        (Item::Message(message), Delta::Text(text)) => match message.content.last_mut() {
-            Some(Part::Text { text: all }) => all.push_str(text),
-            _ => message.content.push(Part::text(text.clone())),
-        },
+        (Item::Message(message), Delta::Text(piece)) => write(message, |text, _| text.push_str(piece)),
+        (Item::Message(message), Delta::Logprobs(more)) => {
+            write(message, |_, logprobs| logprobs.extend_from_slice(more));
+        }
         (Item::Message(message), Delta::Refusal(text)) => match message.content.last_mut() {
             Some(Part::Refusal { refusal }) => refusal.push_str(text),
             _ => message.content.push(Part::Refusal { refusal: text.clone() }),
         },
         (Item::Reasoning(reasoning), Delta::Reasoning(text)) => reasoning.text.push_str(text),
         _ => {}
+    }
+}
+
+/// Changes the part that takes text, and opens one if there is none.
+fn write(message: &mut Message, change: impl FnOnce(&mut String, &mut Vec<Logprob>)) {
+    match message.content.last_mut() {
+        Some(Part::Text { text, logprobs }) => change(text, logprobs),
+        _ => {
+            let (mut text, mut logprobs) = Default::default();
+            change(&mut text, &mut logprobs);
+            message.content.push(Part::Text { text, logprobs });
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The conversation that a request goes on with: what is stored of it, what is new, and whether calls and results pair up.
 
+use super::hosted::{Side, side};
 use crate::core::item::{Item, Message, Role, Status};
 use crate::core::ports::store::StoredResponse;
 use crate::dialect::error::{ApiError, excerpt};
@@ -27,26 +28,28 @@ pub(super) fn system(instructions: Option<&str>) -> Option<Arc<Item>> {
 pub(super) fn check_pairs(history: &[Arc<Item>], input: &[Arc<Item>]) -> Result<(), ApiError> {
     let (mut waiting, mut seen) = (HashSet::new(), HashSet::new());
     for item in history.iter().chain(input) {
-        match item.as_ref() {
-            Item::ToolCall(call) if !seen.insert(call.call_id.as_str()) => {
-                return Err(invalid(format!(
-                    "`input` repeats the `call_id` of another call: `{}`.",
-                    excerpt(&call.call_id)
-                )));
+        match side(item) {
+            Some(Side::Call(id)) if !seen.insert(id) => {
+                return Err(invalid(format!("`input` repeats the `call_id` of another call: `{}`.", excerpt(id))));
             }
-            Item::ToolCall(call) => drop(waiting.insert(call.call_id.as_str())),
-            Item::ToolOutput(output) if !waiting.remove(output.call_id.as_str()) => {
-                let problem = match seen.contains(output.call_id.as_str()) {
+            Some(Side::Call(id)) => drop(waiting.insert(id)),
+            Some(Side::Output(id)) if !waiting.remove(id) => {
+                let problem = match seen.contains(id) {
                     true => "There are two outputs for the call",
                     false => "No tool call found for the output with `call_id`",
                 };
-                return Err(invalid(format!("{problem} `{}`.", excerpt(&output.call_id))));
+                return Err(invalid(format!("{problem} `{}`.", excerpt(id))));
             }
-            Item::Message(message) if message.role != Role::Assistant => expect_none(&waiting)?,
-            _ => {}
+            Some(Side::Output(_)) => {}
+            None if is_said_by_others(item) => expect_none(&waiting)?,
+            None => {}
         }
     }
     expect_none(&waiting)
+}
+
+fn is_said_by_others(item: &Item) -> bool {
+    matches!(item, Item::Message(message) if message.role != Role::Assistant)
 }
 
 fn expect_none(waiting: &HashSet<&str>) -> Result<(), ApiError> {

@@ -1,9 +1,13 @@
 //! Items as the Responses API writes them: what a response holds, and what its input is listed as.
 
 use super::content::{Content, input_parts, message_parts};
-use crate::core::item::{self, Item, Origin, Role, text_of};
+use super::sealed::seal;
+use super::view::View;
+use crate::core::item::{self, Item, Origin, Phase, Role, text_of};
+use crate::core::ports::store::ItemKey;
 use crate::dialect::activity::ToolActivity;
 use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Where the tools live that are built into the server, as `mcp_call` items say.
@@ -17,14 +21,19 @@ pub enum WireItem {
         id: String,
         status: Status,
         role: Role,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        phase: Option<Phase>,
         content: Vec<Content>,
     },
+    /// Shown either as a summary, which every client knows, or itself.
     Reasoning {
         id: String,
         status: Status,
-        /// Always empty: the models behind chat completions show their reasoning itself.
-        summary: [(); 0],
-        content: Vec<Content>,
+        summary: Vec<Content>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content: Option<Vec<Content>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        encrypted_content: Option<String>,
     },
     FunctionCall {
         id: String,
@@ -50,6 +59,9 @@ pub enum WireItem {
         output: Option<String>,
         error: Option<ToolCallError>,
     },
+    /// As it was sent.
+    #[serde(untagged)]
+    Hosted(Value),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -101,14 +113,17 @@ impl ToolCallError {
 
 impl WireItem {
     /// An item that has just begun, as far as this client is shown it.
-    pub fn begun(item: &Item, activity: ToolActivity) -> Option<Self> {
+    pub fn begun(item: &Item, activity: ToolActivity, view: View) -> Option<Self> {
         let status = Status::InProgress;
         Some(match item {
             Item::Message(message) => {
-                Self::Message { id: message.id.clone(), status, role: message.role, content: Vec::new() }
+                let (id, role, phase) = (message.id.clone(), message.role, message.phase);
+                Self::Message { id, status, role, phase, content: Vec::new() }
             }
             Item::Reasoning(reasoning) => {
-                Self::Reasoning { id: reasoning.id.clone(), status, summary: [], content: Vec::new() }
+                let (id, summary, encrypted_content) = (reasoning.id.clone(), Vec::new(), None);
+                let content = (!view.summary).then(Vec::new);
+                Self::Reasoning { id, status, summary, content, encrypted_content }
             }
             Item::ToolCall(call) => match (call.origin, activity) {
                 (Origin::Server, ToolActivity::Hidden) => return None,
@@ -158,16 +173,23 @@ impl WireItem {
     }
 
     fn sent(item: &Item) -> Option<Self> {
-        let mut wire = match item {
-            Item::ToolOutput(_) => Self::begun(item, ToolActivity::FunctionCall)?,
-            item => Self::begun(item, ToolActivity::Standard)?,
+        let (activity, summary) = match item {
+            Item::Opaque { value } => return Some(Self::Hosted(value.clone())),
+            Item::ToolOutput(_) => (ToolActivity::FunctionCall, false),
+            Item::Reasoning(reasoning) => (ToolActivity::Standard, reasoning.is_summary || reasoning.text.is_empty()),
+            _ => (ToolActivity::Standard, false),
         };
+        let mut wire = Self::begun(item, activity, View { summary, sealed: true })?;
+        wire.set_status(Status::Completed);
         match (item, &mut wire) {
-            (Item::Message(message), Self::Message { content, .. }) => {
+            (Item::Message(message), Self::Message { content, status, .. }) => {
                 *content = message_parts(message.role, &message.content);
+                *status = message.status.into();
             }
-            (Item::Reasoning(reasoning), Self::Reasoning { content, .. }) => {
-                content.push(Content::ReasoningText { text: reasoning.text.clone() });
+            (Item::Reasoning(reasoning), wire) => {
+                wire.parts_mut().into_iter().for_each(|parts| parts.extend(reasoning_part(&reasoning.text, summary)));
+                wire.reveal(reasoning);
+                wire.set_status(reasoning.status.into());
             }
             (Item::ToolCall(call), Self::FunctionCall { arguments, .. } | Self::McpCall { arguments, .. }) => {
                 arguments.clone_from(&call.arguments);
@@ -175,7 +197,6 @@ impl WireItem {
             (Item::ToolOutput(output), wire) => wire.answer(output),
             _ => {}
         }
-        wire.set_status(Status::Completed);
         Some(wire)
     }
 
@@ -201,8 +222,16 @@ impl WireItem {
         }
     }
 
+    /// Adds what the model's maker has sealed.
+    pub fn reveal(&mut self, reasoning: &item::Reasoning) {
+        if let Self::Reasoning { encrypted_content, .. } = self {
+            *encrypted_content = reasoning.sealed.as_ref().map(seal);
+        }
+    }
+
     pub fn id(&self) -> &str {
         match self {
+            Self::Hosted(value) => value.get("id").and_then(Value::as_str).unwrap_or_default(),
             Self::Message { id, .. }
             | Self::Reasoning { id, .. }
             | Self::FunctionCall { id, .. }
@@ -213,6 +242,7 @@ impl WireItem {
 
     pub fn status(&self) -> Status {
         match self {
+            Self::Hosted(_) => Status::Completed,
             Self::Message { status, .. }
             | Self::Reasoning { status, .. }
             | Self::FunctionCall { status, .. }
@@ -223,6 +253,7 @@ impl WireItem {
 
     pub fn set_status(&mut self, to: Status) {
         match self {
+            Self::Hosted(_) => {}
             Self::Message { status, .. }
             | Self::Reasoning { status, .. }
             | Self::FunctionCall { status, .. }
@@ -232,17 +263,31 @@ impl WireItem {
     }
 
     /// The parts of an item that has some.
-    pub fn content_mut(&mut self) -> Option<&mut Vec<Content>> {
+    pub fn parts_mut(&mut self) -> Option<&mut Vec<Content>> {
         match self {
-            Self::Message { content, .. } | Self::Reasoning { content, .. } => Some(content),
+            Self::Message { content, .. } | Self::Reasoning { content: Some(content), .. } => Some(content),
+            Self::Reasoning { summary, .. } => Some(summary),
             _ => None,
         }
     }
 }
 
+fn reasoning_part(text: &str, summary: bool) -> Option<Content> {
+    let text = Some(text.to_owned()).filter(|text| !text.is_empty())?;
+    Some(if summary { Content::SummaryText { text } } else { Content::ReasoningText { text } })
+}
+
 /// An `mcp_call` has no `call_id`, so its id carries it: the call keeps it when a client sends the item back.
 fn mcp_id(call_id: &str) -> String {
     format!("mcp_{call_id}")
+}
+
+/// How a stored item is asked for by the id that its client was shown.
+pub(super) fn key(id: &str) -> ItemKey {
+    match id.strip_prefix("mcp_") {
+        Some(call_id) => ItemKey::Call(call_id.to_owned()),
+        None => ItemKey::Id(id.to_owned()),
+    }
 }
 
 /// The call id behind the id of an `mcp_call` item, ours or another server's.

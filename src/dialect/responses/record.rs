@@ -5,6 +5,7 @@ use crate::core::event::RunEvent;
 use crate::core::id::RunId;
 use crate::core::item::Item;
 use crate::core::ports::store::StoredResponse;
+use serde_json::Value;
 use std::sync::Arc;
 
 pub struct Record {
@@ -52,6 +53,11 @@ fn with_id(run: RunId, mut item: Arc<Item>, number: u32) -> Arc<Item> {
         Item::Reasoning(reasoning) => fill(&mut reasoning.id, run, "rs_in", number),
         Item::ToolCall(call) => fill(&mut call.id, run, "fc_in", number),
         Item::ToolOutput(output) => fill(&mut output.id, run, "fco_in", number),
+        Item::Opaque { value: Value::Object(value) } => {
+            if value.get("id").and_then(Value::as_str).is_none_or(str::is_empty) {
+                value.insert("id".to_owned(), run.item("item_in", number).into());
+            }
+        }
         Item::Opaque { .. } => {}
     }
     item

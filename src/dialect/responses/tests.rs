@@ -11,6 +11,7 @@ use super::request;
 use crate::core::event::RunEvent;
 use crate::core::id::RunId;
 use crate::core::item::Part;
+use crate::core::logprob::{Likely, Logprob};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::{ToolCallFragment, UpstreamEvent};
 use crate::core::run::{Agent, Effect, Input, Limits, Machine, ToolDone};
@@ -83,6 +84,16 @@ fn upstream(event: UpstreamEvent) -> Input {
 
 fn text(text: &str) -> Input {
     upstream(UpstreamEvent::Text(text.into()))
+}
+
+fn sealed(index: u32) -> Input {
+    let piece = json!({"type": "reasoning.encrypted", "data": "AA", "index": index}).as_object().cloned().unwrap();
+    upstream(UpstreamEvent::Sealed { maker: "m".into(), piece })
+}
+
+fn likely(token: &str) -> Input {
+    let token = Likely { token: token.into(), logprob: -0.25, bytes: token.as_bytes().to_vec() };
+    upstream(UpstreamEvent::Logprobs(vec![Logprob { top_logprobs: vec![token.clone()], token }]))
 }
 
 fn call(index: u32, name: &str, arguments: &str) -> Input {

@@ -1,13 +1,17 @@
 //! The stored responses of one principal, bounded by their number and their bytes, least recently used first out.
 
-use super::size;
-use crate::core::ports::store::{Chain, StoredResponse};
+use super::weight::weight_of;
+use crate::core::item::{Item, Origin, Status};
+use crate::core::ports::store::{Chain, Found, ItemKey, StoredResponse};
 use lru::LruCache;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 pub struct Responses {
     entries: LruCache<String, Arc<StoredResponse>>,
+    /// Which responses hold an item, the newest last: clients send items again, with their ids.
+    holders: HashMap<ItemKey, Vec<Arc<StoredResponse>>>,
     bytes: usize,
     max_bytes: usize,
 }
@@ -23,7 +27,7 @@ impl Default for Responses {
 
 impl Responses {
     fn bounded(max: NonZeroUsize, max_bytes: usize) -> Self {
-        Self { entries: LruCache::new(max), bytes: 0, max_bytes }
+        Self { entries: LruCache::new(max), holders: HashMap::new(), bytes: 0, max_bytes }
     }
 
     pub fn get(&mut self, id: &str) -> Option<Arc<StoredResponse>> {
@@ -44,29 +48,82 @@ impl Responses {
         Some(chain)
     }
 
+    /// What a key stands for.
+    pub fn items(&mut self, key: &ItemKey) -> Found {
+        let holder = self.holders.get(key)?.last()?;
+        self.entries.get(&holder.id);
+        let items = holder.input.iter().chain(holder.output.iter());
+        Some(match key {
+            ItemKey::Id(id) => items.filter(|item| item.id() == id).take(1).cloned().collect(),
+            ItemKey::Call(call_id) => whole_call(items.filter(|item| is_of_call(item, call_id)).cloned().collect()),
+        })
+    }
+
     pub fn put(&mut self, response: StoredResponse) {
         let (id, response) = (response.id.clone(), Arc::new(response));
         self.bytes = self.bytes.saturating_add(weight(&response));
+        for key in keys_of(&response) {
+            self.holders.entry(key).or_default().push(Arc::clone(&response));
+        }
         if let Some((_, old)) = self.entries.push(id.clone(), response) {
-            self.bytes = self.bytes.saturating_sub(weight(&old));
+            self.forget(&old);
         }
         self.chain(&id);
         while self.bytes > self.max_bytes {
             let Some((_, old)) = self.entries.pop_lru() else { break };
-            self.bytes = self.bytes.saturating_sub(weight(&old));
+            self.forget(&old);
         }
     }
 
     pub fn delete(&mut self, id: &str) -> bool {
         let old = self.entries.pop(id);
-        self.bytes = self.bytes.saturating_sub(old.as_ref().map_or(0, |old| weight(old)));
+        old.iter().for_each(|old| self.forget(old));
         old.is_some()
+    }
+
+    /// Takes a response that is no longer among the entries off the books.
+    fn forget(&mut self, old: &Arc<StoredResponse>) {
+        self.bytes = self.bytes.saturating_sub(weight(old));
+        for key in keys_of(old) {
+            let Some(holders) = self.holders.get_mut(&key) else { continue };
+            holders.retain(|holder| !Arc::ptr_eq(holder, old));
+            if holders.is_empty() {
+                self.holders.remove(&key);
+            }
+        }
+    }
+}
+
+/// The keys of a response's items, each once.
+fn keys_of(response: &StoredResponse) -> HashSet<ItemKey> {
+    let items = || response.input.iter().chain(response.output.iter());
+    let ids = items().map(|item| item.id()).filter(|id| !id.is_empty()).map(|id| ItemKey::Id(id.to_owned()));
+    let calls = items().filter_map(|item| match item.as_ref() {
+        Item::ToolCall(call) if call.origin == Origin::Server => Some(ItemKey::Call(call.call_id.clone())),
+        _ => None,
+    });
+    ids.chain(calls).collect()
+}
+
+fn is_of_call(item: &Item, call_id: &str) -> bool {
+    match item {
+        Item::ToolCall(call) => call.call_id == call_id && call.status == Status::Completed,
+        Item::ToolOutput(output) => output.call_id == call_id,
+        _ => false,
+    }
+}
+
+/// Nothing, if the call or its output is missing.
+fn whole_call(items: Vec<Arc<Item>>) -> Vec<Arc<Item>> {
+    match items.as_slice() {
+        [call, output] if matches!((call.as_ref(), output.as_ref()), (Item::ToolCall(_), Item::ToolOutput(_))) => items,
+        _ => Vec::new(),
     }
 }
 
 fn weight(response: &StoredResponse) -> usize {
     let instructions = response.instructions.as_ref().map_or(0, String::len);
-    [response.resource.len(), size(&response.input), size(&response.output), instructions]
+    [response.resource.len(), weight_of(&response.input), weight_of(&response.output), instructions]
         .into_iter()
         .fold(256, usize::saturating_add)
 }

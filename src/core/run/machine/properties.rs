@@ -34,6 +34,8 @@ fn input() -> impl Strategy<Value = Input> {
         4 => upstream(UpstreamEvent::Text("t".into())),
         1 => upstream(UpstreamEvent::Refusal("no".into())),
         2 => upstream(UpstreamEvent::Reasoning("r".into())),
+        2 => upstream(UpstreamEvent::Sealed { maker: "m".into(), piece: Map::new() }),
+        1 => upstream(UpstreamEvent::Logprobs(vec![])),
         1 => upstream(UpstreamEvent::Usage(Usage { output: 7, ..Usage::default() })),
         1 => upstream(UpstreamEvent::Finish(FinishReason::Length)),
         8 => fragment,
@@ -89,7 +91,7 @@ impl Checker {
                     Delta::Text(more) | Delta::Refusal(more) | Delta::Reasoning(more) | Delta::Arguments(more) => {
                         text.push_str(more);
                     }
-                    Delta::Progress(_) => {}
+                    Delta::Logprobs(_) | Delta::Progress(_) => {}
                 }
             }
             RunEvent::ItemDone { index, item } => {

@@ -1,7 +1,7 @@
 //! What becomes of a request.
 
 use super::*;
-use crate::core::item::{Item, Message, Origin, Reasoning, Role, Status, ToolCall, ToolOutput};
+use crate::core::item::{Item, Message, Origin, Phase, Reasoning, Role, Status, ToolCall, ToolOutput};
 use crate::core::ports::store::StoredResponse;
 use crate::core::ports::upstream::ToolChoice;
 use crate::core::run::RunSpec;
@@ -51,8 +51,8 @@ fn every_kind_of_item_is_understood() {
         said(Role::System, "be"),
         said(Role::Developer, "dev"),
         Item::Message(Message { content, ..Message::of(Role::User, "") }),
-        Item::Reasoning(Reasoning { id: "rs_1".into(), status: Status::Completed, text: "hm".into() }),
-        with_id("msg_1", Message::of(Role::Assistant, "ok")),
+        Item::Reasoning(Reasoning { text: "hm".into(), ..Reasoning::blank("rs_1".into(), Status::Completed) }),
+        with_id("msg_1", Message { phase: Some(Phase::Commentary), ..Message::of(Role::Assistant, "ok") }),
         called("mcp_abc", "abc", Origin::Server),
         answered("abc", "seen", false),
         called("mcp_def", "def", Origin::Server),

@@ -48,6 +48,27 @@ fn reasoning_then_text() {
     assert_stream!(told(asked(), ToolActivity::Standard, inputs));
 }
 
+#[test]
+fn reasoning_as_a_summary() {
+    let body = json!({"model": "m", "input": "go", "reasoning": {"summary": "auto"}});
+    let inputs = [upstream(UpstreamEvent::Reasoning("hm".into())), text("Yes"), CLOSED];
+    assert_stream!(told(body, ToolActivity::Standard, inputs));
+}
+
+#[test]
+fn sealed_reasoning_that_can_be_read_and_some_that_cannot() {
+    let body = json!({"model": "m", "input": "go", "reasoning": {"summary": "auto"}, "include": ["reasoning.encrypted_content"]});
+    let inputs = [upstream(UpstreamEvent::Reasoning("hm".into())), sealed(0), text("Yes"), sealed(1), CLOSED];
+    assert_stream!(told(body, ToolActivity::Standard, inputs));
+}
+
+#[test]
+fn text_and_how_likely_it_was() {
+    let body = json!({"model": "m", "input": "go", "include": ["message.output_text.logprobs"]});
+    let inputs = [likely("Y"), text("Y"), likely("es"), text("es"), CLOSED];
+    assert_stream!(told(body, ToolActivity::Standard, inputs));
+}
+
 /// The second call ends first and fails.
 fn two_calls() -> Vec<Input> {
     let number = RunId::new(uuid::Uuid::nil()).call(1);
