@@ -55,7 +55,7 @@ fn is_said_by_others(item: &Item) -> bool {
 fn expect_none(waiting: &HashSet<&str>) -> Result<(), ApiError> {
     let Some(first) = waiting.iter().min() else { return Ok(()) };
     let message = format!(
-        "No tool output found for the call `{}`: send a `function_call_output` for each call before anything new is said.",
+        "No tool output found for the call `{}`: each call needs its output, a `function_call_output`, before anything new is said.",
         excerpt(first)
     );
     Err(invalid(message))

@@ -158,7 +158,7 @@ fn a_chain_goes_before_what_is_new_without_its_instructions_and_cut_calls() {
 ]), "`input` repeats the `call_id` of another call: `x`.")]
 #[case::a_call_without_an_output(json!([
     {"type": "function_call", "call_id": "x", "name": "look", "arguments": "{}"}, {"role": "user", "content": "go on"},
-]), "No tool output found for the call `x`: send a `function_call_output` for each call before anything new is said.")]
+]), "No tool output found for the call `x`: each call needs its output, a `function_call_output`, before anything new is said.")]
 fn calls_and_outputs_must_pair_up(#[case] input: Value, #[case] message: &str) {
     let mut asked = request::parse(json!({"model": "m", "input": input})).unwrap();
     let error = asked.spec(&[], &Map::new()).unwrap_err();
