@@ -1,5 +1,7 @@
 //! The dialect over a real run: requests in, whole streams out.
 
+mod fields;
+mod items;
 mod properties;
 mod requests;
 mod streams;

@@ -131,6 +131,10 @@ fn weight(response: &StoredResponse) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::item::{Message, Part, Reasoning, Role, ToolCall, ToolOutput};
+    use crate::core::logprob::{Likely, Logprob};
+    use crate::core::sealed::Sealed;
+    use serde_json::Map;
 
     fn response(id: &str, previous: Option<&str>) -> StoredResponse {
         let (input, output) = ([].into(), [].into());
@@ -170,5 +174,93 @@ mod tests {
             assert!(store.delete("c"));
             assert_eq!(store.bytes, weight * 2);
         }
+    }
+
+    fn message(id: &str) -> Arc<Item> {
+        Arc::new(Item::Message(Message { id: id.into(), ..Message::of(Role::User, id) }))
+    }
+
+    fn call(call_id: &str, status: Status) -> [Arc<Item>; 2] {
+        let (call_id, id) = (call_id.to_owned(), format!("fc_{call_id}"));
+        let (name, arguments, origin) = ("look".to_owned(), "{}".to_owned(), Origin::Server);
+        let (content, extra) = (vec![Part::text("seen")], Map::new());
+        let output =
+            ToolOutput { id: format!("fco_{call_id}"), call_id: call_id.clone(), content, failed: false, extra };
+        let call = ToolCall { id, call_id, name, arguments, origin, status, extra: Map::new() };
+        [Item::ToolCall(call), Item::ToolOutput(output)].map(Arc::new)
+    }
+
+    fn with(id: &str, input: &[Arc<Item>], output: &[Arc<Item>]) -> StoredResponse {
+        StoredResponse { input: input.into(), output: output.into(), ..response(id, None) }
+    }
+
+    #[test]
+    fn items_are_found_by_the_ids_that_clients_were_shown() {
+        let mut store = Responses::default();
+        let (whole, cut) = (call("abc", Status::Completed), call("cut", Status::Incomplete));
+        let output = [&whole[..], &cut[..1], &[message("said")]].concat();
+        store.put(with("a", &[message("asked"), message("")], &output));
+        let id = |id: &str| ItemKey::Id(id.into());
+        let of_call = |call: &str| ItemKey::Call(call.into());
+        assert_eq!(store.items(&id("asked")), Some(vec![message("asked")]));
+        assert_eq!(store.items(&id("said")), Some(vec![message("said")]));
+        assert_eq!(store.items(&id("fco_abc")), Some(vec![Arc::clone(&whole[1])]));
+        assert_eq!(store.items(&of_call("abc")), Some(whole.to_vec()));
+        assert_eq!(store.items(&of_call("cut")), Some(vec![]));
+        for nothing in [id(""), id("abc"), of_call("said")] {
+            assert_eq!(store.items(&nothing), None, "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn items_go_with_the_last_response_that_holds_them() {
+        let mut store = Responses::bounded(NonZeroUsize::new(2).unwrap(), usize::MAX);
+        let held = |store: &mut Responses| ["x", "y"].map(|id| store.items(&ItemKey::Id(id.into())).is_some());
+        store.put(with("a", &[message("x"), message("x")], &[message("y")]));
+        store.put(with("b", &[message("x")], &[]));
+        assert!(store.delete("a"));
+        assert_eq!(held(&mut store), [true, false]);
+        // Another of the same id takes the place of the first.
+        store.put(with("b", &[message("y")], &[]));
+        assert_eq!(held(&mut store), [false, true]);
+        store.put(with("c", &[], &[]));
+        store.put(with("d", &[], &[]));
+        assert_eq!(held(&mut store), [false, false], "pushed out");
+        assert!(store.holders.is_empty(), "{:?}", store.holders.keys());
+    }
+
+    #[test]
+    fn an_item_that_is_asked_for_keeps_its_response_alive() {
+        let mut store = Responses::bounded(NonZeroUsize::new(2).unwrap(), usize::MAX);
+        store.put(with("a", &[message("x")], &[]));
+        store.put(with("b", &[], &[]));
+        store.items(&ItemKey::Id("x".into()));
+        store.put(with("c", &[], &[]));
+        assert_eq!([store.get("a").is_some(), store.get("b").is_some()], [true, false]);
+    }
+
+    #[test]
+    fn all_that_is_large_counts() {
+        let large = "x".repeat(1000);
+        let parts = [
+            Part::text(large.as_str()),
+            Part::Image { url: large.clone(), detail: None },
+            Part::File { name: None, data: large.clone() },
+            Part::Opaque { value: large.as_str().into() },
+            Part::Text { text: String::new(), logprobs: vec![likely(&large)] },
+        ];
+        let said = |part: Part| Item::Message(Message { content: vec![part], ..Message::of(Role::User, "") });
+        let block = Map::from_iter([("data".to_owned(), large.as_str().into())]);
+        let sealed = Some(Sealed { maker: String::new(), blocks: vec![block] });
+        let thought = Item::Reasoning(Reasoning { sealed, ..Reasoning::blank(String::new(), Status::Completed) });
+        for item in parts.into_iter().map(said).chain([thought]) {
+            let (item, empty) = ([Arc::new(item)], weight(&response("a", None)));
+            assert!(weight(&with("a", &item, &[])) >= empty + 1000, "{item:?}");
+        }
+    }
+
+    fn likely(token: &str) -> Logprob {
+        let token = Likely { token: token.into(), logprob: 0.0, bytes: Vec::new() };
+        Logprob { token, top_logprobs: Vec::new() }
     }
 }
