@@ -1,6 +1,9 @@
 //! `/v1/responses`.
 
+mod items;
 mod malformed;
+mod reasoning;
+mod tools;
 
 use crate::support::{Daemon, REHEARSAL, client};
 use nuncio::config::auth::KeyHash;
