@@ -36,13 +36,13 @@ fn parameters_get_their_chat_names_and_nothing_else_is_passed_on() {
         "prompt_cache_options": {"mode": "explicit", "ttl": "30m", "prewarm": false, "comparison_response_id": "r"},
         "text": {"format": {"type": "json_schema", "name": "n", "schema": schema, "strict": true}, "verbosity": "low"},
         "max_tool_calls": 5, "metadata": {"k": "v"}, "client_metadata": {"session_id": "s"}, "parallel_tool_calls": true, "user": "u",
-        "tools": [{"type": "function", "name": "ask", "defer_loading": true}, {"type": "namespace", "name": "n"}],
+        "tools": [{"type": "function", "name": "ask", "strict": true, "defer_loading": true}, {"type": "namespace", "name": "n"}],
         "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "ask"}]},
     }));
     let format = json!({"name": "n", "schema": schema, "strict": true});
     let expected = RunSpec {
         input: vec![Arc::new(said(Role::User, "go"))],
-        tools: Some(vec![tool("ask")]),
+        tools: Some(vec![ToolSpec { strict: Some(true), ..tool("ask") }]),
         tool_choice: ToolChoice::Required,
         allowed_tools: Some(vec!["ask".to_owned()]),
         params: json!({
