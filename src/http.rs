@@ -3,6 +3,7 @@
 pub mod auth;
 mod body;
 mod chat;
+mod clients;
 mod clock;
 mod context;
 mod conversations;

@@ -90,7 +90,7 @@ mod tests {
         let content = vec![image(None), image(Some("low")), Part::text("two words")];
         let asked = Item::Message(Message { content, ..Message::of(Role::User, "") });
         let (id, status, text) = (String::new(), Status::Completed, "a long thought".to_owned());
-        let turn = [asked, Item::Reasoning(Reasoning { id, status, text })].map(Arc::new);
+        let turn = [asked, Item::Reasoning(Reasoning { text, ..Reasoning::blank(id, status) })].map(Arc::new);
         let question = IMAGE + SMALL_IMAGE + 2 + FRAME;
         assert_eq!([false, true].map(|is_current| of_turn(&turn, is_current)), [question, question + 3]);
     }

@@ -1,7 +1,8 @@
 //! The one event type of a run. Chat chunks, Responses events, transcripts, metrics and logs are folds over it.
 
 use super::failure::Failure;
-use super::item::{Item, Part};
+use super::item::{Item, Message, Part};
+use super::logprob::Logprob;
 use super::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -43,10 +44,12 @@ pub enum RunEvent {
 }
 
 /// A piece added to an open item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "text", rename_all = "snake_case")]
 pub enum Delta {
     Text(String),
+    /// Of the tokens of the piece of text that follows.
+    Logprobs(Vec<Logprob>),
     Refusal(String),
     Reasoning(String),
     Arguments(String),
@@ -55,20 +58,22 @@ pub enum Delta {
 }
 
 impl Delta {
-    pub fn text(&self) -> &str {
+    /// Its text, if it is made of text alone.
+    pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text)
             | Self::Refusal(text)
             | Self::Reasoning(text)
             | Self::Arguments(text)
-            | Self::Progress(text) => text,
+            | Self::Progress(text) => Some(text),
+            Self::Logprobs(_) => None,
         }
     }
 
-    /// Another piece of the same kind.
+    /// Another piece of the same kind, of text alone.
     pub fn with(&self, text: String) -> Self {
         match self {
-            Self::Text(_) => Self::Text(text),
+            Self::Text(_) | Self::Logprobs(_) => Self::Text(text),
             Self::Refusal(_) => Self::Refusal(text),
             Self::Reasoning(_) => Self::Reasoning(text),
             Self::Arguments(_) => Self::Arguments(text),
@@ -79,10 +84,10 @@ impl Delta {
     /// Lets an open item grow by this piece. One that it does not go with stays as it is.
     pub fn add_to(&self, item: &mut Item) {
         match (item, self) {
-            (Item::Message(message), Self::Text(text)) => match message.content.last_mut() {
-                Some(Part::Text { text: all }) => all.push_str(text),
-                _ => message.content.push(Part::text(text.clone())),
-            },
+            (Item::Message(message), Self::Text(piece)) => write(message, |text, _| text.push_str(piece)),
+            (Item::Message(message), Self::Logprobs(more)) => {
+                write(message, |_, logprobs| logprobs.extend_from_slice(more));
+            }
             (Item::Message(message), Self::Refusal(text)) => match message.content.last_mut() {
                 Some(Part::Refusal { refusal }) => refusal.push_str(text),
                 _ => message.content.push(Part::Refusal { refusal: text.clone() }),
@@ -95,6 +100,18 @@ impl Delta {
 
     pub fn is_like(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+/// Changes the part that takes text, and opens one if there is none.
+fn write(message: &mut Message, change: impl FnOnce(&mut String, &mut Vec<Logprob>)) {
+    match message.content.last_mut() {
+        Some(Part::Text { text, logprobs }) => change(text, logprobs),
+        _ => {
+            let (mut text, mut logprobs) = Default::default();
+            change(&mut text, &mut logprobs);
+            message.content.push(Part::Text { text, logprobs });
+        }
     }
 }
 

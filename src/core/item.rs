@@ -1,6 +1,10 @@
 //! Items: the one form in which a conversation is held, stored, replayed and returned. Its shape is that of the
 //! Responses API; chat messages are a lossy view of it.
 
+use super::logprob::Logprob;
+use super::sealed::Sealed;
+mod weight;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -26,6 +30,8 @@ pub struct Message {
     pub id: String,
     pub role: Role,
     pub status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
     pub content: Vec<Part>,
     /// Fields of the client's message that we do not know (`name`, `cache_control`, …): they go on to an upstream of the same dialect.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -39,6 +45,15 @@ pub enum Role {
     Developer,
     User,
     Assistant,
+}
+
+/// What a message of the assistant is for, where its maker says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Said on the way.
+    Commentary,
+    FinalAnswer,
 }
 
 /// Where an item stands. An item in the transcript is never `InProgress`.
@@ -57,6 +72,9 @@ pub enum Status {
 pub enum Part {
     Text {
         text: String,
+        /// Of the tokens the text is made of, where they were asked for.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        logprobs: Vec<Logprob>,
     },
     Refusal {
         refusal: String,
@@ -65,6 +83,12 @@ pub enum Part {
         url: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
+    },
+    File {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// Base64, mostly as a data URL.
+        data: String,
     },
     /// A part of another kind (`input_audio`, `file`, …) or a text part with more keys, kept as the client sent it.
     Opaque {
@@ -77,7 +101,13 @@ pub enum Part {
 pub struct Reasoning {
     pub id: String,
     pub status: Status,
+    /// What can be read of it. There may be none.
     pub text: String,
+    /// The text is a summary: the client that sent it was shown no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_summary: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,7 +170,7 @@ impl Compaction {
 }
 
 impl Item {
-    /// Empty for an item that has none.
+    /// Empty where it has none.
     pub fn id(&self) -> &str {
         match self {
             Self::Message(message) => &message.id,
@@ -148,46 +178,22 @@ impl Item {
             Self::ToolCall(call) => &call.id,
             Self::ToolOutput(output) => &output.id,
             Self::Compaction(compaction) => &compaction.id,
-            Self::Opaque { .. } => "",
+            Self::Opaque { value } => value.get("id").and_then(Value::as_str).unwrap_or_default(),
         }
-    }
-
-    /// Bytes that it takes, near enough.
-    pub fn weight(&self) -> usize {
-        let parts = |parts: &[Part]| parts.iter().map(Part::weight).fold(0, usize::saturating_add);
-        let own = match self {
-            Self::Message(message) => parts(&message.content),
-            Self::Reasoning(reasoning) => reasoning.text.len(),
-            Self::ToolCall(call) => call.arguments.len(),
-            Self::ToolOutput(output) => parts(&output.content),
-            Self::Compaction(compaction) => {
-                let kept = compaction.kept().map(|message| parts(&message.content));
-                kept.fold(compaction.summary.len(), usize::saturating_add)
-            }
-            Self::Opaque { value } => value.to_string().len(),
-        };
-        own.saturating_add(256)
     }
 }
 
 impl Part {
     pub fn text(text: impl Into<String>) -> Self {
-        Self::Text { text: text.into() }
-    }
-
-    fn weight(&self) -> usize {
-        match self {
-            Self::Text { text } | Self::Refusal { refusal: text } | Self::Image { url: text, .. } => text.len(),
-            Self::Opaque { value } => value.to_string().len(),
-        }
+        Self::Text { text: text.into(), logprobs: Vec::new() }
     }
 
     /// The text of this part, whatever its kind; `None` where it has none.
     pub fn as_text(&self) -> Option<&str> {
         match self {
-            Self::Text { text } => Some(text),
+            Self::Text { text, .. } => Some(text),
             Self::Refusal { refusal } => Some(refusal),
-            Self::Image { .. } => None,
+            Self::Image { .. } | Self::File { .. } => None,
             Self::Opaque { value } => value.get("text").and_then(Value::as_str),
         }
     }
@@ -202,6 +208,13 @@ pub fn text_of(parts: &[Part]) -> Cow<'_, str> {
     }
 }
 
+impl Reasoning {
+    /// A piece of reasoning of which nothing is there yet.
+    pub fn blank(id: String, status: Status) -> Self {
+        Self { id, status, text: String::new(), is_summary: false, sealed: None }
+    }
+}
+
 impl Message {
     /// Told to the model, by whoever runs it, and not said in the conversation.
     pub fn is_system(&self) -> bool {
@@ -210,6 +223,7 @@ impl Message {
 
     /// A finished message of one text part with no id, as a client or a profile would write it.
     pub fn of(role: Role, text: impl Into<String>) -> Self {
-        Self { id: String::new(), role, status: Status::Completed, content: vec![Part::text(text)], extra: Map::new() }
+        let (id, content) = (String::new(), vec![Part::text(text)]);
+        Self { id, role, status: Status::Completed, phase: None, content, extra: Map::new() }
     }
 }

@@ -61,19 +61,23 @@ pub struct Cursor {
 impl Journal {
     pub fn push(&mut self, told: Told) {
         self.len = self.len.saturating_add(1);
-        let Told { sequence, event: RunEvent::Delta { index, delta } } = told else {
+        let piece = match &told.event {
+            RunEvent::Delta { index, delta } => delta.text().map(|text| (*index, delta, text)),
+            _ => None,
+        };
+        let Some((index, delta, text)) = piece else {
             self.bytes = self.bytes.saturating_add(weight(&told.event));
             return self.entries.push(Entry::Event(told));
         };
-        self.bytes = self.bytes.saturating_add(delta.text().len().saturating_add(size_of::<usize>()));
+        self.bytes = self.bytes.saturating_add(text.len().saturating_add(size_of::<usize>()));
         if let Some(Entry::Row(row)) = self.entries.last_mut()
-            && row.goes_on_with(sequence, index, &delta)
+            && row.goes_on_with(told.sequence, index, delta)
         {
-            return row.push(&delta);
+            return row.push(text);
         }
-        let (kind, text, ends) = (delta.with(String::new()), String::new(), Vec::new());
-        let mut row = Row { sequence, index, kind, text, ends };
-        row.push(&delta);
+        let (kind, ends) = (delta.with(String::new()), Vec::new());
+        let mut row = Row { sequence: told.sequence, index, kind, text: String::new(), ends };
+        row.push(text);
         self.entries.push(Entry::Row(row));
     }
 
@@ -156,8 +160,8 @@ impl Row {
         (next, self.index) == (sequence, index) && self.kind.is_like(delta)
     }
 
-    fn push(&mut self, delta: &Delta) {
-        self.text.push_str(delta.text());
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
         self.ends.push(self.text.len());
     }
 

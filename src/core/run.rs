@@ -1,6 +1,7 @@
 //! The agent loop as a pure state machine: inputs in, effects out, no IO. Every ordering is a plain unit test.
 
 pub mod agent;
+mod allowance;
 mod call;
 pub mod effect;
 pub mod input;

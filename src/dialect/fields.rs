@@ -34,6 +34,11 @@ impl Fields {
         self.map.get(key).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether this is the one field that is there.
+    pub fn holds_only(&self, key: &str) -> bool {
+        self.has(key) && self.map.iter().all(|(other, value)| other == key || value.is_null())
+    }
+
     pub fn take(&mut self, key: &str) -> Option<Value> {
         self.map.shift_remove(key).filter(|value| !value.is_null())
     }
@@ -177,6 +182,13 @@ pub fn integer(path: &str, value: &Value, min: i64) -> Read<i64> {
         None if float > 0.0 => Err(ApiError::invalid(path, format!("`{path}` must be at most {}.", i64::MAX))),
         _ => Err(ApiError::invalid(path, format!("`{path}` must be at least {min}."))),
     }
+}
+
+/// How many likely tokens are asked for at each place: 0 to 20.
+pub fn top_logprobs(value: &Value) -> Read<u8> {
+    let top = integer("top_logprobs", value, 0)?;
+    let fits = u8::try_from(top).ok().filter(|top| *top <= 20);
+    fits.ok_or_else(|| ApiError::invalid("top_logprobs", "`top_logprobs` must be at most 20."))
 }
 
 fn biases(path: &str, value: &Value) -> Read<()> {

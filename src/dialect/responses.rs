@@ -8,6 +8,7 @@ pub mod conversations;
 pub mod events;
 pub mod fold;
 pub mod history;
+mod hosted;
 pub mod ids;
 mod input;
 pub mod items;
@@ -19,6 +20,7 @@ mod sealed;
 pub mod settings;
 mod text;
 mod tools;
+mod view;
 pub mod websocket;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::auth::Principal;
 use super::clock::now;
 use super::error::Rejection;
-use super::responses::{ID_PREFIX, history};
+use super::responses::{ID_PREFIX, broken, history};
 use super::state::Gateway;
 use super::{body, headers};
 use crate::core::run::{OnDisconnect, input_tokens as estimate};
@@ -23,8 +23,9 @@ pub async fn compact(
     request: Request,
 ) -> Result<Json<CompactedWindow>, Rejection> {
     let mut session = headers::session(request.headers())?;
-    let asked = request::parse_conversation(body::json(request, gateway.settings.body_limit).await?)?;
+    let mut asked = request::parse_conversation(body::json(request, gateway.settings.body_limit).await?)?;
     let profile = gateway.profile(&asked.model)?;
+    asked.fill_in(gateway.store.items(&principal.name, &asked.wanted()).await.map_err(broken)?)?;
     let history = history(&gateway, &principal.name, &asked).await?;
     if session == SessionKey::ByHistory && !history.is_new {
         session = SessionKey::ByOpening(history.opening(&asked.input));
@@ -55,8 +56,9 @@ pub async fn input_tokens(
     Extension(principal): Extension<Principal>,
     request: Request,
 ) -> Result<Json<Value>, Rejection> {
-    let asked = request::parse_conversation(body::json(request, gateway.settings.body_limit).await?)?;
+    let mut asked = request::parse_conversation(body::json(request, gateway.settings.body_limit).await?)?;
     let profile = gateway.profile(&asked.model)?;
+    asked.fill_in(gateway.store.items(&principal.name, &asked.wanted()).await.map_err(broken)?)?;
     let spec = asked.spec(&history(&gateway, &principal.name, &asked).await?)?;
     Ok(Json(json!({"object": "response.input_tokens", "input_tokens": estimate(&profile.agent, &spec)})))
 }

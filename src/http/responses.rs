@@ -31,7 +31,7 @@ fn unknown() -> ApiError {
     ApiError::new(404, "invalid_request_error", Some("response_not_found"), message).with_param("id")
 }
 
-fn broken(error: StoreError) -> ApiError {
+pub fn broken(error: StoreError) -> ApiError {
     tracing::error!(%error, "the store failed");
     ApiError::new(500, "server_error", Some("internal_error"), "The stored responses could not be reached.")
 }

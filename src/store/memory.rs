@@ -2,10 +2,13 @@
 
 mod archive;
 mod conversations;
+mod holders;
 mod links;
 
 use crate::core::ports::conversations::{Conversation, ConversationKey, Conversations};
-use crate::core::ports::store::{AddedItems, Chain, Fingerprint, Store, StoreError, StoredResponse, Turn};
+use crate::core::ports::store::{
+    AddedItems, Chain, Fingerprint, Found, ItemKey, Store, StoreError, StoredResponse, Turn,
+};
 use archive::Archive;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use links::size;
@@ -100,6 +103,11 @@ impl Store for MemoryStore {
 
     fn response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Arc<StoredResponse>>, StoreError>> {
         ready(Ok(self.read(principal, |archive| archive.response(id)))).boxed()
+    }
+
+    fn items(&self, principal: &str, keys: &[ItemKey]) -> BoxFuture<'_, Result<Vec<Found>, StoreError>> {
+        let found = keys.iter().map(|key| self.read(principal, |archive| archive.items(key))).collect();
+        ready(Ok(found)).boxed()
     }
 
     fn chain(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Chain>, StoreError>> {

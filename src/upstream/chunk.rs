@@ -1,17 +1,23 @@
 //! What a server streams, read leniently: one payload in, the events it holds out.
 
 mod lenient;
+mod logprobs;
 mod loose;
 mod mend;
 
+use crate::core::logprob::Logprob;
 use crate::core::ports::upstream::{FinishReason, ToolCallFragment, UpstreamEvent};
+use crate::core::sealed::Block;
 use crate::core::usage::Usage;
 use lenient::{Lenient, object, objects};
+use logprobs::WireLogprobs;
 use loose::Loose;
 use mend::mend;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
+use std::mem::take;
+use std::sync::Arc;
 
 /// A chunk of a stream, or the whole object of a server that does not stream.
 #[derive(Deserialize)]
@@ -40,6 +46,8 @@ struct Choice {
     /// What a server that does not stream sends for `delta`.
     #[serde(default, deserialize_with = "object")]
     message: Option<Delta>,
+    #[serde(default, deserialize_with = "object")]
+    logprobs: Option<WireLogprobs>,
     #[serde(default)]
     finish_reason: Loose,
     #[serde(default)]
@@ -55,6 +63,9 @@ struct Delta {
     /// OpenRouter's and Ollama's name; some servers send both.
     reasoning: Loose,
     refusal: Loose,
+    /// OpenRouter's form of reasoning that is signed or encrypted; what can be read of it is in `reasoning` too.
+    #[serde(deserialize_with = "objects")]
+    reasoning_details: Vec<Block>,
     #[serde(deserialize_with = "objects")]
     tool_calls: Vec<WireCall>,
     /// What `tool_calls` was called before there could be several.
@@ -114,6 +125,8 @@ struct OutputDetails {
 /// What has been read of one answer, beyond the events handed on at once.
 #[derive(Debug, Default)]
 pub struct Answer {
+    /// Names the model to those who keep what it has sealed.
+    pub maker: Arc<str>,
     /// Held back to the end, because usage comes after it and some servers say it twice.
     pub finish: Option<FinishReason>,
     /// The last that came: servers that send it with every chunk send running totals.
@@ -149,11 +162,11 @@ impl Chunk {
         // One choice is all that is ever asked for.
         let Some(choice) = self.choices.into_iter().next() else { return true };
         answer.has_choice = true;
-        if let Some(message) = choice.message {
-            message.read(true, answer, events);
-        }
-        if let Some(delta) = choice.delta {
-            delta.read(false, answer, events);
+        let mut logprobs = choice.logprobs.map(WireLogprobs::read).unwrap_or_default();
+        for (delta, whole) in [(choice.message, true), (choice.delta, false)] {
+            if let Some(delta) = delta {
+                delta.read(whole, take(&mut logprobs), answer, events);
+            }
         }
         match choice.finish_reason.as_str() {
             None | Some("") => {}
@@ -176,35 +189,59 @@ impl Answer {
 
 impl Delta {
     /// `whole`: the calls are complete and numbered by their place, as no index comes with them.
-    fn read(self, whole: bool, answer: &mut Answer, events: &mut VecDeque<UpstreamEvent>) {
-        let reasoning = Some(self.reasoning_content.into_text()).filter(|text| !text.is_empty());
-        let reasoning = reasoning.unwrap_or_else(|| self.reasoning.into_text());
-        let mut push = |text: String, event: fn(String) -> UpstreamEvent| {
-            if !text.is_empty() {
-                events.push_back(event(text));
-            }
-        };
-        push(reasoning, UpstreamEvent::Reasoning);
-        push(self.content.into_text(), UpstreamEvent::Text);
-        push(self.refusal.into_text(), UpstreamEvent::Refusal);
+    fn read(self, whole: bool, logprobs: Vec<Logprob>, answer: &mut Answer, events: &mut VecDeque<UpstreamEvent>) {
+        let reasoning = [self.reasoning_content, self.reasoning].into_iter().map(Loose::into_text);
+        let reasoning = reasoning.into_iter().find(|text| !text.is_empty());
+        let reasoning = reasoning.unwrap_or_else(|| readable(&self.reasoning_details));
+        let (text, refusal) = (self.content.into_text(), self.refusal.into_text());
+        // A list goes with the text of its chunk, or of a later one where a character is spread over several. The tokens
+        // of thoughts and calls have nothing here that they could go with.
+        let of_text =
+            !text.is_empty() || reasoning.is_empty() && self.tool_calls.is_empty() && self.function_call.is_none();
+        push(reasoning, UpstreamEvent::Reasoning, events);
+        let sealed = |piece| UpstreamEvent::Sealed { maker: Arc::clone(&answer.maker), piece };
+        events.extend(self.reasoning_details.into_iter().map(sealed));
+        if of_text && !logprobs.is_empty() {
+            events.push_back(UpstreamEvent::Logprobs(logprobs));
+        }
+        push(text, UpstreamEvent::Text, events);
+        push(refusal, UpstreamEvent::Refusal, events);
         let legacy = self.function_call.map(|function| WireCall {
             index: Loose::Other(Value::from(0)),
             id: Loose::Nothing,
             function: Some(function),
             extra: Map::new(),
         });
-        for (place, mut call) in (0u32..).zip(self.tool_calls.into_iter().chain(legacy)) {
-            call.extra.shift_remove("type");
-            let function = call.function.unwrap_or_default();
-            let index = call.index.as_count().and_then(|index| u32::try_from(index).ok());
+        for (place, call) in (0u32..).zip(self.tool_calls.into_iter().chain(legacy)) {
             answer.has_calls = true;
-            events.push_back(UpstreamEvent::ToolCall(ToolCallFragment {
-                index: index.or(whole.then_some(place)),
-                id: call.id.into_name(),
-                name: function.name.into_name(),
-                arguments: function.arguments.into_arguments(),
-                extra: call.extra,
-            }));
+            events.push_back(UpstreamEvent::ToolCall(call.read(whole.then_some(place))));
+        }
+    }
+}
+
+fn push(text: String, event: fn(String) -> UpstreamEvent, events: &mut VecDeque<UpstreamEvent>) {
+    if !text.is_empty() {
+        events.push_back(event(text));
+    }
+}
+
+/// What can be read of reasoning that comes in blocks alone.
+fn readable(blocks: &[Block]) -> String {
+    let text = |block: &Block| Some(block.get("text").or_else(|| block.get("summary"))?.as_str()?.to_owned());
+    blocks.iter().filter_map(text).collect()
+}
+
+impl WireCall {
+    fn read(mut self, place: Option<u32>) -> ToolCallFragment {
+        self.extra.shift_remove("type");
+        let function = self.function.unwrap_or_default();
+        let index = self.index.as_count().and_then(|index| u32::try_from(index).ok());
+        ToolCallFragment {
+            index: index.or(place),
+            id: self.id.into_name(),
+            name: function.name.into_name(),
+            arguments: function.arguments.into_arguments(),
+            extra: self.extra,
         }
     }
 }

@@ -6,6 +6,7 @@ use super::server::Server;
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::ports::upstream::{ModelRequest, Upstream, UpstreamEvent, UpstreamStream};
 use futures_util::{StreamExt, stream};
+use sha2::{Digest, Sha256};
 use std::mem;
 use std::sync::Arc;
 
@@ -13,18 +14,28 @@ use std::sync::Arc;
 pub struct OpenAiChat {
     server: Arc<Server>,
     model: Arc<str>,
+    maker: Arc<str>,
 }
 
 impl OpenAiChat {
     pub fn new(server: Arc<Server>, model: impl Into<Arc<str>>) -> Self {
-        Self { server, model: model.into() }
+        let model = model.into();
+        let maker = maker(&server, &model);
+        Self { server, model, maker }
     }
+}
+
+/// Names this model on this server in what it has sealed. A hash, because clients get to see it, and the same after a
+/// restart.
+fn maker(server: &Server, model: &str) -> Arc<str> {
+    let hash = Sha256::digest(format!("{}\n{model}", server.base_url()));
+    hex::encode(hash.get(..8).unwrap_or_default()).into()
 }
 
 impl Upstream for OpenAiChat {
     fn call(&self, request: ModelRequest) -> UpstreamStream {
-        let (server, model) = (Arc::clone(&self.server), Arc::clone(&self.model));
-        let call = Call { server, model, state: State::Ready(request) };
+        let (server, model, maker) = (Arc::clone(&self.server), Arc::clone(&self.model), Arc::clone(&self.maker));
+        let call = Call { server, model, maker, state: State::Ready(request) };
         let events = stream::unfold(call, |mut call| async move { Some((call.next().await?, call)) });
         Box::pin(events.fuse())
     }
@@ -33,6 +44,7 @@ impl Upstream for OpenAiChat {
 struct Call {
     server: Arc<Server>,
     model: Arc<str>,
+    maker: Arc<str>,
     state: State,
 }
 
@@ -66,11 +78,11 @@ impl Call {
     }
 
     async fn open(&mut self, request: &ModelRequest) -> Result<UpstreamEvent, Failure> {
-        let body = Body { model: &self.model, request, limit_field: self.server.limit_field() };
+        let body = Body { model: &self.model, maker: &self.maker, request, limit_field: self.server.limit_field() };
         let body = serde_json::to_vec(&body)
             .map_err(|error| Failure::new(FailureKind::Internal, format!("the request cannot be written: {error}")))?;
         let (response, patience) = self.server.open(body).await?;
-        self.state = State::Reading(Box::new(Reader::new(response, patience)));
+        self.state = State::Reading(Box::new(Reader::new(response, patience, Arc::clone(&self.maker))));
         Ok(UpstreamEvent::Opened)
     }
 }

@@ -5,10 +5,13 @@ use super::patience::Patience;
 use super::server::{Server, root_cause};
 use super::sse::{MAX_EVENT_BYTES, SseReader};
 use crate::core::failure::{Failure, FailureKind};
+use crate::core::logprob::Logprob;
 use crate::core::ports::upstream::{ToolCallFragment, UpstreamEvent};
 use bytes::Bytes;
 use reqwest::Response;
+use serde_json::{Map, Value};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -44,14 +47,15 @@ enum Form {
 }
 
 impl Reader {
-    pub fn new(response: Response, patience: Patience) -> Self {
+    /// `maker` names the model to those who keep what it has sealed.
+    pub fn new(response: Response, patience: Patience, maker: Arc<str>) -> Self {
         Self {
             response,
             patience,
             form: Form::Unknown,
             chunk: Bytes::new(),
             events: VecDeque::new(),
-            answer: Answer::default(),
+            answer: Answer { maker, ..Answer::default() },
             told: 0,
         }
     }
@@ -185,14 +189,19 @@ fn weight(event: &UpstreamEvent) -> usize {
     use UpstreamEvent::*;
     let text = match event {
         Text(text) | Refusal(text) | Reasoning(text) => text.len(),
+        Logprobs(logprobs) => logprobs.iter().map(Logprob::weight).sum(),
+        Sealed { maker: _, piece } => weight_of(piece),
         ToolCall(ToolCallFragment { index: _, id, name, arguments, extra }) => {
             let names = [id, name].into_iter().flatten().map(String::len).sum::<usize>();
-            let extra = extra.iter().map(|(key, value)| key.len() + value.to_string().len()).sum::<usize>();
-            names + arguments.len() + extra
+            names + arguments.len() + weight_of(extra)
         }
         Opened | Usage(_) | Finish(_) => 0,
     };
     EVENT_BYTES + text
+}
+
+fn weight_of(map: &Map<String, Value>) -> usize {
+    map.iter().map(|(key, value)| key.len() + value.to_string().len()).sum()
 }
 
 fn broken(server: &Server, what: impl std::fmt::Display) -> Failure {

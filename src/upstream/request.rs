@@ -11,6 +11,8 @@ use std::borrow::Cow;
 /// A call on its way to one model; its serialised form is the body.
 pub struct Body<'a> {
     pub model: &'a str,
+    /// Only what this model has sealed itself goes back to it.
+    pub maker: &'a str,
     pub request: &'a ModelRequest,
     /// The name for `max_output_tokens` where the client used none.
     pub limit_field: &'a str,
@@ -27,7 +29,7 @@ impl Serialize for Body<'_> {
         let ModelRequest { tools, tool_choice, params, max_output_tokens, .. } = self.request;
         let mut body = serializer.serialize_map(None)?;
         body.serialize_entry("model", self.model)?;
-        body.serialize_entry("messages", &messages::of(self.request))?;
+        body.serialize_entry("messages", &messages::of(self.request, self.maker))?;
         body.serialize_entry("stream", &true)?;
         body.serialize_entry("stream_options", &json!({"include_usage": true}))?;
         for (key, value) in params.iter().filter(|(key, _)| !OURS.contains(&key.as_str())) {

@@ -185,7 +185,7 @@ fn wider(one: Option<Failure>, other: Failure) -> Failure {
 fn is_content(event: &UpstreamEvent) -> bool {
     use UpstreamEvent::*;
     match event {
-        Text(_) | Refusal(_) | Reasoning(_) | ToolCall(_) => true,
+        Text(_) | Logprobs(_) | Refusal(_) | Reasoning(_) | Sealed { .. } | ToolCall(_) => true,
         Opened | Usage(_) | Finish(_) => false,
     }
 }

@@ -160,7 +160,8 @@ impl Growing {
 
 fn pack_row(row: &Row) -> Packed<'_> {
     let kind = match row.kind {
-        Delta::Text(_) => Kind::Text,
+        // Only pieces of text alone stand in rows.
+        Delta::Text(_) | Delta::Logprobs(_) => Kind::Text,
         Delta::Refusal(_) => Kind::Refusal,
         Delta::Reasoning(_) => Kind::Reasoning,
         Delta::Arguments(_) => Kind::Arguments,

@@ -28,6 +28,9 @@ pub trait Store: Conversations {
 
     fn response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Arc<StoredResponse>>, StoreError>>;
 
+    /// What each key stands for, wherever among the inputs and outputs of responses it is.
+    fn items(&self, principal: &str, keys: &[ItemKey]) -> BoxFuture<'_, Result<Vec<Found>, StoreError>>;
+
     /// A link and all that it goes on from, the first of them first. `None` if any of them is not there.
     fn chain(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Chain>, StoreError>>;
 
@@ -41,6 +44,18 @@ pub trait Store: Conversations {
 
 /// A hash over a conversation up to its last answer (see `transcript::trace`).
 pub type Fingerprint = [u8; 32];
+
+/// How an item of a stored response is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ItemKey {
+    Id(String),
+    /// A call that a server has run, by its call id, with its output: to clients the two are one item. Of a call that
+    /// was cut off nothing is left.
+    Call(String),
+}
+
+/// The items that a key stands for, if any.
+pub type Found = Option<Vec<Arc<Item>>>;
 
 /// The items one run has made.
 pub type Turn = Arc<[Arc<Item>]>;

@@ -2,7 +2,9 @@
 
 use crate::core::failure::Failure;
 use crate::core::item::Item;
+use crate::core::logprob::Logprob;
 use crate::core::ports::tool::ToolSpec;
+use crate::core::sealed::Block;
 use crate::core::usage::Usage;
 use futures_util::Stream;
 use serde_json::{Map, Value};
@@ -53,8 +55,16 @@ pub enum UpstreamEvent {
     /// The upstream has accepted the call (HTTP 2xx).
     Opened,
     Text(String),
+    /// Of the tokens of the piece of text that follows.
+    Logprobs(Vec<Logprob>),
     Refusal(String),
     Reasoning(String),
+    /// Reasoning to be sent back as it is: a block of it or a piece of one.
+    Sealed {
+        /// See [`Sealed::maker`](crate::core::sealed::Sealed::maker).
+        maker: Arc<str>,
+        piece: Block,
+    },
     ToolCall(ToolCallFragment),
     Usage(Usage),
     Finish(FinishReason),

@@ -58,6 +58,11 @@ impl Offer {
         Self { specs, client }
     }
 
+    /// Without the server's tools.
+    pub fn clients_alone(&self) -> Arc<[ToolSpec]> {
+        self.specs.iter().filter(|tool| self.client.contains(&tool.name)).cloned().collect()
+    }
+
     pub fn owner(&self, name: &str) -> Owner {
         if self.client.contains(name) {
             Owner::Client

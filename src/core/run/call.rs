@@ -15,8 +15,9 @@ pub(super) struct CallDraft {
     /// What the upstream called this call, to find it again by; never shown.
     sent_index: Option<u32>,
     sent_id: Option<String>,
-    /// `ItemStarted` has been told: that waits for the name, which decides who runs the tool.
-    started: bool,
+    /// The call's index among the run's items, once `ItemStarted` has been told: that waits for the name, which decides
+    /// who runs the tool.
+    place: Option<u32>,
 }
 
 impl CallDraft {
@@ -31,24 +32,26 @@ impl CallDraft {
             status: Status::InProgress,
             extra: Map::new(),
         };
-        Self { call, sent_index: first.index, sent_id: None, started: false }
+        Self { call, sent_index: first.index, sent_id: None, place: None }
     }
 
-    pub fn has_name(&self) -> bool {
-        !self.call.name.is_empty()
+    /// Nothing has been told of it, and now it could be.
+    pub fn can_start(&self) -> bool {
+        self.place.is_none() && !self.call.name.is_empty()
     }
 
-    /// The call that a fragment goes on with, or `None` where it begins a new one. `calls` has the newest first.
+    pub fn has_started(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Place of the call that a fragment goes on with, or `None` where it begins a new one. `calls` has the oldest first.
     ///
     /// A known id decides. Without one the index decides, but some upstreams use an index again for the next call,
     /// so another name, or any name after whole arguments, begins one.
-    pub fn find<'a>(
-        calls: impl Iterator<Item = (usize, &'a mut Self)>,
-        fragment: &ToolCallFragment,
-    ) -> Option<(usize, &'a mut Self)> {
+    pub fn find(calls: &[Self], fragment: &ToolCallFragment) -> Option<usize> {
         let id = fragment.id.as_deref().filter(|id| !id.is_empty());
         let name = fragment.name.as_deref().filter(|name| !name.is_empty());
-        let mut calls = calls.filter(|(_, call)| {
+        let mut calls = calls.iter().enumerate().rev().filter(|(_, call)| {
             fragment.index.is_none() || call.sent_index.is_none() || call.sent_index == fragment.index
         });
         let (at, call) = match id {
@@ -61,10 +64,10 @@ impl CallDraft {
                 Some(name) => !call.call.name.is_empty() && (call.call.name != name || call.is_whole()),
                 None => id.is_some() && call.is_whole(),
             };
-        (!begins_anew).then_some((at, call))
+        (!begins_anew).then_some(at)
     }
 
-    pub fn add(&mut self, fragment: ToolCallFragment, index: u32, out: &mut Vec<Effect>) {
+    pub fn add(&mut self, fragment: ToolCallFragment, out: &mut Vec<Effect>) {
         if self.sent_id.is_none() {
             self.sent_id = fragment.id.filter(|id| !id.is_empty());
         }
@@ -73,14 +76,14 @@ impl CallDraft {
         }
         self.call.arguments.push_str(&fragment.arguments);
         self.call.extra.extend(fragment.extra);
-        if self.started {
+        if let Some(index) = self.place {
             emit_arguments(index, fragment.arguments, out);
         }
     }
 
     /// Tells of the call, with what has come of its arguments.
     pub fn start(&mut self, run: RunId, index: u32, offer: &Offer, out: &mut Vec<Effect>) {
-        self.started = true;
+        self.place = Some(index);
         self.call.id = run.item("fc", index);
         self.call.origin = match offer.owner(&self.call.name) {
             Owner::Client => Origin::Client,

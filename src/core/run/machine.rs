@@ -8,6 +8,7 @@ mod resume;
 mod tests;
 
 use super::agent::{Agent, Offer};
+use super::allowance::Allowance;
 use super::effect::Effect;
 use super::input::{Cancel, Input, ToolDone};
 use super::pending::Pending;
@@ -38,6 +39,9 @@ pub struct Machine {
     tool_choice: ToolChoice,
     params: Arc<Map<String, Value>>,
     max_output_tokens: Option<u64>,
+    /// A step may make one call and no more.
+    one_call: bool,
+    allowance: Allowance,
     /// Calls the model has made so far, to number their ids.
     calls: u32,
     /// What this run has made, in the order of the items' indexes.
@@ -85,6 +89,8 @@ impl Machine {
             window,
             offer,
             tool_choice: spec.tool_choice,
+            one_call: params.get("parallel_tool_calls") == Some(&Value::Bool(false)),
+            allowance: Allowance::new(spec.max_tool_calls),
             params: Arc::new(params),
             max_output_tokens,
             output: Vec::new(),
@@ -145,12 +151,14 @@ impl Machine {
         // `required` or a named tool holds for the first call; held for every call it would never end.
         let tool_choice = if self.steps <= 1 { self.tool_choice.clone() } else { ToolChoice::Auto };
         let (tools, tool_choice) = match self.cut {
+            // What would only be refused is not offered.
+            None if self.allowance.is_used_up() => (self.offer.clients_alone(), tool_choice),
             None => (Arc::clone(&self.offer.specs), tool_choice),
             Some(_) => (Arc::default(), ToolChoice::Auto),
         };
         let left = self.tokens_left();
         let items = self.window.show(&self.view(), left);
-        self.phase = Phase::Calling(Step::new(self.id, index(self.output.len()), self.calls));
+        self.phase = Phase::Calling(Step::new(self.id, index(self.output.len()), self.calls, self.one_call));
         out.push(Effect::CallUpstream(ModelRequest {
             instructions: self.instructions(),
             items,
@@ -232,7 +240,7 @@ impl Machine {
             let outcome = self.cut.map_or(Outcome::Completed, |reason| Outcome::Incomplete { reason });
             return self.finish(outcome, out);
         }
-        pending.start(&self.offer, out);
+        pending.start(&self.offer, &mut self.allowance, out);
         self.phase = Phase::RunningTools(pending);
         self.go_on(out);
     }

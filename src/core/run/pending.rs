@@ -1,6 +1,7 @@
 //! The calls of one step, until each of the server's has its output.
 
 use super::agent::{Offer, Owner};
+use super::allowance::Allowance;
 use super::effect::Effect;
 use super::past::{Past, Progress};
 use crate::core::event::{Delta, RunEvent};
@@ -54,20 +55,21 @@ impl Pending {
         self.server.is_empty() && self.client.is_empty()
     }
 
-    /// Starts what can be started and answers the rest at once.
-    pub fn start(&mut self, offer: &Offer, out: &mut Vec<Effect>) {
+    /// Starts what can be started and `allowance` allows, and answers the rest at once.
+    pub fn start(&mut self, offer: &Offer, allowance: &mut Allowance, out: &mut Vec<Effect>) {
         let calls: Vec<_> = self.server.iter().map(|awaited| (awaited.index, Arc::clone(&awaited.call))).collect();
         for (index, call) in calls {
             let item = Arc::new(self.output(index, &call.call_id, Vec::new(), false));
             out.push(Effect::Emit(RunEvent::ItemStarted { index, item }));
-            self.launch(call, offer, out);
+            self.launch(call, offer, Some(allowance), out);
         }
     }
 
-    /// Has a call run, or answers it at once where it cannot be.
-    fn launch(&mut self, call: Arc<ToolCall>, offer: &Offer, out: &mut Vec<Effect>) {
+    /// Has a call run, or answers it at once where it cannot be. A call that has been allowed before needs no allowance.
+    fn launch(&mut self, call: Arc<ToolCall>, offer: &Offer, allowance: Option<&mut Allowance>, out: &mut Vec<Effect>) {
+        let allowed = || allowance.map_or(Ok(()), Allowance::take);
         let problem = match offer.owner(&call.name) {
-            Owner::Server => arguments_problem(&call.arguments),
+            Owner::Server => arguments_problem(&call.arguments).or_else(|| allowed().err()),
             Owner::Client | Owner::Nobody => Some(offer.unknown(&call.name)),
         };
         match problem {
@@ -83,23 +85,32 @@ impl Pending {
 
     /// Goes on with calls that a crash has interrupted. Those that only read are made again; what became of the others,
     /// once they had begun, nobody knows.
-    pub fn resume(&mut self, past: &Past, with_effects: &HashSet<String>, offer: &Offer, out: &mut Vec<Effect>) {
+    pub fn resume(
+        &mut self,
+        past: &Past,
+        with_effects: &HashSet<String>,
+        offer: &Offer,
+        allowance: &mut Allowance,
+        out: &mut Vec<Effect>,
+    ) {
         let calls: Vec<_> = self.server.iter().map(|awaited| (awaited.index, Arc::clone(&awaited.call))).collect();
         for (index, call) in calls {
+            let begun = past.begun.contains(&call.call_id);
             match past.output(index) {
                 Progress::Done(item) => {
                     if let Some(awaited) = self.server.iter_mut().find(|awaited| awaited.index == index) {
                         awaited.output = Some(item);
                     }
                 }
-                Progress::Started if past.begun.contains(&call.call_id) && with_effects.contains(&call.name) => {
+                Progress::Started if begun && with_effects.contains(&call.name) => {
                     self.end(&call.call_id, vec![Part::text(UNKNOWN)], true, out);
                 }
-                Progress::Started => self.launch(call, offer, out),
+                Progress::Started if begun => self.launch(call, offer, None, out),
+                Progress::Started => self.launch(call, offer, Some(allowance), out),
                 Progress::None => {
                     let item = Arc::new(self.output(index, &call.call_id, Vec::new(), false));
                     out.push(Effect::Emit(RunEvent::ItemStarted { index, item }));
-                    self.launch(call, offer, out);
+                    self.launch(call, offer, Some(allowance), out);
                 }
             }
         }

@@ -20,6 +20,8 @@ pub struct RunSpec {
     pub params: Map<String, Value>,
     /// Tokens the whole answer may have, over all its model calls.
     pub max_output_tokens: Option<u64>,
+    /// Calls of the server's tools the whole run may make.
+    pub max_tool_calls: Option<u64>,
     pub truncation: Truncation,
     pub compaction: Option<Compaction>,
 }

@@ -6,7 +6,9 @@ use super::effect::Effect;
 use crate::core::event::{Delta, RunEvent};
 use crate::core::id::RunId;
 use crate::core::item::{Item, Message, Reasoning, Role, Status};
+use crate::core::logprob::Logprob;
 use crate::core::ports::upstream::{FinishReason, ToolCallFragment, UpstreamEvent};
+use crate::core::sealed::{Block, Sealed};
 use crate::core::usage::Usage;
 use serde_json::Map;
 use std::sync::Arc;
@@ -17,8 +19,13 @@ pub(super) struct Step {
     /// Index of this step's first item among the items of the run.
     base: u32,
     slots: Vec<Slot>,
-    /// Calls whose name has not come yet: nothing can be told of them, so they take no place among the items.
-    nameless: Vec<CallDraft>,
+    /// The calls of this step in the order in which they came. Those whose name has not come yet, and those that are one
+    /// too many, have no slot: nothing is told of them.
+    drafts: Vec<CallDraft>,
+    /// The first call alone counts: the request wants no parallel ones, and many upstreams know no such field.
+    one_call: bool,
+    /// What belongs to the next piece of text.
+    logprobs: Vec<Logprob>,
     /// Calls the run has begun, those of earlier steps included.
     pub calls: u32,
     pub usage: Usage,
@@ -30,13 +37,15 @@ pub(super) struct Step {
 #[derive(Debug)]
 enum Slot {
     Text(Item),
-    Call(CallDraft),
+    /// Its place among the drafts.
+    Call(usize),
     Done(Arc<Item>),
 }
 
 impl Step {
-    pub fn new(run: RunId, base: u32, calls: u32) -> Self {
-        Self { run, base, slots: Vec::new(), nameless: Vec::new(), calls, usage: Usage::default(), finish: None }
+    pub fn new(run: RunId, base: u32, calls: u32, one_call: bool) -> Self {
+        let (slots, drafts, logprobs) = Default::default();
+        Self { run, base, slots, drafts, one_call, logprobs, calls, usage: Usage::default(), finish: None }
     }
 
     /// Something of this call has been shown.
@@ -48,8 +57,10 @@ impl Step {
         match event {
             UpstreamEvent::Opened => {}
             UpstreamEvent::Text(text) => self.add_text(Delta::Text(text), out),
+            UpstreamEvent::Logprobs(logprobs) => self.logprobs.extend(logprobs),
             UpstreamEvent::Refusal(text) => self.add_text(Delta::Refusal(text), out),
             UpstreamEvent::Reasoning(text) => self.add_text(Delta::Reasoning(text), out),
+            UpstreamEvent::Sealed { maker, piece } => self.add_sealed(&maker, &piece, out),
             UpstreamEvent::ToolCall(fragment) => self.add_fragment(fragment, offer, out),
             // Some upstreams report a running total in every chunk, so the last report counts.
             UpstreamEvent::Usage(usage) => self.usage = usage,
@@ -59,12 +70,13 @@ impl Step {
 
     /// Ends what is still open and returns the step's items in order. `status` is `Incomplete` where the call was cut.
     pub fn close(&mut self, status: Status, offer: &Offer, out: &mut Vec<Effect>) -> Vec<Arc<Item>> {
-        for call in std::mem::take(&mut self.nameless) {
+        for at in 0..self.drafts.len() {
             // A call that was cut off before its name came is nothing that could be told.
-            if status == Status::Completed {
-                self.start_call(call, offer, out);
+            if status == Status::Completed && self.drafts.get(at).is_some_and(|call| !call.has_started()) {
+                self.start_call(at, offer, out);
             }
         }
+        let mut drafts: Vec<_> = std::mem::take(&mut self.drafts).into_iter().map(Some).collect();
         let mut items = Vec::with_capacity(self.slots.len());
         for (slot, index) in std::mem::take(&mut self.slots).into_iter().zip(self.base..) {
             let item = match slot {
@@ -73,7 +85,10 @@ impl Step {
                     continue;
                 }
                 Slot::Text(item) => Arc::new(ended(item, status)),
-                Slot::Call(call) => Arc::new(Item::ToolCall(call.close(index, status, out))),
+                Slot::Call(at) => {
+                    let Some(call) = drafts.get_mut(at).and_then(Option::take) else { continue };
+                    Arc::new(Item::ToolCall(call.close(index, status, out)))
+                }
             };
             out.push(Effect::Emit(RunEvent::ItemDone { index, item: Arc::clone(&item) }));
             items.push(item);
@@ -87,18 +102,43 @@ impl Step {
     }
 
     fn add_text(&mut self, delta: Delta, out: &mut Vec<Effect>) {
-        if !matches!(self.slots.last(), Some(Slot::Text(item)) if takes(item, &delta)) {
-            self.close_text(out);
-            let index = self.next_index();
-            let item = blank(self.run, index, &delta);
-            out.push(Effect::Emit(RunEvent::ItemStarted { index, item: Arc::new(item.clone()) }));
-            self.slots.push(Slot::Text(item));
+        self.open_text(&delta, out);
+        let index = self.next_index().saturating_sub(1);
+        if matches!(delta, Delta::Text(_)) && !self.logprobs.is_empty() {
+            let logprobs = Delta::Logprobs(std::mem::take(&mut self.logprobs));
+            self.append(&logprobs);
+            out.push(Effect::Emit(RunEvent::Delta { index, delta: logprobs }));
         }
+        self.append(&delta);
+        out.push(Effect::Emit(RunEvent::Delta { index, delta }));
+    }
+
+    /// Makes sure that the last item is open and takes this kind of delta.
+    fn open_text(&mut self, delta: &Delta, out: &mut Vec<Effect>) {
+        if matches!(self.slots.last(), Some(Slot::Text(item)) if takes(item, delta)) {
+            return;
+        }
+        self.close_text(out);
+        let index = self.next_index();
+        let item = blank(self.run, index, delta);
+        out.push(Effect::Emit(RunEvent::ItemStarted { index, item: Arc::new(item.clone()) }));
+        self.slots.push(Slot::Text(item));
+    }
+
+    /// What is sealed may come when its reasoning is over, or without any. An item that is done is not opened again, so
+    /// it gets one of its own.
+    fn add_sealed(&mut self, maker: &str, piece: &Block, out: &mut Vec<Effect>) {
+        self.open_text(&Delta::Reasoning(String::new()), out);
+        if let Some(Slot::Text(Item::Reasoning(reasoning))) = self.slots.last_mut() {
+            let blank = || Sealed { maker: maker.to_owned(), blocks: Vec::new() };
+            reasoning.sealed.get_or_insert_with(blank).add(piece);
+        }
+    }
+
+    fn append(&mut self, delta: &Delta) {
         if let Some(Slot::Text(item)) = self.slots.last_mut() {
             delta.add_to(item);
         }
-        let index = self.next_index().saturating_sub(1);
-        out.push(Effect::Emit(RunEvent::Delta { index, delta }));
     }
 
     fn close_text(&mut self, out: &mut Vec<Effect>) {
@@ -114,21 +154,16 @@ impl Step {
     }
 
     fn add_fragment(&mut self, fragment: ToolCallFragment, offer: &Offer, out: &mut Vec<Effect>) {
-        let calls = self.slots.iter_mut().enumerate().rev().filter_map(|(at, slot)| match slot {
-            Slot::Call(call) => Some((at, call)),
-            _ => None,
+        let at = CallDraft::find(&self.drafts, &fragment).unwrap_or_else(|| {
+            let call = CallDraft::new(self.next_call_id(), &fragment);
+            self.drafts.push(call);
+            self.drafts.len().saturating_sub(1)
         });
-        if let Some((at, call)) = CallDraft::find(calls, &fragment) {
-            let index = self.base.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
-            return call.add(fragment, index, out);
+        let Some(call) = self.drafts.get_mut(at) else { return };
+        call.add(fragment, out);
+        if call.can_start() {
+            self.start_call(at, offer, out);
         }
-        let nameless = self.nameless.iter_mut().enumerate().rev();
-        let mut call = match CallDraft::find(nameless, &fragment).map(|(at, _)| at) {
-            Some(at) => self.nameless.remove(at),
-            None => CallDraft::new(self.next_call_id(), &fragment),
-        };
-        call.add(fragment, 0, out);
-        if call.has_name() { self.start_call(call, offer, out) } else { self.nameless.push(call) }
     }
 
     fn next_call_id(&mut self) -> String {
@@ -137,10 +172,16 @@ impl Step {
         id
     }
 
-    fn start_call(&mut self, mut call: CallDraft, offer: &Offer, out: &mut Vec<Effect>) {
+    fn start_call(&mut self, at: usize, offer: &Offer, out: &mut Vec<Effect>) {
+        if self.one_call && at > 0 {
+            return;
+        }
         self.close_text(out);
-        call.start(self.run, self.next_index(), offer, out);
-        self.slots.push(Slot::Call(call));
+        let index = self.next_index();
+        if let Some(call) = self.drafts.get_mut(at) {
+            call.start(self.run, index, offer, out);
+            self.slots.push(Slot::Call(at));
+        }
     }
 }
 
@@ -149,17 +190,17 @@ fn takes(item: &Item, delta: &Delta) -> bool {
     match delta {
         Delta::Text(_) | Delta::Refusal(_) => matches!(item, Item::Message(_)),
         Delta::Reasoning(_) => matches!(item, Item::Reasoning(_)),
-        Delta::Arguments(_) | Delta::Progress(_) => false,
+        Delta::Logprobs(_) | Delta::Arguments(_) | Delta::Progress(_) => false,
     }
 }
 
 fn blank(run: RunId, index: u32, delta: &Delta) -> Item {
     let status = Status::InProgress;
     if let Delta::Reasoning(_) = delta {
-        return Item::Reasoning(Reasoning { id: run.item("rs", index), status, text: String::new() });
+        return Item::Reasoning(Reasoning::blank(run.item("rs", index), status));
     }
     let (id, role) = (run.item("msg", index), Role::Assistant);
-    Item::Message(Message { id, role, status, content: Vec::new(), extra: Map::new() })
+    Item::Message(Message { id, role, status, phase: None, content: Vec::new(), extra: Map::new() })
 }
 
 fn ended(mut item: Item, to: Status) -> Item {

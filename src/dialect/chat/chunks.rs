@@ -1,9 +1,10 @@
 //! The chat stream: run events into chunks, each one frame.
 
 use super::activity::{ActivityFold, Extra};
-use super::wire::{AnswerHead, Delta, FunctionDelta, ToolCallDelta, UsageObject, finish_reason};
+use super::wire::{AnswerHead, Delta, FunctionDelta, Logprobs, ToolCallDelta, UsageObject, finish_reason};
 use crate::core::event::{self, Outcome, RunEvent};
 use crate::core::item::{Item, Origin, ToolCall};
+use crate::core::logprob::Logprob;
 use crate::core::transcript::TextJoin;
 use crate::core::usage::Usage;
 use crate::dialect::Projection;
@@ -25,19 +26,29 @@ pub struct ChunkStream {
     activity: Option<ActivityFold>,
     text_join: TextJoin,
     reasoning_join: TextJoin,
+    /// What goes with the next piece of text.
+    logprobs: Vec<Logprob>,
     /// Position among the client's calls by item index.
     client_calls: HashMap<u32, u32>,
 }
 
+/// What a chunk may have beside its delta.
+#[derive(Clone, Debug, Default)]
+struct Beside<'a> {
+    logprobs: Option<Logprobs<'a>>,
+    finish_reason: Option<&'a str>,
+    extra: Option<&'a Extra>,
+}
+
 impl Projection for ChunkStream {
     fn open(&mut self) -> Vec<Bytes> {
-        vec![self.chunk(&Delta { role: Some("assistant"), content: Some(""), ..Delta::default() }, None, None)]
+        vec![self.chunk(&Delta { role: Some("assistant"), content: Some(""), ..Delta::default() }, Beside::default())]
     }
 
     fn on(&mut self, event: &RunEvent) -> Vec<Bytes> {
         let extras = self.activity.as_mut().map(|activity| activity.on(event)).unwrap_or_default();
-        let mut frames: Vec<Bytes> =
-            extras.iter().map(|extra| self.chunk(&Delta::default(), None, Some(extra))).collect();
+        let beside = |extra| Beside { extra: Some(extra), ..Beside::default() };
+        let mut frames: Vec<Bytes> = extras.iter().map(|extra| self.chunk(&Delta::default(), beside(extra))).collect();
         match event {
             RunEvent::ItemStarted { index, item } => frames.extend(self.started(*index, item)),
             RunEvent::Delta { index, delta } => frames.extend(self.delta(*index, delta)),
@@ -66,6 +77,7 @@ impl ChunkStream {
             activity,
             text_join: TextJoin::default(),
             reasoning_join: TextJoin::default(),
+            logprobs: Vec::new(),
             client_calls: HashMap::new(),
         }
     }
@@ -81,15 +93,21 @@ impl ChunkStream {
         self.client_calls.insert(index, position);
         let function = FunctionDelta { name: Some(name), arguments: "" };
         let call = ToolCallDelta { index: position, id: Some(call_id), kind: Some("function"), function };
-        Some(self.chunk(&Delta { tool_calls: Some([call]), ..Delta::default() }, None, None))
+        Some(self.chunk(&Delta { tool_calls: Some([call]), ..Delta::default() }, Beside::default()))
     }
 
     fn delta(&mut self, index: u32, delta: &event::Delta) -> Option<Bytes> {
         let text;
+        let mut beside = Beside::default();
         let delta = match delta {
             event::Delta::Text(piece) => {
                 text = joined(self.text_join.before(piece), piece);
+                beside.logprobs = Logprobs::of(std::mem::take(&mut self.logprobs));
                 Delta { content: Some(&text), ..Delta::default() }
+            }
+            event::Delta::Logprobs(more) => {
+                self.logprobs.extend_from_slice(more);
+                return None;
             }
             event::Delta::Reasoning(piece) => {
                 text = joined(self.reasoning_join.before(piece), piece);
@@ -104,7 +122,7 @@ impl ChunkStream {
             }
             event::Delta::Progress(_) => return None,
         };
-        Some(self.chunk(&delta, None, None))
+        Some(self.chunk(&delta, beside))
     }
 
     fn finished(&self, outcome: &Outcome, frames: &mut Vec<Bytes>) {
@@ -112,25 +130,28 @@ impl ChunkStream {
             Ok(reason) => reason,
             Err(told) => return frames.push(error(&told)),
         };
-        frames.push(self.chunk(&Delta::default(), Some(reason), None));
+        let beside = Beside { finish_reason: Some(reason), ..Beside::default() };
+        frames.push(self.chunk(&Delta::default(), beside));
         if self.include_usage {
             frames.push(self.usage());
         }
         frames.push(sse::DONE);
     }
 
-    fn chunk(&self, delta: &Delta<'_>, finish_reason: Option<&str>, extra: Option<&Extra>) -> Bytes {
+    fn chunk(&self, delta: &Delta<'_>, beside: Beside<'_>) -> Bytes {
         let mut frame = Vec::with_capacity(self.head.len().saturating_add(160));
         frame.extend_from_slice(&self.head);
         frame.extend_from_slice(b"{\"index\":0,\"delta\":");
         write(&mut frame, delta);
-        frame.extend_from_slice(b",\"logprobs\":null,\"finish_reason\":");
-        write(&mut frame, &finish_reason);
+        frame.extend_from_slice(b",\"logprobs\":");
+        write(&mut frame, &beside.logprobs);
+        frame.extend_from_slice(b",\"finish_reason\":");
+        write(&mut frame, &beside.finish_reason);
         frame.extend_from_slice(b"}]");
         if self.include_usage {
             frame.extend_from_slice(b",\"usage\":null");
         }
-        if let Some(extra) = extra {
+        if let Some(extra) = beside.extra {
             // The extra's keys stand beside ours: its own braces are dropped.
             let start = frame.len();
             write(&mut frame, extra);

@@ -62,7 +62,8 @@ fn extra(fields: Fields) -> Map<String, Value> {
 }
 
 fn message(role: Role, content: Vec<Part>, extra: Map<String, Value>) -> Item {
-    Item::Message(Message { id: String::new(), role, status: Status::Completed, content, extra })
+    let (id, status, phase) = (String::new(), Status::Completed, None);
+    Item::Message(Message { id, role, status, phase, content, extra })
 }
 
 fn assistant(mut fields: Fields, items: &mut Vec<Item>, open: &mut OpenCalls) -> Parsed<()> {
@@ -84,7 +85,7 @@ fn assistant(mut fields: Fields, items: &mut Vec<Item>, open: &mut OpenCalls) ->
         return Err(ApiError::invalid(path, message));
     }
     if let Some(text) = reasoning {
-        items.push(Item::Reasoning(Reasoning { id: String::new(), status: Status::Completed, text }));
+        items.push(Item::Reasoning(Reasoning { text, ..Reasoning::blank(String::new(), Status::Completed) }));
     }
     let extra = extra(fields);
     if !content.is_empty() || calls.is_empty() || !extra.is_empty() {
@@ -132,7 +133,7 @@ fn tool(mut fields: Fields, open: &mut OpenCalls) -> Parsed<Item> {
 fn parts(content: Value, path: &str) -> Parsed<Vec<Part>> {
     match content {
         Value::String(text) if text.is_empty() => Ok(Vec::new()),
-        Value::String(text) => Ok(vec![Part::Text { text }]),
+        Value::String(text) => Ok(vec![Part::text(text)]),
         Value::Array(parts) => {
             parts.into_iter().enumerate().map(|(at, part)| self::part(part, &format!("{path}[{at}]"))).collect()
         }
@@ -147,7 +148,7 @@ fn part(value: Value, path: &str) -> Parsed<Part> {
         "text" => {
             let text = fields.take_string("text")?.ok_or_else(|| fields.missing("text", "a string"))?;
             // More keys (`cache_control`, …) go on as they came.
-            Ok(if fields.rest().is_empty() { Part::Text { text } } else { Part::Opaque { value } })
+            Ok(if fields.rest().is_empty() { Part::text(text) } else { Part::Opaque { value } })
         }
         "refusal" => {
             let refusal = fields.take_string("refusal")?.ok_or_else(|| fields.missing("refusal", "a string"))?;

@@ -1,8 +1,10 @@
 //! The chat completion object: the same events as the stream, folded into one answer.
 
-use super::wire::{AnswerHead, AnswerMessage, ChatCompletion, Choice, FunctionObject, ToolCallObject, finish_reason};
+use super::wire::{AnswerHead, AnswerMessage, ChatCompletion, Choice, FunctionObject};
+use super::wire::{Logprobs, ToolCallObject, finish_reason};
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, Message, Origin, Part, Role};
+use crate::core::logprob::Logprob;
 use crate::core::transcript::TextJoin;
 use crate::core::usage::Usage;
 use crate::dialect::error::ApiError;
@@ -12,6 +14,7 @@ use crate::dialect::error::ApiError;
 pub struct Gathered {
     text: String,
     text_join: TextJoin,
+    logprobs: Vec<Logprob>,
     refusal: String,
     reasoning: String,
     reasoning_join: TextJoin,
@@ -36,6 +39,10 @@ impl Gathered {
                 self.text_join.begin_item();
                 for part in content {
                     match part {
+                        Part::Text { text, logprobs } => {
+                            push(&mut self.text, &mut self.text_join, text);
+                            self.logprobs.extend_from_slice(logprobs);
+                        }
                         Part::Refusal { refusal } => self.refusal.push_str(refusal),
                         part => push(&mut self.text, &mut self.text_join, part.as_text().unwrap_or_default()),
                     }
@@ -71,7 +78,7 @@ impl Gathered {
             tool_calls: self.tool_calls.into_iter().map(|(_, call)| call).collect(),
         };
         let AnswerHead { id, created, model } = head;
-        let choices = [Choice { index: 0, message, logprobs: None, finish_reason }];
+        let choices = [Choice { index: 0, message, logprobs: Logprobs::of(self.logprobs), finish_reason }];
         Ok(ChatCompletion { id, object: "chat.completion", created, model, choices, usage: self.usage.into() })
     }
 }

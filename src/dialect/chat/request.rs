@@ -3,7 +3,7 @@
 use super::{messages, tools};
 use crate::core::run::RunSpec;
 use crate::dialect::error::ApiError;
-use crate::dialect::fields::{Check, Fields, integer};
+use crate::dialect::fields::{Check, Fields, integer, top_logprobs};
 use serde_json::Value;
 
 /// A chat request, understood.
@@ -54,6 +54,7 @@ pub fn parse(body: Value) -> Result<ChatRequest, ApiError> {
     for (key, check) in PASSED_ON {
         fields.check(key, *check)?;
     }
+    check_logprobs(&mut fields)?;
     check_response_format(&fields)?;
     let max_output_tokens = max_output_tokens(&fields)?;
     // Storing chat completions is an API of its own that we do not have, and the upstream must not do it in our stead.
@@ -101,16 +102,29 @@ fn refuse_unsupported(fields: &mut Fields) -> Result<(), ApiError> {
         ("audio", "`audio` is not supported: this server answers in text."),
         ("functions", "`functions` is not supported: offer the functions as `tools`."),
         ("function_call", "`function_call` is not supported: use `tool_choice`."),
-        ("top_logprobs", "`top_logprobs` is not supported: an agent's answer is made of several model calls."),
     ];
     for (key, message) in unsupported {
         if fields.take(key).is_some_and(|value| value != 0) {
             return Err(ApiError::invalid(key, message));
         }
     }
-    if fields.take_bool("logprobs")? == Some(true) {
-        let message = "`logprobs` is not supported: an agent's answer is made of several model calls.";
-        return Err(ApiError::invalid("logprobs", message));
+    Ok(())
+}
+
+/// `logprobs` and `top_logprobs` stay among the rest where they ask for something.
+fn check_logprobs(fields: &mut Fields) -> Result<(), ApiError> {
+    fields.check("logprobs", Check::Bool)?;
+    let asked = fields.get("logprobs") == Some(&Value::Bool(true));
+    let top = fields.get("top_logprobs").map_or(Ok(0), top_logprobs)?;
+    if top > 0 && !asked {
+        let message = "`top_logprobs` is for `logprobs` alone: set `logprobs` to true or leave it out.";
+        return Err(ApiError::invalid("top_logprobs", message));
+    }
+    if !asked {
+        fields.take("logprobs");
+    }
+    if top == 0 {
+        fields.take("top_logprobs");
     }
     Ok(())
 }

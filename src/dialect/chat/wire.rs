@@ -1,9 +1,11 @@
 //! The objects of the Chat Completions API, as far as we write them.
 
 use crate::core::event::{Cut, Outcome};
+use crate::core::logprob::Logprob;
 use crate::core::usage::Usage;
 use crate::dialect::error::ApiError;
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// What every chunk and object of one answer carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +63,22 @@ pub struct ChatCompletion {
 pub struct Choice {
     pub index: u32,
     pub message: AnswerMessage,
-    pub logprobs: Option<()>,
+    pub logprobs: Option<Logprobs<'static>>,
     pub finish_reason: &'static str,
+}
+
+/// The tokens that the models wrote, in order. What joins the texts of several model calls is ours and has none.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Logprobs<'a> {
+    content: Cow<'a, [Logprob]>,
+    refusal: Option<()>,
+}
+
+impl<'a> Logprobs<'a> {
+    /// `None` where nobody asked for them.
+    pub fn of(content: impl Into<Cow<'a, [Logprob]>>) -> Option<Self> {
+        Some(content.into()).filter(|content| !content.is_empty()).map(|content| Self { content, refusal: None })
+    }
 }
 
 #[derive(Debug, PartialEq, Serialize)]

@@ -2,6 +2,7 @@
 
 use super::items::WireItem;
 use super::resource::UsageObject;
+use super::view::View;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::usage::Usage;
 use crate::dialect::activity::ToolActivity;
@@ -29,7 +30,9 @@ pub struct Compacting {
 impl Compacting {
     pub fn on(&mut self, event: &RunEvent) {
         match event {
-            RunEvent::ItemDone { item, .. } => self.output.extend(WireItem::begun(item, ToolActivity::Standard)),
+            RunEvent::ItemDone { item, .. } => {
+                self.output.extend(WireItem::begun(item, ToolActivity::Standard, View::default()))
+            }
             RunEvent::StepDone { usage } => self.usage += *usage,
             RunEvent::Finished { outcome } => self.outcome = Some(outcome.clone()),
             _ => {}

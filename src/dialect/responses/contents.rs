@@ -1,7 +1,7 @@
 //! What a conversation holds, as a client sees it: each item in the form, and under the id, in which its response shows it.
 
 use super::items::WireItem;
-use super::record::activity;
+use super::record::Shown;
 use crate::core::item::Item;
 use crate::core::ports::store::Link;
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ pub fn of(chain: &[Link], removed: &BTreeSet<String>) -> Vec<WireItem> {
     let of_link = |link: &Link| match link {
         Link::Response(response) => {
             let mut items = WireItem::of_input(&left(&response.input));
-            items.extend(WireItem::of_output(&left(&response.output), activity(&response.head)));
+            items.extend(WireItem::of_output(&left(&response.output), Shown::by(&response.head)));
             items
         }
         Link::Items(added) => WireItem::of_input(&left(&added.items)),

@@ -5,6 +5,7 @@ use super::fold::{Fold, Head};
 use super::items::WireItem;
 use super::resource::Resource;
 use crate::core::event::RunEvent;
+use crate::core::logprob::Logprob;
 use crate::dialect::{Projection, sse};
 use bytes::Bytes;
 use serde::Serialize;
@@ -29,6 +30,8 @@ pub struct Place {
     pub output_index: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary_index: Option<usize>,
 }
 
 /// What an event says.
@@ -38,9 +41,9 @@ pub enum Body {
     Response { response: Box<Resource> },
     Item { item: WireItem },
     Part { part: Content },
-    TextDelta { delta: String, logprobs: [(); 0] },
+    TextDelta { delta: String, logprobs: Vec<Logprob> },
     Delta { delta: String },
-    WholeText { text: String, logprobs: [(); 0] },
+    WholeText { text: String, logprobs: Vec<Logprob> },
     Text { text: String },
     Refusal { refusal: String },
     Arguments { arguments: String },

@@ -1,17 +1,21 @@
 //! Run events into Responses events and, at their end, the response object. The stream, the plain answer and the stored
 //! response are all made here, so they cannot differ.
 
+mod slot;
+
 use super::content::Content;
 use super::events::{Body, Event, Place};
 use super::items::{Status, WireItem};
 use super::resource::{Resource, error_details, incomplete_details, status};
 use super::settings::Settings;
+use super::view::View;
 use crate::core::event::{Delta, Outcome, RunEvent};
-use crate::core::item::{self, Item, ToolOutput};
+use crate::core::item::{self, Item};
 use crate::core::usage::Usage;
 use crate::dialect::activity::ToolActivity;
 use crate::dialect::error::ApiError;
 use serde::{Deserialize, Serialize};
+use slot::Slot;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -25,6 +29,7 @@ pub struct Head {
     pub model: String,
     pub settings: Arc<Settings>,
     pub activity: ToolActivity,
+    pub view: View,
     /// Kept beside the head, which is written before the run begins.
     #[serde(skip)]
     pub ended: EndTime,
@@ -64,11 +69,6 @@ pub struct Fold {
     /// The client has been told that the response is in progress. One in the background waits for its turn first.
     begun: bool,
     outcome: Option<Outcome>,
-}
-
-struct Slot {
-    item: WireItem,
-    done: bool,
 }
 
 impl Fold {
@@ -145,25 +145,27 @@ impl Fold {
             self.by_index.insert(index, at);
             return;
         }
-        let Some(wire) = WireItem::begun(item, self.head.activity) else { return };
+        let Some(wire) = WireItem::begun(item, self.head.activity, self.head.view) else { return };
         let at = self.slots.len();
         self.by_index.insert(index, at);
-        out.push(event("response.output_item.added", item_place(at), Body::Item { item: wire.clone() }));
-        if let (WireItem::McpCall { id, .. }, Item::ToolCall(call)) = (&wire, item) {
-            out.push(event("response.mcp_call.in_progress", place(id, at), Body::Nothing {}));
+        if let (WireItem::McpCall { .. }, Item::ToolCall(call)) = (&wire, item) {
             self.running.insert(call.call_id.clone(), at);
         }
-        self.slots.push(Slot { item: wire, done: false });
+        self.slots.push(Slot::open(wire, at, out));
     }
 
     fn delta(&mut self, index: u32, delta: &Delta, out: &mut Vec<Event>) {
         let Some(at) = self.by_index.get(&index).copied() else { return };
         let Some(slot) = self.slots.get_mut(at) else { return };
         match delta {
-            Delta::Text(text) => slot.say(at, Content::output_text(text.as_str()), out),
-            Delta::Refusal(text) => slot.say(at, Content::Refusal { refusal: text.clone() }, out),
-            Delta::Reasoning(text) => slot.say(at, Content::ReasoningText { text: text.clone() }, out),
-            Delta::Arguments(text) => slot.write_arguments(at, text, out),
+            Delta::Text(text) => slot.say(Content::output_text(text.as_str()), out),
+            Delta::Logprobs(logprobs) => slot.hear(logprobs),
+            Delta::Refusal(text) => slot.say(Content::Refusal { refusal: text.clone() }, out),
+            Delta::Reasoning(text) if self.head.view.summary => {
+                slot.say(Content::SummaryText { text: text.clone() }, out);
+            }
+            Delta::Reasoning(text) => slot.say(Content::ReasoningText { text: text.clone() }, out),
+            Delta::Arguments(text) => slot.write_arguments(text, out),
             Delta::Progress(_) => {}
         }
     }
@@ -172,29 +174,33 @@ impl Fold {
         let Some(at) = self.by_index.get(&index).copied() else { return };
         let Some(slot) = self.slots.get_mut(at) else { return };
         match item {
-            Item::Message(item::Message { status, .. }) | Item::Reasoning(item::Reasoning { status, .. }) => {
-                slot.close(at, (*status).into(), out);
+            Item::Message(message) => slot.close(message.status.into(), out),
+            Item::Reasoning(reasoning) => {
+                if self.head.view.sealed {
+                    slot.item.reveal(reasoning);
+                }
+                slot.close(reasoning.status.into(), out);
             }
             Item::ToolCall(call) => {
                 let is_whole = call.status == item::Status::Completed;
                 if is_whole {
-                    slot.end_arguments(at, out);
+                    slot.end_arguments(out);
                 }
                 // The server's call goes on until its output is there.
                 if !is_whole || matches!(slot.item, WireItem::FunctionCall { .. }) {
-                    slot.close(at, call.status.into(), out);
+                    slot.close(call.status.into(), out);
                 }
             }
-            Item::ToolOutput(output) => slot.answer(at, output, out),
-            Item::Compaction(_) => slot.close(at, Status::Completed, out),
+            Item::ToolOutput(output) => slot.answer(output, out),
+            Item::Compaction(_) => slot.close(Status::Completed, out),
             Item::Opaque { .. } => {}
         }
     }
 
     fn finished(&mut self, outcome: &Outcome, out: &mut Vec<Event>) {
         // A run that ends as it should has closed its items; one that vanished has not.
-        for (at, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| !slot.done) {
-            slot.close(at, Status::Incomplete, out);
+        for slot in self.slots.iter_mut().filter(|slot| !slot.done) {
+            slot.close(Status::Incomplete, out);
         }
         self.outcome = Some(outcome.clone());
         out.push(self.snapshot(match status(outcome) {
@@ -206,137 +212,5 @@ impl Fold {
 
     fn snapshot(&self, kind: &'static str) -> Event {
         Event { kind, place: Place::default(), body: Body::Response { response: Box::new(self.resource()) } }
-    }
-}
-
-impl Slot {
-    /// Adds to the open part if it is of the same kind, and else opens the next one.
-    fn say(&mut self, at: usize, piece: Content, out: &mut Vec<Event>) {
-        let goes_on =
-            self.item.content_mut().and_then(|content| content.last()).is_some_and(|last| same_kind(last, &piece));
-        if !goes_on {
-            self.end_part(at, out);
-        }
-        let id = self.item.id().to_owned();
-        let Some(content) = self.item.content_mut() else { return };
-        if !goes_on {
-            content.push(blank(&piece));
-            let place = part_place(&id, at, content.len());
-            out.push(event("response.content_part.added", place, Body::Part { part: blank(&piece) }));
-        }
-        let place = part_place(&id, at, content.len());
-        if let Some(last) = content.last_mut() {
-            append(last, &piece);
-        }
-        out.push(match piece {
-            Content::Refusal { refusal: delta } => event("response.refusal.delta", place, Body::Delta { delta }),
-            Content::ReasoningText { text: delta } => {
-                event("response.reasoning_text.delta", place, Body::Delta { delta })
-            }
-            Content::OutputText { text: delta, .. } | Content::InputText { text: delta } => {
-                event("response.output_text.delta", place, Body::TextDelta { delta, logprobs: [] })
-            }
-            Content::InputImage { .. } => return,
-        });
-    }
-
-    /// Ends the part that is open, which is the last one.
-    fn end_part(&mut self, at: usize, out: &mut Vec<Event>) {
-        let id = self.item.id().to_owned();
-        let Some(content) = self.item.content_mut() else { return };
-        let Some(part) = content.last().cloned() else { return };
-        let place = part_place(&id, at, content.len());
-        out.push(match part.clone() {
-            Content::Refusal { refusal } => event("response.refusal.done", place.clone(), Body::Refusal { refusal }),
-            Content::ReasoningText { text } => {
-                event("response.reasoning_text.done", place.clone(), Body::Text { text })
-            }
-            Content::OutputText { text, .. } | Content::InputText { text } => {
-                event("response.output_text.done", place.clone(), Body::WholeText { text, logprobs: [] })
-            }
-            Content::InputImage { .. } => return,
-        });
-        out.push(event("response.content_part.done", place, Body::Part { part }));
-    }
-
-    fn write_arguments(&mut self, at: usize, piece: &str, out: &mut Vec<Event>) {
-        let (kind, id) = match &mut self.item {
-            WireItem::FunctionCall { id, arguments, .. } => {
-                arguments.push_str(piece);
-                ("response.function_call_arguments.delta", id)
-            }
-            WireItem::McpCall { id, arguments, .. } => {
-                arguments.push_str(piece);
-                ("response.mcp_call_arguments.delta", id)
-            }
-            _ => return,
-        };
-        out.push(event(kind, place(id, at), Body::Delta { delta: piece.to_owned() }));
-    }
-
-    fn end_arguments(&mut self, at: usize, out: &mut Vec<Event>) {
-        let (kind, id, arguments) = match &self.item {
-            WireItem::FunctionCall { id, arguments, .. } => ("response.function_call_arguments.done", id, arguments),
-            WireItem::McpCall { id, arguments, .. } => ("response.mcp_call_arguments.done", id, arguments),
-            _ => return,
-        };
-        out.push(event(kind, place(id, at), Body::Arguments { arguments: arguments.clone() }));
-    }
-
-    fn answer(&mut self, at: usize, output: &ToolOutput, out: &mut Vec<Event>) {
-        self.item.answer(output);
-        self.close(at, self.item.status(), out);
-    }
-
-    fn close(&mut self, at: usize, status: Status, out: &mut Vec<Event>) {
-        if std::mem::replace(&mut self.done, true) {
-            return;
-        }
-        self.end_part(at, out);
-        self.item.set_status(status);
-        if let WireItem::McpCall { id, .. } = &self.item {
-            let well = status == Status::Completed;
-            let kind = if well { "response.mcp_call.completed" } else { "response.mcp_call.failed" };
-            out.push(event(kind, place(id, at), Body::Nothing {}));
-        }
-        out.push(event("response.output_item.done", item_place(at), Body::Item { item: self.item.clone() }));
-    }
-}
-
-fn event(kind: &'static str, place: Place, body: Body) -> Event {
-    Event { kind, place, body }
-}
-
-fn item_place(at: usize) -> Place {
-    Place { output_index: Some(at), ..Place::default() }
-}
-
-fn place(id: &str, at: usize) -> Place {
-    Place { item_id: Some(id.to_owned()), ..item_place(at) }
-}
-
-/// The place of the last of `parts` parts.
-fn part_place(id: &str, at: usize, parts: usize) -> Place {
-    Place { content_index: Some(parts.saturating_sub(1)), ..place(id, at) }
-}
-
-fn same_kind(one: &Content, other: &Content) -> bool {
-    std::mem::discriminant(one) == std::mem::discriminant(other)
-}
-
-fn blank(piece: &Content) -> Content {
-    match piece {
-        Content::Refusal { .. } => Content::Refusal { refusal: String::new() },
-        Content::ReasoningText { .. } => Content::ReasoningText { text: String::new() },
-        _ => Content::output_text(""),
-    }
-}
-
-fn append(part: &mut Content, piece: &Content) {
-    match (part, piece) {
-        (Content::OutputText { text, .. }, Content::OutputText { text: more, .. })
-        | (Content::ReasoningText { text }, Content::ReasoningText { text: more })
-        | (Content::Refusal { refusal: text }, Content::Refusal { refusal: more }) => text.push_str(more),
-        _ => {}
     }
 }

@@ -1,5 +1,6 @@
 //! The conversation that a request goes on with: what is stored of it, what is new, and whether calls and results pair up.
 
+use super::hosted::{Side, side};
 use crate::core::event::Outcome;
 use crate::core::item::{Item, Message, Role, Status};
 use crate::core::ports::store::Link;
@@ -115,30 +116,35 @@ pub(super) fn check_pairs(history: &[Arc<Item>], input: &[Arc<Item>]) -> Result<
 fn pairs<'a>(history: &'a [Arc<Item>], new: &'a [Arc<Item>], param: &str) -> Result<HashSet<&'a str>, ApiError> {
     let (mut waiting, mut seen) = (HashSet::new(), HashSet::new());
     for item in history.iter().chain(new) {
-        match item.as_ref() {
-            Item::ToolCall(call) if !seen.insert(call.call_id.as_str()) => {
-                let message = format!("`{param}` repeats the `call_id` of another call: `{}`.", excerpt(&call.call_id));
+        match side(item) {
+            Some(Side::Call(id)) if !seen.insert(id) => {
+                let message = format!("`{param}` repeats the `call_id` of another call: `{}`.", excerpt(id));
                 return Err(ApiError::invalid(param, message));
             }
-            Item::ToolCall(call) => drop(waiting.insert(call.call_id.as_str())),
-            Item::ToolOutput(output) if !waiting.remove(output.call_id.as_str()) => {
-                let problem = match seen.contains(output.call_id.as_str()) {
+            Some(Side::Call(id)) => drop(waiting.insert(id)),
+            Some(Side::Output(id)) if !waiting.remove(id) => {
+                let problem = match seen.contains(id) {
                     true => "There are two outputs for the call",
                     false => "No tool call found for the output with `call_id`",
                 };
-                return Err(ApiError::invalid(param, format!("{problem} `{}`.", excerpt(&output.call_id))));
+                return Err(ApiError::invalid(param, format!("{problem} `{}`.", excerpt(id))));
             }
-            Item::Message(message) if message.role != Role::Assistant => expect_none(&waiting, param)?,
-            _ => {}
+            Some(Side::Output(_)) => {}
+            None if is_said_by_others(item) => expect_none(&waiting, param)?,
+            None => {}
         }
     }
     Ok(waiting)
 }
 
+fn is_said_by_others(item: &Item) -> bool {
+    matches!(item, Item::Message(message) if message.role != Role::Assistant)
+}
+
 fn expect_none(waiting: &HashSet<&str>, param: &str) -> Result<(), ApiError> {
     let Some(first) = waiting.iter().min() else { return Ok(()) };
     let message = format!(
-        "No tool output found for the call `{}`: send a `function_call_output` for each call before anything new is said.",
+        "No tool output found for the call `{}`: each call needs its output, a `function_call_output`, before anything new is said.",
         excerpt(first)
     );
     Err(ApiError::invalid(param, message))

@@ -2,6 +2,7 @@
 
 use crate::core::id::RunId;
 use crate::core::item::Item;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Gives an id to each item that came without one. No item of the run's output has it.
@@ -27,7 +28,13 @@ fn each(items: Vec<Arc<Item>>, set: impl Fn(&mut String, &str, u32)) -> Arc<[Arc
             Item::ToolCall(call) => set(&mut call.id, "fc_in", number),
             Item::ToolOutput(output) => set(&mut output.id, "fco_in", number),
             // What a client sends of these has its id within.
-            Item::Compaction(_) | Item::Opaque { .. } => {}
+            Item::Compaction(_) => {}
+            Item::Opaque { value: Value::Object(value) } => {
+                let mut id = value.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+                set(&mut id, "item_in", number);
+                value.insert("id".to_owned(), id.into());
+            }
+            Item::Opaque { .. } => {}
         }
         item
     });

@@ -1,65 +1,111 @@
 //! The `input` of a request into items.
 
-use super::content;
 use super::items::call_id_of;
-use super::sealed;
-use crate::core::item::{Compaction, Item, Message, Origin, Part, Reasoning, Role, Status, ToolCall, ToolOutput};
-use crate::dialect::error::ApiError;
-use crate::dialect::fields::{Fields, wrong};
-use serde_json::{Map, Value};
+use super::sealed::unseal;
+use super::text::one_of;
+use super::{content, hosted};
+use crate::core::item::{
+    Compaction, Item, Message, Origin, Part, Phase, Reasoning, Role, Status, ToolCall, ToolOutput,
+};
+use crate::dialect::error::{ApiError, excerpt};
+use crate::dialect::fields::{Check, Fields, wrong};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 type Parsed<T> = Result<T, ApiError>;
 
+/// What a request brings.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Input {
+    pub items: Vec<Arc<Item>>,
+    pub references: Vec<Reference>,
+}
+
+/// An item that the request names by its id alone, as the client was shown it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Reference {
+    /// How many of the items go before it.
+    pub at: usize,
+    pub id: String,
+}
+
 /// Reads `input`: a string is what the user says.
-pub(super) fn parse(input: Value) -> Parsed<Vec<Arc<Item>>> {
+pub(super) fn parse(input: Value) -> Parsed<Input> {
     match input {
-        Value::String(text) => Ok(vec![Arc::new(Item::Message(Message::of(Role::User, text)))]),
+        Value::String(text) => {
+            Ok(Input { items: vec![Arc::new(Item::Message(Message::of(Role::User, text)))], references: Vec::new() })
+        }
         Value::Array(values) if values.is_empty() => {
             Err(ApiError::invalid("input", "`input` must hold at least one item."))
         }
-        Value::Array(values) => items(values, "input"),
+        Value::Array(values) => read(values, "input"),
         other => Err(wrong("input", "a string or an array of items", &other)),
     }
 }
 
-/// Reads a list of items; `path` is where it stands.
+/// Reads a list of items, each of which is there itself; `path` is where it stands.
 pub(super) fn items(values: Vec<Value>, path: &str) -> Parsed<Vec<Arc<Item>>> {
-    let mut items = Vec::with_capacity(values.len());
-    for (at, value) in values.into_iter().enumerate() {
-        item(Fields::of(value, format!("{path}[{at}]"))?, &mut items)?;
+    let Input { items, references } = read(values, path)?;
+    match references.first() {
+        Some(reference) => {
+            let message =
+                format!("`{path}` may hold no `item_reference` (`{}`): send the item itself.", excerpt(&reference.id));
+            Err(ApiError::invalid(path, message))
+        }
+        None => Ok(items),
     }
-    Ok(items.into_iter().map(Arc::new).collect())
 }
 
-fn item(mut fields: Fields, items: &mut Vec<Item>) -> Parsed<()> {
+fn read(values: Vec<Value>, path: &str) -> Parsed<Input> {
+    let mut input = Input::default();
+    for (at, value) in values.into_iter().enumerate() {
+        item(Fields::of(value, format!("{path}[{at}]"))?, &mut input)?;
+    }
+    Ok(input)
+}
+
+fn item(mut fields: Fields, input: &mut Input) -> Parsed<()> {
     let path = fields.path("type");
-    // Clients leave out the type of messages.
-    let kind = match fields.take_string("type")? {
-        Some(kind) => kind,
-        None if fields.has("role") => "message".to_owned(),
-        None => return Err(fields.missing("type", "the kind of the item, such as `message`")),
-    };
-    match kind.as_str() {
-        "message" => items.push(message(fields)?),
-        "function_call" => items.push(Item::ToolCall(function_call(fields)?)),
-        "function_call_output" => items.push(Item::ToolOutput(function_call_output(fields)?)),
-        "reasoning" => items.extend(reasoning(fields)?),
-        "mcp_call" => mcp_call(fields, items)?,
-        "compaction" => items.push(Item::Compaction(compaction(fields)?)),
+    fields.check("status", Check::String)?;
+    let kind = kind(&mut fields)?;
+    let item = match kind.as_str() {
+        "message" => message(fields)?,
+        "function_call" => Item::ToolCall(function_call(fields)?),
+        "function_call_output" | "custom_tool_call_output" => Item::ToolOutput(function_call_output(fields)?),
+        "custom_tool_call" => Item::ToolCall(custom_tool_call(fields)?),
+        "reasoning" => match reasoning(fields)? {
+            Some(reasoning) => Item::Reasoning(reasoning),
+            None => return Ok(()),
+        },
+        "compaction" => Item::Compaction(compaction(fields)?),
+        "mcp_call" => return mcp_call(fields, input),
         "item_reference" => {
-            let message = format!("`{path}` `item_reference` is not supported yet: send the item itself.");
-            return Err(ApiError::invalid(path, message));
+            let (at, id) = (input.items.len(), fields.need_string("id")?);
+            input.references.push(Reference { at, id });
+            return Ok(());
+        }
+        kind if hosted::is_known(kind) => {
+            fields.check("id", Check::String)?;
+            hosted::item(kind.to_owned(), fields.rest())
         }
         _ => {
-            let known = "message, function_call, function_call_output, reasoning, mcp_call and compaction";
-            return Err(ApiError::invalid(
-                &path,
-                format!("`{path}` names an item that is not supported: send {known}."),
-            ));
+            let message =
+                format!("`{path}` names an item that is not supported; docs/responses.md lists those that are.");
+            return Err(ApiError::invalid(path, message));
         }
-    }
+    };
+    input.items.push(Arc::new(item));
     Ok(())
+}
+
+/// Clients leave out the type of messages, and of references.
+fn kind(fields: &mut Fields) -> Parsed<String> {
+    match fields.take_string("type")? {
+        Some(kind) => Ok(kind),
+        None if fields.has("role") => Ok("message".to_owned()),
+        None if fields.holds_only("id") => Ok("item_reference".to_owned()),
+        None => Err(fields.missing("type", "the kind of the item, such as `message`")),
+    }
 }
 
 fn message(mut fields: Fields) -> Parsed<Item> {
@@ -83,8 +129,19 @@ fn message(mut fields: Fields) -> Parsed<Item> {
         Some(value) => content::parse(value, &path, Some(role))?,
         None => return Err(fields.missing("content", "a string or an array of parts")),
     };
-    let id = id(&mut fields)?;
-    Ok(Item::Message(Message { id, role, status: Status::Completed, content, extra: Map::new() }))
+    let (id, phase) = (id(&mut fields)?, phase(&mut fields)?);
+    Ok(Item::Message(Message { id, role, status: status(&mut fields)?, phase, content, extra: Map::new() }))
+}
+
+fn phase(fields: &mut Fields) -> Parsed<Option<Phase>> {
+    let word = one_of(fields, "phase", &["commentary", "final_answer"])?;
+    Ok(word.map(|word| if word == "commentary" { Phase::Commentary } else { Phase::FinalAnswer }))
+}
+
+/// What was cut off stays so; all else is over by the time it is sent.
+fn status(fields: &mut Fields) -> Parsed<Status> {
+    let status = fields.take_string("status")?;
+    Ok(if status.as_deref() == Some("incomplete") { Status::Incomplete } else { Status::Completed })
 }
 
 fn id(fields: &mut Fields) -> Parsed<String> {
@@ -114,30 +171,45 @@ fn function_call_output(mut fields: Fields) -> Parsed<ToolOutput> {
     Ok(ToolOutput { id, call_id, content, failed: false, extra: Map::new() })
 }
 
-/// Reasoning goes back to the model as text. What is sealed in `encrypted_content` only its maker could read.
-fn reasoning(mut fields: Fields) -> Parsed<Option<Item>> {
+/// A call of a tool that takes plain text. To the model it is a function with that text as its one argument.
+fn custom_tool_call(mut fields: Fields) -> Parsed<ToolCall> {
+    let (id, call_id, name) = (id(&mut fields)?, fields.need_string("call_id")?, fields.need_string("name")?);
+    let Some(input) = fields.take_string("input")? else {
+        return Err(fields.missing("input", "a string"));
+    };
+    let (arguments, status) = (json!({"input": input}).to_string(), Status::Completed);
+    Ok(ToolCall { id, call_id, name, arguments, origin: Origin::Client, status, extra: Map::new() })
+}
+
+/// Reasoning goes back to the model as text, and as its maker has sealed it. What another server has sealed nobody here
+/// can read.
+fn reasoning(mut fields: Fields) -> Parsed<Option<Reasoning>> {
     let id = id(&mut fields)?;
-    let mut texts = Vec::new();
-    for key in ["content", "summary"] {
-        let path = fields.path(key);
-        for (at, part) in fields.take_array(key)?.unwrap_or_default().into_iter().enumerate() {
-            let mut part = Fields::of(part, format!("{path}[{at}]"))?;
-            texts.push(part.take_string("text")?.ok_or_else(|| part.missing("text", "a string"))?);
-        }
-        // A summary says less of the same.
-        if !texts.is_empty() {
-            break;
-        }
-    }
-    let text = texts.join("\n\n");
-    Ok((!text.is_empty()).then(|| Item::Reasoning(Reasoning { id, status: Status::Completed, text })))
+    let sealed = fields.take_string("encrypted_content")?.and_then(|text| unseal(&text));
+    let shown = texts(&mut fields, "content")?;
+    let summary = texts(&mut fields, "summary")?;
+    // A summary says less of the same.
+    let (text, is_summary) = if shown.is_empty() { (summary, true) } else { (shown, false) };
+    let status = status(&mut fields)?;
+    let is_summary = is_summary && !text.is_empty();
+    Ok((!text.is_empty() || sealed.is_some()).then_some(Reasoning { id, status, text, is_summary, sealed }))
+}
+
+fn texts(fields: &mut Fields, key: &str) -> Parsed<String> {
+    let path = fields.path(key);
+    let parts = fields.take_array(key)?.unwrap_or_default().into_iter().enumerate();
+    let text = |(at, part)| {
+        let mut part = Fields::of(part, format!("{path}[{at}]"))?;
+        part.take_string("text")?.ok_or_else(|| part.missing("text", "a string"))
+    };
+    Ok(parts.map(text).collect::<Parsed<Vec<_>>>()?.join("\n\n"))
 }
 
 /// Only its own maker can read it, so another's cannot be gone on from. The id it was made with is within.
 fn compaction(mut fields: Fields) -> Parsed<Compaction> {
     let path = fields.path("encrypted_content");
     let content = fields.need_string("encrypted_content")?;
-    sealed::open(&content).ok_or_else(|| {
+    unseal(&content).ok_or_else(|| {
         let message =
             format!("`{path}` is of another service's making, or not whole: send the items that it stands for.");
         ApiError::invalid(path, message)
@@ -145,7 +217,7 @@ fn compaction(mut fields: Fields) -> Parsed<Compaction> {
 }
 
 /// A call that a server has run, ours or another: to the model it is a call with its output.
-fn mcp_call(mut fields: Fields, items: &mut Vec<Item>) -> Parsed<()> {
+fn mcp_call(mut fields: Fields, input: &mut Input) -> Parsed<()> {
     let id = fields.need_string("id")?;
     let output = fields.take_string("output")?;
     let error = fields.take("error");
@@ -155,14 +227,9 @@ fn mcp_call(mut fields: Fields, items: &mut Vec<Item>) -> Parsed<()> {
     let call = ToolCall { id, ..call(fields, call_id.clone(), Origin::Server)? };
     // A call that was cut off says nothing to the model.
     if let Some(text) = text {
-        items.push(Item::ToolCall(call));
-        items.push(Item::ToolOutput(ToolOutput {
-            id: String::new(),
-            call_id,
-            content: vec![Part::text(text)],
-            failed,
-            extra: Map::new(),
-        }));
+        let (id, content) = (String::new(), vec![Part::text(text)]);
+        input.items.push(Arc::new(Item::ToolCall(call)));
+        input.items.push(Arc::new(Item::ToolOutput(ToolOutput { id, call_id, content, failed, extra: Map::new() })));
     }
     Ok(())
 }

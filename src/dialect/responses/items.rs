@@ -1,10 +1,14 @@
 //! Items as the Responses API writes them: what a response holds, and what its input is listed as.
 
 use super::content::{Content, input_parts, message_parts};
-use super::sealed;
-use crate::core::item::{self, Item, Origin, Role, text_of};
+use super::record::Shown;
+use super::sealed::seal;
+use super::view::View;
+use crate::core::item::{self, Item, Origin, Phase, Role, text_of};
+use crate::core::ports::store::ItemKey;
 use crate::dialect::activity::ToolActivity;
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -19,14 +23,19 @@ pub enum WireItem {
         id: String,
         status: Status,
         role: Role,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        phase: Option<Phase>,
         content: Vec<Content>,
     },
+    /// Shown either as a summary, which every client knows, or itself.
     Reasoning {
         id: String,
         status: Status,
-        /// Always empty: the models behind chat completions show their reasoning itself.
-        summary: [(); 0],
-        content: Vec<Content>,
+        summary: Vec<Content>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content: Option<Vec<Content>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        encrypted_content: Option<String>,
     },
     FunctionCall {
         id: String,
@@ -57,6 +66,9 @@ pub enum WireItem {
         id: String,
         encrypted_content: String,
     },
+    /// As it was sent.
+    #[serde(untagged)]
+    Hosted(Value),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -108,14 +120,17 @@ impl ToolCallError {
 
 impl WireItem {
     /// An item that has just begun, as far as this client is shown it.
-    pub fn begun(item: &Item, activity: ToolActivity) -> Option<Self> {
+    pub fn begun(item: &Item, activity: ToolActivity, view: View) -> Option<Self> {
         let status = Status::InProgress;
         Some(match item {
             Item::Message(message) => {
-                Self::Message { id: message.id.clone(), status, role: message.role, content: Vec::new() }
+                let (id, role, phase) = (message.id.clone(), message.role, message.phase);
+                Self::Message { id, status, role, phase, content: Vec::new() }
             }
             Item::Reasoning(reasoning) => {
-                Self::Reasoning { id: reasoning.id.clone(), status, summary: [], content: Vec::new() }
+                let (id, summary, encrypted_content) = (reasoning.id.clone(), Vec::new(), None);
+                let content = (!view.summary).then(Vec::new);
+                Self::Reasoning { id, status, summary, content, encrypted_content }
             }
             Item::ToolCall(call) => match (call.origin, activity) {
                 (Origin::Server, ToolActivity::Hidden) => return None,
@@ -135,7 +150,7 @@ impl WireItem {
                 output: Output::Text(String::new()),
             },
             Item::Compaction(compaction) => {
-                Self::Compaction { id: compaction.id.clone(), encrypted_content: sealed::seal(compaction) }
+                Self::Compaction { id: compaction.id.clone(), encrypted_content: seal(compaction) }
             }
             Item::ToolOutput(_) | Item::Opaque { .. } => return None,
         })
@@ -156,15 +171,15 @@ impl WireItem {
 
     /// The items of a request, as they are listed. They have ids since they were stored.
     pub fn of_input(items: &[Arc<Item>]) -> Vec<Self> {
-        Self::listed(items, ToolActivity::Standard, ToolActivity::FunctionCall)
+        Self::listed(items, ToolActivity::Standard, ToolActivity::FunctionCall, None)
     }
 
     /// The items that a run has made, as its response shows them.
-    pub fn of_output(items: &[Arc<Item>], activity: ToolActivity) -> Vec<Self> {
-        Self::listed(items, activity, activity)
+    pub(super) fn of_output(items: &[Arc<Item>], shown: Shown) -> Vec<Self> {
+        Self::listed(items, shown.activity, shown.activity, Some(shown.view))
     }
 
-    fn listed(items: &[Arc<Item>], calls: ToolActivity, outputs: ToolActivity) -> Vec<Self> {
+    fn listed(items: &[Arc<Item>], calls: ToolActivity, outputs: ToolActivity, view: Option<View>) -> Vec<Self> {
         let mut listed: Vec<Self> = Vec::with_capacity(items.len());
         // A call that a server has run is one item with its output.
         let mut running: HashMap<&str, usize> = HashMap::new();
@@ -173,33 +188,47 @@ impl WireItem {
                 Item::ToolOutput(output) => {
                     match running.remove(output.call_id.as_str()).and_then(|at| listed.get_mut(at)) {
                         Some(call) => call.answer(output),
-                        None => listed.extend(Self::whole(item, outputs)),
+                        None => listed.extend(Self::whole(item, outputs, view)),
                     }
                 }
                 Item::ToolCall(call) => {
-                    let wire = Self::whole(item, calls);
+                    let wire = Self::whole(item, calls, view);
                     if let Some(Self::McpCall { .. }) = &wire {
                         running.insert(&call.call_id, listed.len());
                     }
                     listed.extend(wire);
                 }
-                _ => listed.extend(Self::whole(item, calls)),
+                _ => listed.extend(Self::whole(item, calls, view)),
             }
         }
         listed
     }
 
-    /// An item with all that is in it.
-    fn whole(item: &Item, activity: ToolActivity) -> Option<Self> {
-        let mut wire = Self::begun(item, activity)?;
+    /// An item with all that is in it. Without a view it is shown as it was sent.
+    fn whole(item: &Item, activity: ToolActivity, view: Option<View>) -> Option<Self> {
+        let sent = |reasoning: &item::Reasoning| View {
+            summary: reasoning.is_summary || reasoning.text.is_empty(),
+            sealed: true,
+        };
+        let view = match item {
+            Item::Opaque { value } => return Some(Self::Hosted(value.clone())),
+            Item::Reasoning(reasoning) => view.unwrap_or_else(|| sent(reasoning)),
+            _ => View::default(),
+        };
+        let mut wire = Self::begun(item, activity, view)?;
         match (item, &mut wire) {
             (Item::Message(message), Self::Message { content, status, .. }) => {
                 *content = message_parts(message.role, &message.content);
                 *status = message.status.into();
             }
-            (Item::Reasoning(reasoning), Self::Reasoning { content, status, .. }) => {
-                content.push(Content::ReasoningText { text: reasoning.text.clone() });
-                *status = reasoning.status.into();
+            (Item::Reasoning(reasoning), wire) => {
+                wire.parts_mut()
+                    .into_iter()
+                    .for_each(|parts| parts.extend(reasoning_part(&reasoning.text, view.summary)));
+                if view.sealed {
+                    wire.reveal(reasoning);
+                }
+                wire.set_status(reasoning.status.into());
             }
             (
                 Item::ToolCall(call),
@@ -245,8 +274,16 @@ impl WireItem {
         }
     }
 
+    /// Adds what the model's maker has sealed.
+    pub fn reveal(&mut self, reasoning: &item::Reasoning) {
+        if let Self::Reasoning { encrypted_content, .. } = self {
+            *encrypted_content = reasoning.sealed.as_ref().map(seal);
+        }
+    }
+
     pub fn id(&self) -> &str {
         match self {
+            Self::Hosted(value) => value.get("id").and_then(Value::as_str).unwrap_or_default(),
             Self::Message { id, .. }
             | Self::Reasoning { id, .. }
             | Self::FunctionCall { id, .. }
@@ -258,6 +295,7 @@ impl WireItem {
 
     pub fn status(&self) -> Status {
         match self {
+            Self::Hosted(_) => Status::Completed,
             Self::Message { status, .. }
             | Self::Reasoning { status, .. }
             | Self::FunctionCall { status, .. }
@@ -269,6 +307,7 @@ impl WireItem {
 
     pub fn set_status(&mut self, to: Status) {
         match self {
+            Self::Hosted(_) => {}
             Self::Message { status, .. }
             | Self::Reasoning { status, .. }
             | Self::FunctionCall { status, .. }
@@ -279,17 +318,31 @@ impl WireItem {
     }
 
     /// The parts of an item that has some.
-    pub fn content_mut(&mut self) -> Option<&mut Vec<Content>> {
+    pub fn parts_mut(&mut self) -> Option<&mut Vec<Content>> {
         match self {
-            Self::Message { content, .. } | Self::Reasoning { content, .. } => Some(content),
+            Self::Message { content, .. } | Self::Reasoning { content: Some(content), .. } => Some(content),
+            Self::Reasoning { summary, .. } => Some(summary),
             _ => None,
         }
     }
 }
 
+fn reasoning_part(text: &str, summary: bool) -> Option<Content> {
+    let text = Some(text.to_owned()).filter(|text| !text.is_empty())?;
+    Some(if summary { Content::SummaryText { text } } else { Content::ReasoningText { text } })
+}
+
 /// An `mcp_call` has no `call_id`, so its id carries it: the call keeps it when a client sends the item back.
 fn mcp_id(call_id: &str) -> String {
     format!("mcp_{call_id}")
+}
+
+/// How a stored item is asked for by the id that its client was shown.
+pub(super) fn key(id: &str) -> ItemKey {
+    match id.strip_prefix("mcp_") {
+        Some(call_id) => ItemKey::Call(call_id.to_owned()),
+        None => ItemKey::Id(id.to_owned()),
+    }
 }
 
 /// The call id behind the id of an `mcp_call` item, ours or another server's.

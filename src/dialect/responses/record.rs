@@ -4,6 +4,7 @@
 use super::fold::{EndTime, Fold, Head};
 use super::ids;
 use super::resource::Resource;
+use super::view::View;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::id::RunId;
 use crate::core::item::Item;
@@ -69,11 +70,18 @@ impl Record {
     }
 }
 
-/// How the response that begins so shows what the server's tools did.
-pub(super) fn activity(head: &str) -> ToolActivity {
-    #[derive(Deserialize)]
-    struct Shown {
-        activity: ToolActivity,
+/// How a response shows what its run has made.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(super) struct Shown {
+    #[serde(default)]
+    pub activity: ToolActivity,
+    #[serde(default)]
+    pub view: View,
+}
+
+impl Shown {
+    /// Of the response that begins so.
+    pub fn by(head: &str) -> Self {
+        serde_json::from_str(head).unwrap_or_default()
     }
-    serde_json::from_str::<Shown>(head).map(|shown| shown.activity).unwrap_or_default()
 }

@@ -1,13 +1,16 @@
 //! A Responses request body into a `RunSpec`. `docs/responses.md` lists every field and what becomes of it.
 
 use super::history::{self, History};
+use super::input::{Input, Reference};
 use super::settings::Settings;
-use super::{context, conversations, input, text, tools};
+use super::view::{Included, View};
+use super::{context, conversations, input, items, text, tools, view};
 use crate::core::item::Item;
 use crate::core::ports::conversations::ConversationKey;
+use crate::core::ports::store::{Found, ItemKey};
 use crate::core::run::{Compaction, RunSpec};
-use crate::dialect::error::ApiError;
-use crate::dialect::fields::{Check, Fields, integer};
+use crate::dialect::error::{ApiError, excerpt};
+use crate::dialect::fields::{Check, Fields, integer, top_logprobs};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -17,8 +20,11 @@ pub struct ResponsesRequest {
     /// The profile asked for.
     pub model: String,
     pub stream: bool,
-    /// What is new; the history comes from `settings.previous_response_id` or from the conversation.
+    pub view: View,
+    /// What is new, once its [references](Self::wanted) are filled in; the history comes from
+    /// `settings.previous_response_id` or from the conversation.
     pub input: Vec<Arc<Item>>,
+    references: Vec<Reference>,
     pub conversation: Option<ConversationKey>,
     pub settings: Settings,
     spec: RunSpec,
@@ -35,29 +41,19 @@ const PASSED_ON: &[(&str, Check)] = &[
     ("safety_identifier", Check::String),
     ("prompt_cache_key", Check::String),
     ("service_tier", Check::String),
+    ("prompt_cache_retention", Check::String),
 ];
 
 /// Fields that would change the answer and that we cannot serve.
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("prompt", "send `instructions` and `input`"),
-    ("max_tool_calls", "the profile limits the steps of a run"),
     ("moderation", "this server moderates nothing"),
-    ("image", "this server answers in text"),
+    ("image", "this server sends images on as they are"),
+    ("access_programs", "this server knows none"),
     ("messages", "send them as `input`"),
     ("response_format", "use `text.format`"),
     ("max_tokens", "use `max_output_tokens`"),
     ("max_completion_tokens", "use `max_output_tokens`"),
-];
-
-/// What may be asked to be included and is never there, because the tools it belongs to are not.
-const INCLUDABLE: &[&str] = &[
-    "reasoning.encrypted_content",
-    "file_search_call.results",
-    "web_search_call.results",
-    "web_search_call.action.sources",
-    "message.input_image.image_url",
-    "computer_call_output.output.image_url",
-    "code_interpreter_call.outputs",
 ];
 
 /// Reads a body. Errors name the field and what it should be.
@@ -78,31 +74,64 @@ fn read(mut fields: Fields, needs_input: bool) -> Result<ResponsesRequest, ApiEr
     refuse_unsupported(&mut fields)?;
     let stream = fields.take_bool("stream")?.unwrap_or(false);
     stream_options(&mut fields, stream)?;
-    let input = match fields.take("input") {
+    let Input { items: input, references } = match fields.take("input") {
         Some(value) => input::parse(value)?,
-        None if !needs_input => Vec::new(),
+        None if !needs_input => Input::default(),
         None => return Err(fields.missing("input", "a string or an array of items")),
     };
-    let instructions = fields.take_string("instructions")?.filter(|text| !text.is_empty());
+    let tools = fields.take_array("tools")?.map(tools::parse).transpose()?.flatten();
+    let choice = tools::choice(fields.take("tool_choice"))?;
+    let mut params = passed_on(&mut fields)?;
+    prompt_cache_options(&mut fields, &mut params)?;
+    let included = view::included(&mut fields)?;
+    let top_logprobs = logprobs(&mut fields, included, &mut params)?;
+    let text = text::parse(fields.take_object("text")?, &mut params)?;
+    let reasoning = text::reasoning(fields.take_object("reasoning")?, &mut params)?;
+    let (truncation, compaction) = (context::truncation(&mut fields)?, context::compaction(&mut fields)?);
+    let summary = reasoning.as_ref().is_some_and(|reasoning| reasoning.get("summary").is_some_and(Value::is_string));
+    let settings = Settings {
+        tools: tools.iter().flatten().map(tools::echo).collect(),
+        tool_choice: choice.echo,
+        truncation: context::word(truncation).to_owned(),
+        text,
+        top_logprobs,
+        reasoning,
+        ..settings(&mut fields, &params)?
+    };
+    let view = View { summary, sealed: included.sealed };
+    let conversation = conversation(&mut fields, &settings)?;
+    let spec = RunSpec {
+        input: Vec::new(),
+        tools,
+        tool_choice: choice.choice,
+        allowed_tools: choice.allowed,
+        params,
+        max_output_tokens: settings.max_output_tokens,
+        max_tool_calls: settings.max_tool_calls,
+        truncation,
+        compaction,
+    };
+    Ok(ResponsesRequest { model, stream, view, input, references, conversation, settings, spec })
+}
+
+/// The conversation that a request is part of.
+fn conversation(fields: &mut Fields, settings: &Settings) -> Result<Option<ConversationKey>, ApiError> {
+    let conversation = fields.take("conversation").map(conversations::key).transpose()?;
+    if conversation.is_some() && settings.previous_response_id.is_some() {
+        let message = "`conversation` and `previous_response_id` exclude each other: each says what the request goes on from. Send one of them.";
+        return Err(ApiError::invalid("conversation", message));
+    }
+    Ok(conversation)
+}
+
+/// What the response repeats of the plain fields; `params` has those that are passed on.
+fn settings(fields: &mut Fields, params: &Map<String, Value>) -> Result<Settings, ApiError> {
     let previous_response_id = match fields.has("previous_response_id") {
         true => Some(fields.need_string("previous_response_id")?),
         false => None,
     };
-    let conversation = fields.take("conversation").map(conversations::key).transpose()?;
-    if conversation.is_some() && previous_response_id.is_some() {
-        let message = "`conversation` and `previous_response_id` exclude each other: each says what the request goes on from. Send one of them.";
-        return Err(ApiError::invalid("conversation", message));
-    }
-    let tools = fields.take_array("tools")?.map(tools::parse).transpose()?.flatten();
-    let choice = tools::choice(fields.take("tool_choice"))?;
-    let mut params = passed_on(&mut fields)?;
-    let text = text::parse(fields.take_object("text")?, &mut params)?;
-    let reasoning = text::reasoning(fields.take_object("reasoning")?, &mut params)?;
-    let (truncation, compaction) = (context::truncation(&mut fields)?, context::compaction(&mut fields)?);
-    let max_output_tokens = fields.take("max_output_tokens").map(|max| integer("max_output_tokens", &max, 1));
-    let max_output_tokens = max_output_tokens.transpose()?.and_then(|max| u64::try_from(max).ok());
     fields.check("metadata", Check::Metadata)?;
-    let metadata = fields.take("metadata").and_then(|value| value.as_object().cloned()).unwrap_or_default();
+    let string = |key: &str| params.get(key).and_then(Value::as_str).map(str::to_owned);
     let store = fields.take_bool("store")?.unwrap_or(true);
     let background = fields.take_bool("background")?.unwrap_or(false);
     if background && !store {
@@ -110,46 +139,46 @@ fn read(mut fields: Fields, needs_input: bool) -> Result<ResponsesRequest, ApiEr
             "`background` needs `store`: its answer is fetched by its id. Leave `store` out or set it to true.";
         return Err(ApiError::invalid("background", message));
     }
-    let string = |key: &str| params.get(key).and_then(Value::as_str).map(str::to_owned);
-    let settings = Settings {
+    Ok(Settings {
         previous_response_id,
-        conversation: None,
-        instructions,
-        tools: tools.iter().flatten().map(tools::echo).collect(),
-        tool_choice: choice.echo,
-        truncation: context::word(truncation).to_owned(),
+        instructions: fields.take_string("instructions")?.filter(|text| !text.is_empty()),
         parallel_tool_calls: params.get("parallel_tool_calls").and_then(Value::as_bool).unwrap_or(true),
-        text,
-        top_p: 1.0,
-        presence_penalty: 0.0,
-        frequency_penalty: 0.0,
-        top_logprobs: 0,
-        temperature: 1.0,
-        reasoning,
-        max_output_tokens,
-        max_tool_calls: None,
+        max_output_tokens: limit(fields, "max_output_tokens", 16)?,
+        max_tool_calls: limit(fields, "max_tool_calls", 1)?,
         store,
         background,
         service_tier: string("service_tier").unwrap_or_else(|| "default".to_owned()),
-        metadata,
+        metadata: fields.take("metadata").and_then(|value| value.as_object().cloned()).unwrap_or_default(),
         safety_identifier: string("safety_identifier"),
         prompt_cache_key: string("prompt_cache_key"),
-    };
-    let (tool_choice, allowed_tools) = (choice.choice, choice.allowed);
-    let spec = RunSpec {
-        tools,
-        tool_choice,
-        allowed_tools,
-        params,
-        max_output_tokens,
-        truncation,
-        compaction,
-        ..RunSpec::default()
-    };
-    Ok(ResponsesRequest { model, stream, input, conversation, settings, spec })
+        ..Settings::default()
+    })
 }
 
 impl ResponsesRequest {
+    /// For a client that sends `tools: []` and means nothing by it.
+    pub fn forget_empty_tools(&mut self) {
+        self.spec.tools.take_if(|tools| tools.is_empty());
+    }
+
+    /// The stored items that `input` names by their ids. [`Self::fill_in`] takes what was found of each.
+    pub fn wanted(&self) -> Vec<ItemKey> {
+        self.references.iter().map(|reference| items::key(&reference.id)).collect()
+    }
+
+    /// Puts the stored items where `input` names them, `found` in the order of [`Self::wanted`].
+    pub fn fill_in(&mut self, found: Vec<Found>) -> Result<(), ApiError> {
+        let mut found = found.into_iter();
+        let mut written = 0;
+        for Reference { at, id } in std::mem::take(&mut self.references) {
+            let items = found.next().flatten().ok_or_else(|| not_found(&id))?;
+            let at = at.saturating_add(written).min(self.input.len());
+            written = written.saturating_add(items.len());
+            self.input.splice(at..at, items);
+        }
+        Ok(())
+    }
+
     /// Fills in what the profile's sampling says where the request left something out.
     pub fn adopt(&mut self, sampling: &Map<String, Value>) {
         self.settings.adopt(&self.spec.params, sampling);
@@ -183,6 +212,32 @@ impl ResponsesRequest {
     }
 }
 
+/// A whole number from `min`.
+fn limit(fields: &mut Fields, key: &str, min: i64) -> Result<Option<u64>, ApiError> {
+    let limit = fields.take(key).map(|value| integer(key, &value, min)).transpose()?;
+    Ok(limit.and_then(|limit| u64::try_from(limit).ok()))
+}
+
+fn not_found(id: &str) -> ApiError {
+    let message = format!(
+        "Item with id '{}' not found: it was never stored, or deleted, or is too old. Send the item itself.",
+        excerpt(id)
+    );
+    ApiError::new(404, "invalid_request_error", None, message).with_param("input")
+}
+
+/// Reads `top_logprobs`, and asks the model for what it or `include` asks for.
+fn logprobs(fields: &mut Fields, included: Included, params: &mut Map<String, Value>) -> Result<u8, ApiError> {
+    let top = fields.take("top_logprobs").map_or(Ok(0), |top| top_logprobs(&top))?;
+    if included.logprobs || top > 0 {
+        params.insert("logprobs".to_owned(), true.into());
+    }
+    if top > 0 {
+        params.insert("top_logprobs".to_owned(), top.into());
+    }
+    Ok(top)
+}
+
 fn passed_on(fields: &mut Fields) -> Result<Map<String, Value>, ApiError> {
     let mut params = Map::new();
     for (key, check) in PASSED_ON {
@@ -201,6 +256,23 @@ fn passed_on(fields: &mut Fields) -> Result<Map<String, Value>, ApiError> {
     Ok(params)
 }
 
+/// A cache makes no difference to the answer, so what is said of it is passed on, and what nobody here could do is not.
+fn prompt_cache_options(fields: &mut Fields, params: &mut Map<String, Value>) -> Result<(), ApiError> {
+    let Some(mut options) = fields.take_object("prompt_cache_options")? else { return Ok(()) };
+    if options.take_bool("prewarm")? == Some(true) {
+        let path = options.path("prewarm");
+        let message = format!("`{path}` is not supported: every request is answered.");
+        return Err(ApiError::invalid(path, message));
+    }
+    // It names a response of this server, which the model's server does not know.
+    options.take("comparison_response_id");
+    let options = options.rest();
+    if !options.is_empty() {
+        params.insert("prompt_cache_options".to_owned(), options.into());
+    }
+    Ok(())
+}
+
 fn stream_options(fields: &mut Fields, stream: bool) -> Result<(), ApiError> {
     let Some(mut options) = fields.take_object("stream_options")? else { return Ok(()) };
     if !stream {
@@ -216,18 +288,6 @@ fn refuse_unsupported(fields: &mut Fields) -> Result<(), ApiError> {
     for (key, instead) in UNSUPPORTED {
         if fields.has(key) {
             return Err(ApiError::invalid(*key, format!("`{key}` is not supported here: {instead}.")));
-        }
-    }
-    let logprobs = fields.take("top_logprobs").map_or(Ok(0), |value| integer("top_logprobs", &value, 0))?;
-    if logprobs > 0 {
-        let message = "`top_logprobs` is not supported: an agent's answer is made of several model calls.";
-        return Err(ApiError::invalid("top_logprobs", message));
-    }
-    for (at, value) in fields.take_array("include")?.unwrap_or_default().iter().enumerate() {
-        if !value.as_str().is_some_and(|word| INCLUDABLE.contains(&word)) {
-            let path = format!("include[{at}]");
-            let message = format!("`{path}` is not supported. There is: {}.", INCLUDABLE.join(", "));
-            return Err(ApiError::invalid(path, message));
         }
     }
     Ok(())

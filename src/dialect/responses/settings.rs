@@ -1,7 +1,7 @@
 //! What a response repeats of its request. Every field is there, and null only where the specification allows it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -18,7 +18,7 @@ pub struct Settings {
     pub top_p: f64,
     pub presence_penalty: f64,
     pub frequency_penalty: f64,
-    pub top_logprobs: u32,
+    pub top_logprobs: u8,
     pub temperature: f64,
     pub reasoning: Option<Value>,
     pub max_output_tokens: Option<u64>,
@@ -29,6 +29,37 @@ pub struct Settings {
     pub metadata: Map<String, Value>,
     pub safety_identifier: Option<String>,
     pub prompt_cache_key: Option<String>,
+}
+
+/// What holds where a request says nothing.
+impl Default for Settings {
+    fn default() -> Self {
+        let (previous_response_id, instructions, reasoning, safety_identifier, prompt_cache_key) = Default::default();
+        Self {
+            previous_response_id,
+            conversation: None,
+            instructions,
+            tools: Vec::new(),
+            tool_choice: "auto".into(),
+            truncation: "disabled".to_owned(),
+            parallel_tool_calls: true,
+            text: json!({"format": {"type": "text"}}),
+            top_p: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            top_logprobs: 0,
+            temperature: 1.0,
+            reasoning,
+            max_output_tokens: None,
+            max_tool_calls: None,
+            store: true,
+            background: false,
+            service_tier: "default".to_owned(),
+            metadata: Map::new(),
+            safety_identifier,
+            prompt_cache_key,
+        }
+    }
 }
 
 /// The conversation that a response is made in.
@@ -50,6 +81,10 @@ impl Settings {
             if let Some(value) = sent.get(key).or_else(|| sampling.get(key)).and_then(Value::as_f64) {
                 *number = value;
             }
+        }
+        let held = sent.get("parallel_tool_calls").or_else(|| sampling.get("parallel_tool_calls"));
+        if let Some(held) = held.and_then(Value::as_bool) {
+            self.parallel_tool_calls = held;
         }
     }
 }

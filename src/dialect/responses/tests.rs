@@ -1,5 +1,7 @@
 //! The dialect over a real run: requests in, whole streams out.
 
+mod fields;
+mod items;
 mod properties;
 mod requests;
 mod streams;
@@ -13,6 +15,7 @@ use crate::core::event::RunEvent;
 use crate::core::id::RunId;
 use crate::core::item::Part;
 use crate::core::journal::{Journal, Told};
+use crate::core::logprob::{Likely, Logprob};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::{ToolCallFragment, UpstreamEvent};
 use crate::core::run::{Agent, Effect, Input, Limits, Machine, ToolDone};
@@ -47,7 +50,8 @@ impl Shown {
         let machine = Machine::new(run, Arc::new(agent), asked.spec(&History::default()).unwrap()).unwrap();
         let settings = Arc::new(asked.settings);
         let (id, model) = ("resp_1".to_owned(), "m".to_owned());
-        let head = Head { id, created_at: 7, model, settings, activity, ended: EndTime::by(|| 9) };
+        let view = asked.view;
+        let head = Head { id, created_at: 7, model, settings, activity, view, ended: EndTime::by(|| 9) };
         let mut shown = Self {
             machine,
             stream: EventStream::new(head.clone()),
@@ -90,6 +94,16 @@ fn upstream(event: UpstreamEvent) -> Input {
 
 fn text(text: &str) -> Input {
     upstream(UpstreamEvent::Text(text.into()))
+}
+
+fn sealed(index: u32) -> Input {
+    let piece = json!({"type": "reasoning.encrypted", "data": "AA", "index": index}).as_object().cloned().unwrap();
+    upstream(UpstreamEvent::Sealed { maker: "m".into(), piece })
+}
+
+fn likely(token: &str) -> Input {
+    let token = Likely { token: token.into(), logprob: -0.25, bytes: token.as_bytes().to_vec() };
+    upstream(UpstreamEvent::Logprobs(vec![Logprob { top_logprobs: vec![token.clone()], token }]))
 }
 
 fn call(index: u32, name: &str, arguments: &str) -> Input {

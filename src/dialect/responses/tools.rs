@@ -10,8 +10,9 @@ use std::collections::HashSet;
 
 type Parsed<T> = Result<T, ApiError>;
 
-/// Reads `tools`. Types that we do not know are left out: clients offer their own hosted kinds to every server. If nothing
-/// else is there the field counts as absent, because only an empty list says "no tools at all".
+/// Reads `tools`. Types that we do not know are left out: clients offer their own hosted kinds to every server, and a
+/// request that cannot be served without one names it in `tool_choice`. If nothing else is there the field counts as
+/// absent, because only an empty list says "no tools at all".
 pub(super) fn parse(tools: Vec<Value>) -> Parsed<Option<Vec<ToolSpec>>> {
     check_number(&tools)?;
     let asks_for_none = tools.is_empty();
@@ -26,10 +27,6 @@ pub(super) fn parse(tools: Vec<Value>) -> Parsed<Option<Vec<ToolSpec>>> {
                 let message = format!(
                     "`{path}` `mcp` is not supported yet: this server connects to no MCP server that a request names."
                 );
-                return Err(ApiError::invalid(path, message));
-            }
-            "custom" => {
-                let message = format!("`{path}` `custom` is not supported: offer a `function` instead.");
                 return Err(ApiError::invalid(path, message));
             }
             _ => continue,

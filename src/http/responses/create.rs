@@ -4,7 +4,7 @@ use super::super::auth::Principal;
 use super::super::clock::now;
 use super::super::error::Rejection;
 use super::super::state::Gateway;
-use super::super::{body, conversations, headers, stream};
+use super::super::{body, clients, conversations, headers, stream};
 use super::asker::{Asker, response_to_go_on_from};
 use super::recent::Recent;
 use super::{ID_PREFIX, broken};
@@ -39,7 +39,11 @@ pub async fn create(
         recent: None,
     };
     let http = &gateway.settings;
-    let asked = request::parse(body::json(request, http.body_limit).await?)?;
+    let always_sends_tools = clients::always_sends_tools(request.headers());
+    let mut asked = request::parse(body::json(request, http.body_limit).await?)?;
+    if always_sends_tools {
+        asked.forget_empty_tools();
+    }
     let (stream, background) = (asked.stream, asked.settings.background);
     let Begun { listener, record: Record { head, .. }, .. } = begin(&gateway, from, asked).await?;
     match (background, stream) {
@@ -103,6 +107,7 @@ struct Prepared {
 async fn prepare(gateway: &Gateway, from: Origin<'_>, mut asked: ResponsesRequest) -> Result<Prepared, Rejection> {
     let Origin { principal, session, on_disconnect, recent } = from;
     let profile = gateway.profile(&asked.model)?;
+    asked.fill_in(gateway.store.items(&principal.name, &asked.wanted()).await.map_err(broken)?)?;
     asked.adopt(&profile.agent.sampling);
     let (run, background, store) = (Runs::new_id(), asked.settings.background, asked.settings.store);
     let store_port = Arc::clone(&gateway.store);
@@ -115,6 +120,7 @@ async fn prepare(gateway: &Gateway, from: Origin<'_>, mut asked: ResponsesReques
         model: profile.id.clone(),
         settings: Arc::new(asked.settings),
         activity: profile.tool_activity,
+        view: asked.view,
         ended: EndTime::by(now),
     };
     let record = Record::new(run, head, asked.input);

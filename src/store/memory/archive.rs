@@ -4,7 +4,7 @@
 use super::conversations::Shelf;
 use super::links::Links;
 use crate::core::ports::conversations::{Conversation, ConversationKey};
-use crate::core::ports::store::{AddedItems, Chain, Link, StoredResponse};
+use crate::core::ports::store::{AddedItems, Chain, Found, ItemKey, Link, StoredResponse};
 use std::sync::Arc;
 
 pub struct Archive {
@@ -33,6 +33,10 @@ impl Archive {
             Link::Response(response) => Some(Arc::clone(response)),
             Link::Items(_) | Link::Gone { .. } => None,
         }
+    }
+
+    pub fn items(&mut self, key: &ItemKey) -> Found {
+        self.links.items(key)
     }
 
     pub fn chain(&mut self, id: &str) -> Option<Chain> {

@@ -1,13 +1,19 @@
 //! The links of one principal's chains: a forest in which each knows what it goes on from, and how many go on from it.
 
+#[cfg(test)]
+use super::holders::keys_of;
+use super::holders::{Holders, items_of};
 use crate::core::item::Item;
-use crate::core::ports::store::{Chain, Link};
+use crate::core::ports::store::{Chain, Found, ItemKey, Link};
 use lru::LruCache;
+#[cfg(test)]
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// In the order in which they were used. Whoever keeps them decides what they may grow to.
 pub struct Links {
     entries: LruCache<String, Entry>,
+    holders: Holders,
     bytes: usize,
 }
 
@@ -21,7 +27,7 @@ struct Entry {
 
 impl Default for Links {
     fn default() -> Self {
-        Self { entries: LruCache::unbounded(), bytes: 0 }
+        Self { entries: LruCache::unbounded(), holders: Holders::default(), bytes: 0 }
     }
 }
 
@@ -36,6 +42,12 @@ impl Links {
 
     pub fn get(&mut self, id: &str) -> Option<&Link> {
         self.entries.get(id).map(|entry| &entry.link)
+    }
+
+    /// What a key stands for in the newest link that has it.
+    pub fn items(&mut self, key: &ItemKey) -> Found {
+        let holder = self.holders.newest(key)?.to_owned();
+        self.get(&holder).map(|link| items_of(link, key))
     }
 
     /// From the first link to this one, which is the last that is used: the oldest of a chain is the oldest of all.
@@ -54,6 +66,7 @@ impl Links {
     pub fn put(&mut self, link: Link) {
         self.change(link.previous(), |before| before.children = before.children.saturating_add(1));
         self.bytes = self.bytes.saturating_add(link.weight());
+        self.holders.add(&link);
         self.entries.put(link.id().to_owned(), Entry { link, children: 0, is_head: false });
     }
 
@@ -65,6 +78,7 @@ impl Links {
         let conversation = entry.link.conversation().map(str::to_owned);
         let gone = Link::Gone { id: id.to_owned(), previous, conversation };
         self.bytes = self.bytes.saturating_sub(entry.link.weight()).saturating_add(gone.weight());
+        self.holders.forget(&entry.link);
         entry.link = gone;
         self.join_with_the_gap_before(id);
         self.free(Some(id.to_owned()));
@@ -111,6 +125,7 @@ impl Links {
                 return;
             }
             id = self.entries.pop(&free).and_then(|entry| {
+                self.holders.forget(&entry.link);
                 self.bytes = self.bytes.saturating_sub(entry.link.weight());
                 entry.link.previous().map(str::to_owned)
             });
@@ -147,6 +162,8 @@ impl Links {
     /// Panics where the books are wrong.
     pub fn check(&self) {
         let all: Vec<&Entry> = self.entries.iter().map(|(_, entry)| entry).collect();
+        let keys: HashSet<ItemKey> = all.iter().flat_map(|entry| keys_of(&entry.link)).collect();
+        assert_eq!(self.holders.len(), keys.len());
         assert_eq!(self.bytes, all.iter().map(|entry| entry.link.weight()).sum::<usize>());
         for entry in &all {
             let id = entry.link.id();

@@ -32,6 +32,13 @@ impl Loose {
         }
     }
 
+    pub fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Other(value) => value.as_f64(),
+            _ => None,
+        }
+    }
+
     /// A name or id that says something: an empty one is none.
     pub fn into_name(self) -> Option<String> {
         match self {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::core::logprob::Likely;
 use UpstreamEvent::{Reasoning, Refusal, Text, ToolCall};
 
 /// The events of one payload, and what it adds to the answer.
@@ -171,5 +172,54 @@ fn a_payload_that_is_not_quite_json_is_mended() {
     }
     for payload in ["7", "[]", "[null,null,null]", "\"\""] {
         assert_eq!(problem(payload), Some(Unreadable::NoChunk), "{payload}");
+    }
+}
+
+#[test]
+fn sealed_reasoning_is_handed_on_in_the_pieces_in_which_it_comes() {
+    let sealed = |piece: serde_json::Value| UpstreamEvent::Sealed {
+        maker: "".into(),
+        piece: piece.as_object().cloned().unwrap(),
+    };
+    let text = |text: &str| serde_json::json!({"type": "reasoning.text", "text": text, "index": 0});
+    let details = |details: &[serde_json::Value]| serde_json::Value::from(details.to_vec()).to_string();
+    let cases = [
+        // OpenRouter says what can be read twice, and others once.
+        (
+            format!(r#"{{"reasoning":"r","reasoning_details":{}}}"#, details(&[text("r")])),
+            vec![Reasoning("r".into()), sealed(text("r"))],
+        ),
+        (
+            format!(r#"{{"reasoning_details":{},"content":"c"}}"#, details(&[text("r")])),
+            vec![Reasoning("r".into()), sealed(text("r")), self::text("c")],
+        ),
+        (
+            r#"{"reasoning":null,"reasoning_details":[7,{"type":"reasoning.encrypted","data":"AA"}]}"#.to_owned(),
+            vec![sealed(serde_json::json!({"type": "reasoning.encrypted", "data": "AA"}))],
+        ),
+        (r#"{"reasoning_details":"none"}"#.to_owned(), vec![]),
+    ];
+    for (delta, events) in cases {
+        assert_eq!(events_of(&delta), events, "{delta}");
+    }
+}
+
+#[test]
+fn probabilities_belong_to_text_alone_and_every_server_gives_them_a_little_differently() {
+    let likely = |token: &str, logprob: f64, bytes: &[u8]| Likely { token: token.into(), logprob, bytes: bytes.into() };
+    let events =
+        |delta: &str, logprobs: &str| read(&format!(r#"{{"choices":[{{"delta":{delta},"logprobs":{logprobs}}}]}}"#)).0;
+    let heard = |logprobs: Vec<Logprob>| UpstreamEvent::Logprobs(logprobs);
+    let whole = r#"{"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"b","logprob":-1,"bytes":null}]}],"refusal":null}"#;
+    let a = Logprob { token: likely("a", -0.5, b"a"), top_logprobs: vec![likely("b", -1.0, b"b")] };
+    assert_eq!(events(r#"{"content":"a"}"#, whole), [heard(vec![a.clone()]), text("a")]);
+    assert_eq!(events(r#"{"content":""}"#, whole), [heard(vec![a])], "a character is spread over tokens");
+    assert_eq!(events(r#"{"reasoning":"a"}"#, whole), [Reasoning("a".into())]);
+    assert_eq!(events(r#"{"tool_calls":[{"index":0}]}"#, whole), [call(Some(0), None, None, "")]);
+    let odd = r#"{"content":[{"token":"a","logprob":null,"bytes":[300]},{"logprob":-1},7]}"#;
+    let very_unlikely = Logprob { token: likely("a", -9999.0, b"a"), top_logprobs: vec![] };
+    assert_eq!(events(r#"{"content":"a"}"#, odd), [heard(vec![very_unlikely]), text("a")]);
+    for nothing in ["null", "7", "[]", "{}", r#"{"content":null}"#, r#"{"content":[]}"#] {
+        assert_eq!(events(r#"{"content":"a"}"#, nothing), [text("a")], "{nothing}");
     }
 }

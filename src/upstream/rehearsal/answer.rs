@@ -41,7 +41,7 @@ impl Echo {
 
     /// Text as it is, all else as JSON; what is not there is `null`.
     pub fn of(self, request: &ModelRequest) -> String {
-        let body = Body { model: "rehearsal", request, limit_field: "max_tokens" };
+        let body = Body { model: "rehearsal", maker: "rehearsal", request, limit_field: "max_tokens" };
         let mut body = match serde_json::to_value(&body) {
             Ok(Value::Object(body)) => body,
             _ => Map::new(),

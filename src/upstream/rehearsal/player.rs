@@ -5,12 +5,13 @@ use super::super::secrets::Secrets;
 use super::script::{Action, Fault, Shape, Voice};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::item::{Item, text_of};
+use crate::core::logprob::{Likely, Logprob};
 use crate::core::ports::upstream::{FinishReason, ModelRequest, ToolCallFragment, UpstreamEvent, UpstreamStream};
 use crate::core::usage::Usage;
 use futures_util::{StreamExt, stream};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hasher};
 use std::iter;
@@ -46,6 +47,7 @@ pub fn play(actions: Vec<Action>, request: &ModelRequest) -> UpstreamStream {
         limit: request.max_output_tokens.unwrap_or(u64::MAX),
         finish: None,
         called: false,
+        logprobs: asked_logprobs(request),
     };
     let events = stream::unfold(player, |mut player| async move { Some((player.next().await?, player)) });
     Box::pin(events.fuse())
@@ -78,6 +80,8 @@ struct Player {
     /// The finish reason the script asked for.
     finish: Option<FinishReason>,
     called: bool,
+    /// How many likely tokens the request asks for beside each, if it asks at all.
+    logprobs: Option<usize>,
 }
 
 impl Player {
@@ -119,6 +123,9 @@ impl Player {
         self.usage.output += 1;
         self.usage.reasoning += u64::from(matches!(event, UpstreamEvent::Reasoning(_)));
         self.called |= matches!(event, UpstreamEvent::ToolCall(_));
+        if let (UpstreamEvent::Text(word), Some(top)) = (&event, self.logprobs) {
+            self.next.push_back(UpstreamEvent::Logprobs(vec![certain(word, top)]));
+        }
         self.next.push_back(event);
     }
 
@@ -197,6 +204,17 @@ fn failure_of(fault: &Fault) -> Failure {
     let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let (headers, body) = (HeaderMap::from_iter(headers), body.to_string());
     failure::of_status("rehearsal", status, &headers, body.as_bytes(), &Secrets::default())
+}
+
+fn asked_logprobs(request: &ModelRequest) -> Option<usize> {
+    let top = || request.params.get("top_logprobs").and_then(Value::as_u64).unwrap_or(0);
+    (request.params.get("logprobs") == Some(&Value::Bool(true))).then(|| usize::try_from(top()).unwrap_or(0))
+}
+
+/// A script knows what it says, so nothing else was likely at all.
+fn certain(word: &str, top: usize) -> Logprob {
+    let token = Likely { token: word.to_owned(), logprob: 0.0, bytes: word.as_bytes().to_vec() };
+    Logprob { top_logprobs: iter::repeat_n(token.clone(), top.min(1)).collect(), token }
 }
 
 /// Words, each with the white space after it.

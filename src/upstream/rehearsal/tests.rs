@@ -1,6 +1,7 @@
 use super::*;
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::item::{Item, Message, Origin, Part, Role, Status, ToolCall, ToolOutput};
+use crate::core::logprob::{Likely, Logprob};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::{FinishReason, UpstreamEvent};
 use crate::core::run::SUMMARY_INSTRUCTIONS;
@@ -55,6 +56,7 @@ struct Played {
     refusal: String,
     /// Name and arguments of each call.
     calls: Vec<(String, String)>,
+    likely: Vec<Logprob>,
     finish: Option<FinishReason>,
     failure: Option<Failure>,
 }
@@ -77,6 +79,8 @@ async fn play(request: ModelRequest) -> Played {
             },
             Ok(UpstreamEvent::Finish(reason)) => played.finish = Some(reason),
             Ok(UpstreamEvent::Opened | UpstreamEvent::Usage(_)) => {}
+            Ok(UpstreamEvent::Logprobs(logprobs)) => played.likely.extend(logprobs),
+            Ok(UpstreamEvent::Sealed { .. }) => panic!("the rehearsal seals nothing"),
             Err(failure) => played.failure = Some(failure),
         }
     }
@@ -350,4 +354,14 @@ fn the_scripts_of_the_documentation_are_scripts() {
     for block in blocks {
         assert!(matches!(script::parse(block), Script::Steps(_)), "{block}: {:?}", script::parse(block));
     }
+}
+
+#[tokio::test]
+async fn every_word_is_certain_where_a_request_asks() {
+    let params = json!({"logprobs": true, "top_logprobs": 3}).as_object().cloned().unwrap();
+    let asked = ModelRequest { params: Arc::new(params), ..request(vec![user("think: Hm\nsay: Hello you")]) };
+    let token = |word: &str| Likely { token: word.into(), logprob: 0.0, bytes: word.as_bytes().to_vec() };
+    let word = |word: &str| Logprob { token: token(word), top_logprobs: vec![token(word)] };
+    let expected = Played { reasoning: "Hm".into(), likely: vec![word("Hello "), word("you")], ..says("Hello you") };
+    assert_eq!(play(asked).await, expected);
 }

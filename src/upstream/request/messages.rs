@@ -5,6 +5,7 @@ mod content;
 use crate::core::item::{Item, Message, Role, ToolCall};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::ModelRequest;
+use crate::core::sealed::{Block, Sealed};
 use content::Content;
 use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
@@ -36,6 +37,8 @@ pub struct Said<'a> {
     #[serde(skip_serializing_if = "String::is_empty")]
     reasoning_content: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasoning_details: Vec<Block>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<Call<'a>>,
     #[serde(flatten)]
     extra: Extra<'a>,
@@ -65,6 +68,10 @@ impl<'a> Extra<'a> {
     fn of(messages: &[&'a Message]) -> Self {
         Self(messages.iter().map(|message| &message.extra).find(|extra| !extra.is_empty()))
     }
+
+    fn has(&self, key: &str) -> bool {
+        self.0.is_some_and(|extra| extra.contains_key(key))
+    }
 }
 
 impl Serialize for Extra<'_> {
@@ -76,12 +83,12 @@ impl Serialize for Extra<'_> {
 }
 
 /// All messages of a call.
-pub fn of(request: &ModelRequest) -> Vec<ChatMessage<'_>> {
+pub fn of<'a>(request: &'a ModelRequest, maker: &'a str) -> Vec<ChatMessage<'a>> {
     let leading: Vec<&Message> = request.items.iter().map_while(system_message).collect();
     let rest = request.items.get(leading.len()..).unwrap_or_default();
     let instructions = request.instructions.as_deref().filter(|text| !text.is_empty());
-    let mut writer =
-        Writer { tools: &request.tools, messages: Vec::with_capacity(rest.len() + 1), step: Step::default() };
+    let messages = Vec::with_capacity(rest.len() + 1);
+    let mut writer = Writer { tools: &request.tools, maker, messages, step: Step::default() };
     if instructions.is_some() || !leading.is_empty() {
         writer.say("system", Content::leading(instructions, &leading), Extra::of(&leading));
     }
@@ -107,6 +114,7 @@ fn is_question(item: &Arc<Item>) -> bool {
 
 struct Writer<'a> {
     tools: &'a [ToolSpec],
+    maker: &'a str,
     messages: Vec<ChatMessage<'a>>,
     /// The assistant message being put together.
     step: Step<'a>,
@@ -117,6 +125,8 @@ struct Writer<'a> {
 struct Step<'a> {
     messages: Vec<&'a Message>,
     reasoning: String,
+    /// What of the reasoning the model itself has sealed. It holds all of it, so the text is not sent beside it.
+    sealed: Option<Sealed>,
     calls: Vec<&'a ToolCall>,
 }
 
@@ -135,7 +145,15 @@ impl<'a> Writer<'a> {
                 let role = if message.role == Role::User { "user" } else { "system" };
                 self.say(role, Content::of(&message.content), Extra(Some(&message.extra)));
             }
-            Item::Reasoning(reasoning) if in_turn => self.step.reasoning.push_str(&reasoning.text),
+            Item::Reasoning(reasoning) if in_turn => {
+                self.step.reasoning.push_str(&reasoning.text);
+                if let Some(sealed) = reasoning.sealed.as_ref().filter(|sealed| sealed.maker == self.maker) {
+                    match &mut self.step.sealed {
+                        Some(all) => all.extend(sealed),
+                        none => *none = Some(sealed.clone()),
+                    }
+                }
+            }
             Item::Reasoning(_) => {}
             Item::ToolCall(call) => self.step.calls.push(call),
             Item::ToolOutput(output) => {
@@ -155,22 +173,33 @@ impl<'a> Writer<'a> {
     }
 
     fn say(&mut self, role: &'static str, content: Content<'a>, extra: Extra<'a>) {
-        let (reasoning_content, tool_calls) = Default::default();
-        self.messages.push(ChatMessage::Said(Said { role, content, reasoning_content, tool_calls, extra }));
+        let (reasoning_content, reasoning_details, tool_calls) = Default::default();
+        self.messages.push(ChatMessage::Said(Said {
+            role,
+            content,
+            reasoning_content,
+            reasoning_details,
+            tool_calls,
+            extra,
+        }));
     }
 
     fn end_step(&mut self) {
-        let Step { messages, reasoning, calls } = std::mem::take(&mut self.step);
+        let Step { messages, reasoning, sealed, calls } = std::mem::take(&mut self.step);
         // Reasoning alone left nothing that an answer could build on.
         if messages.is_empty() && calls.is_empty() {
             return;
         }
+        let extra = Extra::of(&messages);
+        // A chat client that sends them itself has the last word.
+        let sealed = sealed.filter(|_| !extra.has("reasoning_details"));
         self.messages.push(ChatMessage::Said(Said {
             role: "assistant",
             content: Content::said(&messages, !calls.is_empty()),
-            reasoning_content: reasoning,
+            reasoning_content: if sealed.is_some() { String::new() } else { reasoning },
+            reasoning_details: sealed.map(|sealed| sealed.blocks).unwrap_or_default(),
             tool_calls: calls.into_iter().map(|call| Call::new(call, self.tools)).collect(),
-            extra: Extra::of(&messages),
+            extra,
         }));
     }
 }

@@ -1,5 +1,7 @@
 use super::*;
-use crate::core::item::{Item, Message, Origin, Part, Reasoning, Role, Status, ToolCall, ToolOutput};
+use crate::core::item::{Item, Message, Origin, Part, Phase, Reasoning, Role, Status, ToolCall, ToolOutput};
+use crate::core::logprob::{Likely, Logprob};
+use crate::core::sealed::Sealed;
 use std::sync::Arc;
 
 fn message(role: Role, content: Vec<Part>) -> Item {
@@ -11,7 +13,13 @@ fn said(role: Role, text: &str) -> Item {
 }
 
 fn thought(text: &str) -> Item {
-    Item::Reasoning(Reasoning { id: "rs_1".into(), status: Status::Completed, text: text.into() })
+    Item::Reasoning(Reasoning { text: text.into(), ..Reasoning::blank("rs_1".into(), Status::Completed) })
+}
+
+fn sealed(maker: &str, text: &str, blocks: Value) -> Item {
+    let Item::Reasoning(reasoning) = thought(text) else { unreachable!() };
+    let sealed = Sealed { maker: maker.into(), blocks: serde_json::from_value(blocks).unwrap() };
+    Item::Reasoning(Reasoning { sealed: Some(sealed), ..reasoning })
 }
 
 fn call(call_id: &str, name: &str, arguments: &str) -> Item {
@@ -45,7 +53,7 @@ fn request(items: Vec<Item>) -> ModelRequest {
 }
 
 fn body(request: &ModelRequest) -> Value {
-    let body = serde_json::to_vec(&Body { model: "m", request, limit_field: "max_tokens" }).unwrap();
+    let body = serde_json::to_vec(&Body { model: "m", maker: "it", request, limit_field: "max_tokens" }).unwrap();
     serde_json::from_slice(&body).unwrap()
 }
 
@@ -107,12 +115,13 @@ fn parts_stay_parts_only_where_a_string_would_lose_something() {
     let cached = json!({"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral"}});
     let image = |detail| Part::Image { url: "data:image/png;base64,AA".into(), detail };
     let (low, plain) = (image(Some("low".into())), image(None));
+    let file = |name: Option<&str>| Part::File { name: name.map(Into::into), data: "data:,x".into() };
     let opaque = |value: &Value| Part::Opaque { value: value.clone() };
     let with_parts = ModelRequest {
         instructions: Some("Be an agent.".into()),
         ..request(vec![
             message(Role::System, vec![opaque(&cached)]),
-            message(Role::User, vec![Part::text("See"), low, plain, opaque(&audio)]),
+            message(Role::User, vec![Part::text("See"), low, plain, opaque(&audio), file(Some("a.pdf")), file(None)]),
             message(Role::Assistant, vec![Part::Refusal { refusal: "No.".into() }]),
             message(Role::User, vec![]),
             message(Role::Assistant, vec![]),
@@ -125,6 +134,8 @@ fn parts_stay_parts_only_where_a_string_would_lose_something() {
             {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA", "detail": "low"}},
             {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}},
             audio,
+            {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:,x"}},
+            {"type": "file", "file": {"file_data": "data:,x"}},
         ]},
         {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
         {"role": "user", "content": ""},
@@ -222,4 +233,45 @@ fn a_calls_further_keys_go_back_with_it_and_never_over_ours() {
         "id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}, "extra_content": {"sig": "s"},
     });
     assert_eq!(sent[1]["tool_calls"], json!([expected]));
+}
+
+#[test]
+fn what_the_model_has_sealed_goes_back_to_it_whole_and_within_its_turn() {
+    let text = |text: &str| json!({"type": "reasoning.text", "text": text, "index": 0});
+    let signed = json!([{"type": "reasoning.text", "text": "hm so", "index": 0, "signature": "S"}]);
+    let calls = json!([{"id": "c1", "type": "function", "function": {"name": "ls", "arguments": "{}"}}]);
+    let sent = messages(&request(vec![
+        said(Role::User, "go"),
+        sealed("it", "old", json!([text("old")])),
+        said(Role::Assistant, "gone"),
+        said(Role::User, "on"),
+        // Spread over two items, as it comes when its signature is late.
+        sealed("it", "hm so", json!([text("hm so")])),
+        said(Role::Assistant, "Looking."),
+        sealed("it", "", json!([{"type": "reasoning.text", "index": 0, "signature": "S"}])),
+        call("c1", "ls", "{}"),
+        output("c1", &["a"], false),
+        sealed("another", "they think", json!([text("they think")])),
+        said(Role::Assistant, "Done."),
+    ]));
+    let expected = json!([
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": "gone"},
+        {"role": "user", "content": "on"},
+        {"role": "assistant", "content": "Looking.", "reasoning_details": signed, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "c1", "content": "a"},
+        {"role": "assistant", "content": "Done.", "reasoning_content": "they think"},
+    ]);
+    assert_eq!(sent, expected);
+}
+
+#[test]
+fn what_was_added_to_a_message_for_its_client_does_not_go_back() {
+    let token = Likely { token: "Hi".into(), logprob: -1.0, bytes: vec![72, 105] };
+    let likely = Part::Text { text: "Hi".into(), logprobs: vec![Logprob { token, top_logprobs: vec![] }] };
+    let refusal = Part::Refusal { refusal: "no".into() };
+    let phase = Some(Phase::Commentary);
+    let said = Message { phase, content: vec![likely, refusal], ..Message::of(Role::Assistant, "") };
+    let content = json!([{"type": "text", "text": "Hi"}, {"type": "refusal", "refusal": "no"}]);
+    assert_eq!(messages(&request(vec![Item::Message(said)])), json!([{"role": "assistant", "content": content}]));
 }

@@ -62,7 +62,8 @@ BAD = {
     "tool_choice": {"tool_choice": "sometimes"},
     "stream_options": {"stream_options": 7},
     "max_tokens": {"max_tokens": -1},
-    "logprobs": {"logprobs": True},
+    "logprobs": {"logprobs": "yes"},
+    "top_logprobs": {"logprobs": True, "top_logprobs": 21},
 }
 
 

@@ -36,6 +36,8 @@ fn input() -> impl Strategy<Value = Input> {
         4 => upstream(UpstreamEvent::Text("t".into())),
         1 => upstream(UpstreamEvent::Refusal("no".into())),
         2 => upstream(UpstreamEvent::Reasoning("r".into())),
+        2 => upstream(UpstreamEvent::Sealed { maker: "m".into(), piece: Map::new() }),
+        1 => upstream(UpstreamEvent::Logprobs(vec![])),
         1 => upstream(UpstreamEvent::Usage(Usage { output: 7, ..Usage::default() })),
         1 => upstream(UpstreamEvent::Finish(FinishReason::Length)),
         8 => fragment,
@@ -87,6 +89,9 @@ struct Checker {
     /// Calls of tools with effects that are known to have begun, and calls that have ended.
     final_tools: BTreeSet<String>,
     journal: Journal,
+    /// Calls begun since the last model call.
+    calls: usize,
+    most_calls: usize,
     finished: Option<Outcome>,
 }
 
@@ -97,6 +102,7 @@ impl Checker {
             Effect::RunTool(call) => assert!(self.started_tools.insert(call.call_id.clone()), "{call:?} started twice"),
             Effect::CallUpstream(request) => {
                 assert!(self.open.is_empty(), "a model call with {:?} open", self.open);
+                self.calls = 0;
                 paired(&request.items);
             }
             Effect::Abort => {}
@@ -116,6 +122,8 @@ impl Checker {
         match event {
             RunEvent::ItemStarted { index, item } => {
                 assert!(!self.done.contains_key(index), "item {index} begun again");
+                self.calls += usize::from(matches!(item.as_ref(), Item::ToolCall(_)));
+                self.most_calls = self.most_calls.max(self.calls);
                 let expected = self.open.len() + self.done.len();
                 assert_eq!(*index as usize, expected, "indexes without gaps, in order of start");
                 assert!(self.open.insert(*index, (item.as_ref().clone(), String::new())).is_none());
@@ -126,6 +134,7 @@ impl Checker {
                     Delta::Text(more) | Delta::Refusal(more) | Delta::Reasoning(more) | Delta::Arguments(more) => {
                         text.push_str(more);
                     }
+                    Delta::Logprobs(_) => {}
                     Delta::Progress(_) => {
                         let Some((Item::ToolOutput(output), _)) = self.open.get(index) else { panic!("{event:?}") };
                         let acts = |item: &Item| matches!(item, Item::ToolCall(call) if call.call_id == output.call_id && call.name == "act");
@@ -189,13 +198,16 @@ proptest! {
     #[test]
     fn any_sequence_of_inputs_gives_a_well_formed_run(
         inputs in prop::collection::vec((input(), prop::bool::weighted(0.1)), 0..60),
-        (brings, mortal) in any::<(bool, bool)>(),
+        (brings, mortal, parallel) in any::<(bool, bool, bool)>(),
+        max_tool_calls in prop::option::of(1..4u64),
         (truncation, compaction) in about_length(),
     ) {
         let new = || {
             let tools = brings.then(|| vec![tool("ask")]);
-            let compaction = compaction.clone();
-            let spec = RunSpec { input: history(), tools, truncation, compaction, ..RunSpec::default() };
+            let params = Map::from_iter([("parallel_tool_calls".to_owned(), parallel.into())]);
+            let (input, compaction) = (history(), compaction.clone());
+            let spec =
+                RunSpec { input, tools, params, max_tool_calls, truncation, compaction, ..RunSpec::default() };
             machine(agent(Limits { steps: 3, ..Limits::default() }), spec)
         };
         let (mut machine, mut checker) = (new(), Checker::default());
@@ -209,6 +221,9 @@ proptest! {
             }
         }
         prop_assert!(checker.finished.is_some(), "a run that does not end");
+        prop_assert!(parallel || checker.most_calls <= 1, "{} calls in one step", checker.most_calls);
+        let run = checker.started_tools.len() as u64;
+        prop_assert!(max_tool_calls.is_none_or(|max| run <= max), "{run} calls run");
         prop_assert_eq!(checker.journal.items(), machine.output());
         let folded: Vec<Arc<Item>> = checker.done.into_values().collect();
         prop_assert_eq!(folded.as_slice(), machine.output());

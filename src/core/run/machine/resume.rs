@@ -17,6 +17,8 @@ impl Machine {
         let begun = |name: &str| past.calls().any(|call| call.name == name && past.begun.contains(&call.call_id));
         self.had_effects = self.agent.with_effects.iter().any(|name| begun(name));
         self.interrupted = past.interrupted.clone();
+        // What had begun was allowed.
+        past.begun.iter().for_each(|_| drop(self.allowance.take()));
         out.push(Effect::Emit(RunEvent::Resumed));
         match past.last_step() {
             Some(step) => self.resume_tools(&past, &step, out),
@@ -49,7 +51,7 @@ impl Machine {
             self.output = past.done.values().cloned().collect();
             return self.call_model(out);
         }
-        pending.resume(past, &self.agent.with_effects, &self.offer, out);
+        pending.resume(past, &self.agent.with_effects, &self.offer, &mut self.allowance, out);
         self.phase = Phase::RunningTools(pending);
         self.go_on(out);
     }

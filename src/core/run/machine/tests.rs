@@ -1,11 +1,13 @@
 //! What the loop does, ordering by ordering. Effects are compared as a whole, in a short notation.
 
+mod calls;
 mod length;
 mod resume;
 
 use super::*;
 use crate::core::event::Delta;
 use crate::core::item::{Message, Role, ToolCall};
+use crate::core::logprob::{Likely, Logprob};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::ToolCallFragment;
 use crate::core::run::Limits;
@@ -90,6 +92,7 @@ fn note(effect: &Effect) -> String {
             RunEvent::ItemStarted { index, item } => format!("+{index} {}", short(item)),
             RunEvent::Delta { index, delta } => match delta {
                 Delta::Text(text) | Delta::Refusal(text) | Delta::Reasoning(text) => format!("~{index} {text}"),
+                Delta::Logprobs(likely) => format!("~{index} {} likely", likely.len()),
                 Delta::Arguments(text) => format!("~{index} args {text}"),
                 Delta::Progress(text) => format!("~{index} progress {text}"),
             },
@@ -113,7 +116,10 @@ fn short(item: &Item) -> String {
             let role = format!("{role:?}").to_lowercase();
             format!("{role}{} '{}'", cut(status), crate::core::item::text_of(content))
         }
-        Item::Reasoning(reasoning) => format!("thought '{}'", reasoning.text),
+        Item::Reasoning(reasoning) => {
+            let sealed = reasoning.sealed.as_ref().map(|sealed| format!(" sealed {}", sealed.blocks.len()));
+            format!("thought '{}'{}", reasoning.text, sealed.unwrap_or_default())
+        }
         Item::ToolCall(ToolCall { call_id, name, arguments, origin, status, .. }) => {
             let origin = format!("{origin:?}").to_lowercase();
             format!("{origin}{} {call_id} {name} {arguments}", cut(status))
@@ -149,6 +155,47 @@ fn an_answer_without_tools() {
             "finished Completed",
         ]
     );
+}
+
+#[test]
+fn what_is_sealed_joins_its_reasoning_or_stands_alone() {
+    let thought = |text: &str| Input::Upstream(UpstreamEvent::Reasoning(text.into()));
+    let sealed = |block: &str| {
+        let piece = Map::from_iter([("id".to_owned(), block.into()), ("data".to_owned(), "AA".into())]);
+        Input::Upstream(UpstreamEvent::Sealed { maker: "m".into(), piece })
+    };
+    let mut run = machine(agent(Limits::default()), spec());
+    let inputs = [thought("hm"), sealed("a"), thought("so"), text("Hi"), sealed("b"), sealed("c"), CLOSED];
+    assert_eq!(
+        play(&mut run, [Input::Submitted, OPENED].into_iter().chain(inputs)).split_off(2),
+        [
+            "+0 thought ''",
+            "~0 hm",
+            "~0 so",
+            "=0 thought 'hmso' sealed 1",
+            "+1 assistant ''",
+            "~1 Hi",
+            "=1 assistant 'Hi'",
+            "+2 thought ''",
+            "=2 thought '' sealed 2",
+            "step 0+0",
+            "finished Completed",
+        ]
+    );
+}
+
+#[test]
+fn probabilities_go_with_the_piece_of_text_that_follows() {
+    let likely = |token: &str| Likely { token: token.into(), logprob: -0.5, bytes: token.as_bytes().to_vec() };
+    let likely = |token: &str| Logprob { token: likely(token), top_logprobs: Vec::new() };
+    let heard = |token: &str| Input::Upstream(UpstreamEvent::Logprobs(vec![likely(token)]));
+    let mut run = machine(agent(Limits::default()), spec());
+    let inputs = [heard("\u{fffd}"), heard("H"), text("H"), text("i"), call(0, "c1", "look", "{}"), heard("!"), CLOSED];
+    let notes = play(&mut run, [Input::Submitted, OPENED].into_iter().chain(inputs)).split_off(2);
+    assert_eq!(notes[..5], ["+0 assistant ''", "~0 2 likely", "~0 H", "~0 i", "=0 assistant 'Hi'"]);
+    let Item::Message(message) = run.output()[0].as_ref() else { panic!("{:?}", run.output()) };
+    let part = Part::Text { text: "Hi".into(), logprobs: vec![likely("\u{fffd}"), likely("H")] };
+    assert_eq!(message.content, [part]);
 }
 
 #[test]

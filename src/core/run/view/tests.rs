@@ -15,7 +15,7 @@ fn item(word: &str) -> Item {
         'd' => Item::Message(Message::of(Role::Developer, word)),
         'u' => Item::Message(Message::of(Role::User, word)),
         'a' => Item::Message(Message::of(Role::Assistant, word)),
-        't' => Item::Reasoning(Reasoning { id, status, text }),
+        't' => Item::Reasoning(Reasoning { text, ..Reasoning::blank(id, status) }),
         'c' => {
             let (name, arguments, origin, extra) = (String::new(), String::new(), Origin::Server, Default::default());
             Item::ToolCall(ToolCall { id, call_id, name, arguments, origin, status, extra })

@@ -26,6 +26,8 @@ fn input() -> impl Strategy<Value = Input> {
         4 => Just(text("t\n\u{2028}é")),
         2 => Just(upstream(UpstreamEvent::Refusal("no".into()))),
         3 => Just(upstream(UpstreamEvent::Reasoning("r".into()))),
+        2 => (0..2u32).prop_map(sealed),
+        3 => prop::sample::select(vec!["t", "\u{2028}"]).prop_map(likely),
         1 => Just(upstream(UpstreamEvent::Finish(FinishReason::Length))),
         8 => fragment,
         6 => Just(CLOSED),
@@ -91,7 +93,7 @@ impl Client {
             "output_item.done" => {
                 let mut built = self.open.remove(&at.unwrap()).expect("an item that is not open");
                 // What came in pieces must be what is said to have come; the rest is only known at the end.
-                for key in ["status", "output", "error"] {
+                for key in ["status", "output", "error", "encrypted_content"] {
                     if let Some(told) = event["item"].get(key) {
                         built[key] = told.clone();
                     }
@@ -117,7 +119,7 @@ fn background(event: &Value) -> bool {
 fn apply(item: &mut Value, piece: &str, event: &Value) {
     let (what, how) = piece.rsplit_once('.').unwrap();
     let key = match what {
-        "output_text" | "reasoning_text" => "text",
+        "output_text" | "reasoning_text" | "reasoning_summary_text" => "text",
         "refusal" => "refusal",
         "function_call_arguments" | "mcp_call_arguments" => {
             match how {
@@ -129,19 +131,30 @@ fn apply(item: &mut Value, piece: &str, event: &Value) {
         "mcp_call" => return assert_eq!(item["type"], "mcp_call"),
         _ => "",
     };
-    let at = event["content_index"].as_u64().unwrap() as usize;
-    let parts = item["content"].as_array_mut().unwrap();
-    match (what, how) {
-        ("content_part", "added") => {
+    let (place, kind) = match what.strip_prefix("reasoning_") {
+        Some(kind @ ("summary_part" | "summary_text")) => ("summary", kind),
+        _ => ("content", what),
+    };
+    let at = event[format!("{place}_index")].as_u64().unwrap() as usize;
+    let parts = item[place].as_array_mut().unwrap();
+    match (kind, how) {
+        ("content_part" | "summary_part", "added") => {
             assert_eq!(at, parts.len());
             parts.push(event["part"].clone());
         }
-        ("content_part", _) => assert_eq!(parts[at], event["part"]),
+        ("content_part" | "summary_part", _) => assert_eq!(parts[at], event["part"]),
         (kind, _) if at + 1 != parts.len() || !parts[at]["type"].as_str().unwrap().starts_with(kind) => {
             panic!("{event} does not belong to the last of {parts:?}")
         }
         (_, "delta") => push(&mut parts[at][key], &event["delta"]),
         _ => assert_eq!(parts[at][key], event[key]),
+    }
+    if what == "output_text" {
+        let told = event["logprobs"].as_array().unwrap().clone();
+        match how {
+            "delta" => parts[at]["logprobs"].as_array_mut().unwrap().extend(told),
+            _ => assert_eq!(parts[at]["logprobs"], Value::from(told)),
+        }
     }
 }
 
@@ -155,12 +168,17 @@ proptest! {
     #[test]
     fn any_run_is_a_well_formed_stream_that_adds_up_to_the_object(
         inputs in prop::collection::vec(input(), 0..60),
-        (brings, background, sums_up) in any::<(bool, bool, bool)>(),
+        (brings, background, sums_up, summary) in any::<(bool, bool, bool, bool)>(),
         seen in any::<prop::sample::Index>(),
+        include in prop::option::of(Just("reasoning.encrypted_content")),
         activity in prop::sample::select(vec![ToolActivity::Standard, ToolActivity::Hidden, ToolActivity::FunctionCall]),
     ) {
         let mut body = asked();
         body["background"] = json!(background);
+        body["include"] = include.into_iter().collect();
+        if summary {
+            body["reasoning"] = json!({"summary": "auto"});
+        }
         if brings {
             body["tools"] = json!([{"type": "function", "name": "ask"}]);
         }
@@ -197,6 +215,11 @@ proptest! {
         let seen = seen.index(shown.frames.len());
         let done = shown.frames.len() - 1;
         prop_assert_eq!(&rest(Some(seen as u64)), &shown.frames[done.min(seen + 1)..]);
+        for item in last["output"].as_array().unwrap().iter().filter(|item| item["type"] == "reasoning") {
+            prop_assert!(include.is_some() || item.get("encrypted_content").is_none(), "unasked: {item}");
+            let parts = item.get(if summary { "content" } else { "summary" });
+            prop_assert!(parts.is_none_or(|parts| parts == &json!([])), "shown twice: {item}");
+        }
         if activity != ToolActivity::FunctionCall {
             let calls = last["output"].as_array().unwrap().iter().filter(|item| item["type"] == "function_call");
             prop_assert!(calls.clone().all(|call| call["name"] == "ask"), "a server's call as the client's: {:?}", calls.collect::<Vec<_>>());

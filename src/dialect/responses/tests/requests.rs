@@ -2,68 +2,32 @@
 
 use super::*;
 use crate::core::event::Outcome;
-use crate::core::item::{Compaction, Item, Message, Origin, Reasoning, Role, Status, ToolCall, ToolOutput};
+use crate::core::item::{Compaction, Item, Message, Origin, Role, Status, ToolCall, ToolOutput};
 use crate::core::ports::store::{AddedItems, Link, StoredResponse};
 use crate::core::ports::upstream::ToolChoice;
 use crate::core::run::{Compaction as Compact, RunSpec, Truncation};
 use crate::dialect::responses::items::WireItem;
-use crate::dialect::responses::list::Page;
+use crate::dialect::responses::view::View;
 use rstest::rstest;
 use std::collections::BTreeSet;
 
-fn understood(body: Value) -> RunSpec {
+pub(super) fn understood(body: Value) -> RunSpec {
     request::parse(body).unwrap().spec(&History::default()).unwrap()
 }
 
-fn said(role: Role, text: &str) -> Item {
+pub(super) fn said(role: Role, text: &str) -> Item {
     Item::Message(Message::of(role, text))
 }
 
-fn called(id: &str, call_id: &str, origin: Origin) -> Item {
+pub(super) fn called(id: &str, call_id: &str, origin: Origin) -> Item {
     let (id, call_id, name) = (id.to_owned(), call_id.to_owned(), "look".to_owned());
     let (arguments, status) = ("{}".to_owned(), Status::Completed);
     Item::ToolCall(ToolCall { id, call_id, name, arguments, origin, status, extra: Map::new() })
 }
 
-fn answered(call_id: &str, text: &str, failed: bool) -> Item {
+pub(super) fn answered(call_id: &str, text: &str, failed: bool) -> Item {
     let (id, call_id, content) = (String::new(), call_id.to_owned(), vec![Part::text(text)]);
     Item::ToolOutput(ToolOutput { id, call_id, content, failed, extra: Map::new() })
-}
-
-#[test]
-fn every_kind_of_item_is_understood() {
-    let image = json!({"type": "input_image", "image_url": "https://x/y.png", "detail": "low"});
-    let error = json!({"type": "mcp_tool_execution_error", "content": [{"type": "text", "text": "gone"}]});
-    let spec = understood(json!({"model": "m", "instructions": "be", "input": [
-        {"role": "developer", "content": "dev"},
-        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "see"}, image]},
-        {"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]},
-        {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "sealed"},
-        {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "phase": "commentary",
-            "content": [{"type": "output_text", "text": "ok", "annotations": []}]},
-        {"type": "mcp_call", "id": "mcp_abc", "server_label": "nuncio", "name": "look", "arguments": "{}", "output": "seen"},
-        {"type": "mcp_call", "id": "mcp_def", "server_label": "nuncio", "name": "look", "arguments": "{}", "error": error},
-        {"type": "mcp_call", "id": "mcp_cut", "server_label": "nuncio", "name": "look", "arguments": "{"},
-        {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "look", "arguments": "{}"},
-        {"type": "function_call_output", "call_id": "c1", "output": [{"type": "input_text", "text": "out"}]},
-    ]}));
-    let picture = Part::Image { url: "https://x/y.png".into(), detail: Some("low".into()) };
-    let content = vec![Part::text("see"), picture];
-    let with_id = |id: &str, item: Message| Item::Message(Message { id: id.into(), ..item });
-    let expected = [
-        said(Role::System, "be"),
-        said(Role::Developer, "dev"),
-        Item::Message(Message { content, ..Message::of(Role::User, "") }),
-        Item::Reasoning(Reasoning { id: "rs_1".into(), status: Status::Completed, text: "hm".into() }),
-        with_id("msg_1", Message::of(Role::Assistant, "ok")),
-        called("mcp_abc", "abc", Origin::Server),
-        answered("abc", "seen", false),
-        called("mcp_def", "def", Origin::Server),
-        answered("def", "gone", true),
-        called("fc_1", "c1", Origin::Client),
-        answered("c1", "out", false),
-    ];
-    assert_eq!(spec.input, expected.map(Arc::new));
 }
 
 #[test]
@@ -71,26 +35,31 @@ fn parameters_get_their_chat_names_and_nothing_else_is_passed_on() {
     let schema = json!({"type": "object"});
     let spec = understood(json!({
         "model": "m", "input": "go", "temperature": 0.3, "top_p": null, "max_output_tokens": 99.0, "store": false,
-        "reasoning": {"effort": "high", "summary": "auto"}, "include": ["reasoning.encrypted_content"],
+        "reasoning": {"effort": "high", "summary": "auto"}, "include": ["reasoning.encrypted_content", "code_interpreter_call.outputs"],
+        "top_logprobs": 3, "prompt_cache_retention": "24h",
+        "prompt_cache_options": {"mode": "explicit", "ttl": "30m", "prewarm": false, "comparison_response_id": "r"},
         "text": {"format": {"type": "json_schema", "name": "n", "schema": schema, "strict": true}, "verbosity": "low"},
-        "metadata": {"k": "v"}, "client_metadata": {"session_id": "s"}, "parallel_tool_calls": true, "user": "u",
-        "tools": [{"type": "function", "name": "ask", "defer_loading": true}, {"type": "namespace", "name": "n"}],
+        "max_tool_calls": 5, "metadata": {"k": "v"}, "client_metadata": {"session_id": "s"}, "parallel_tool_calls": true, "user": "u",
+        "tools": [{"type": "function", "name": "ask", "strict": true, "defer_loading": true}, {"type": "namespace", "name": "n"}],
         "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "ask"}]},
     }));
     let format = json!({"name": "n", "schema": schema, "strict": true});
     let expected = RunSpec {
         input: vec![Arc::new(said(Role::User, "go"))],
-        tools: Some(vec![tool("ask")]),
+        tools: Some(vec![ToolSpec { strict: Some(true), ..tool("ask") }]),
         tool_choice: ToolChoice::Required,
         allowed_tools: Some(vec!["ask".to_owned()]),
         params: json!({
             "temperature": 0.3, "parallel_tool_calls": true, "user": "u", "verbosity": "low", "reasoning_effort": "high",
+            "logprobs": true, "top_logprobs": 3, "prompt_cache_retention": "24h",
+            "prompt_cache_options": {"mode": "explicit", "ttl": "30m"},
             "response_format": {"type": "json_schema", "json_schema": format},
         })
         .as_object()
         .cloned()
         .unwrap(),
         max_output_tokens: Some(99),
+        max_tool_calls: Some(5),
         ..RunSpec::default()
     };
     assert_eq!(spec, expected);
@@ -100,7 +69,7 @@ fn parameters_get_their_chat_names_and_nothing_else_is_passed_on() {
 fn a_compaction_comes_back_as_it_was_sent_out() {
     let (system, question) = (vec![Message::of(Role::System, "be")], vec![Message::of(Role::User, "é?")]);
     let compaction = Item::Compaction(Compaction { id: "cmp_1".into(), summary: "all".into(), system, question });
-    let sent = serde_json::to_value(WireItem::begun(&compaction, ToolActivity::Hidden)).unwrap();
+    let sent = serde_json::to_value(WireItem::begun(&compaction, ToolActivity::Hidden, View::default())).unwrap();
     let content = sent["encrypted_content"].as_str().unwrap();
     assert_eq!(sent, json!({"type": "compaction", "id": "cmp_1", "encrypted_content": content}));
     assert!(content.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)), "{content}");
@@ -279,7 +248,7 @@ fn a_call_and_its_output_stay_and_go_together() {
 ]), "`input` repeats the `call_id` of another call: `x`.")]
 #[case::a_call_without_an_output(json!([
     {"type": "function_call", "call_id": "x", "name": "look", "arguments": "{}"}, {"role": "user", "content": "go on"},
-]), "No tool output found for the call `x`: send a `function_call_output` for each call before anything new is said.")]
+]), "No tool output found for the call `x`: each call needs its output, a `function_call_output`, before anything new is said.")]
 fn calls_and_outputs_must_pair_up(#[case] input: Value, #[case] message: &str) {
     let asked = request::parse(json!({"model": "m", "input": input})).unwrap();
     let error = asked.spec(&History::default()).unwrap_err();
@@ -290,24 +259,28 @@ fn calls_and_outputs_must_pair_up(#[case] input: Value, #[case] message: &str) {
 }
 
 #[test]
-fn input_is_listed_in_pages_as_it_was_sent() {
-    let sent = json!([
-        {"type": "message", "id": "m1", "status": "completed", "role": "user", "content": [{"type": "input_text", "text": "hi"}]},
-        {"type": "reasoning", "id": "r1", "status": "completed", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]},
-        {"type": "mcp_call", "id": "mcp_a", "status": "completed", "server_label": "nuncio", "name": "look",
-            "arguments": "{}", "approval_request_id": null, "output": "seen", "error": null},
-        {"type": "function_call", "id": "f1", "status": "completed", "call_id": "c", "name": "look", "arguments": "{}"},
-        {"type": "function_call_output", "id": "o1", "status": "completed", "call_id": "c",
-            "output": [{"type": "input_image", "image_url": "data:x", "detail": "auto"}]},
-    ]);
-    let items = request::parse(json!({"model": "m", "input": sent})).unwrap().input;
-    let page = |query: &[(&str, &str)]| {
-        serde_json::to_value(Page::parse(query.iter().copied()).unwrap().of(WireItem::of_input(&items)).unwrap())
-            .unwrap()
+fn a_response_says_what_the_profile_decided() {
+    let sampling =
+        json!({"temperature": 0.3, "top_p": 0.4, "parallel_tool_calls": false}).as_object().cloned().unwrap();
+    let held = |patch: Value| {
+        let mut body = asked();
+        body.as_object_mut().unwrap().extend(patch.as_object().unwrap().clone());
+        let mut asked = request::parse(body).unwrap();
+        asked.adopt(&sampling);
+        (asked.settings.temperature, asked.settings.top_p, asked.settings.parallel_tool_calls)
     };
-    let list = |data: Value, first: &str, last: &str, more: bool| json!({"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": more});
-    assert_eq!(page(&[("order", "asc")]), list(sent.clone(), "m1", "o1", false));
-    assert_eq!(page(&[("limit", "2")]), list(json!([sent[4], sent[3]]), "o1", "f1", true));
-    assert_eq!(page(&[("limit", "2"), ("after", "f1")]), list(json!([sent[2], sent[1]]), "mcp_a", "r1", true));
-    assert!(Page::parse([("order", "up")].into_iter()).is_err() && Page::parse([("limit", "0")].into_iter()).is_err());
+    assert_eq!(held(json!({})), (0.3, 0.4, false));
+    assert_eq!(held(json!({"temperature": 1, "parallel_tool_calls": true})), (1.0, 0.4, true));
+}
+
+#[test]
+fn an_empty_list_of_tools_means_none_unless_its_client_always_sends_one() {
+    let mut asked = request::parse(json!({"model": "m", "input": "go", "tools": []})).unwrap();
+    assert_eq!(asked.spec(&History::default()).unwrap().tools, Some(vec![]));
+    asked.forget_empty_tools();
+    assert_eq!(asked.spec(&History::default()).unwrap().tools, None);
+    let mut brings =
+        request::parse(json!({"model": "m", "input": "go", "tools": [{"type": "function", "name": "ask"}]}));
+    brings.as_mut().unwrap().forget_empty_tools();
+    assert_eq!(brings.unwrap().spec(&History::default()).unwrap().tools, Some(vec![tool("ask")]));
 }

@@ -23,7 +23,7 @@ impl<'a> Content<'a> {
     pub fn of(parts: &'a [Part]) -> Self {
         match parts {
             [] => Self::Text(Cow::Borrowed("")),
-            [Part::Text { text }] => Self::Text(Cow::Borrowed(text)),
+            [Part::Text { text, .. }] => Self::Text(Cow::Borrowed(text)),
             parts => Self::Parts(parts.iter().map(WirePart::Part).collect()),
         }
     }
@@ -41,7 +41,7 @@ impl<'a> Content<'a> {
     /// What the model said in one step; nothing said beside calls is `null`, as OpenAI writes it.
     pub fn said(messages: &[&'a Message], calls: bool) -> Self {
         let parts = || messages.iter().flat_map(|message| &message.content);
-        let empty = parts().all(|part| matches!(part, Part::Text { text } if text.is_empty()));
+        let empty = parts().all(|part| matches!(part, Part::Text { text, .. } if text.is_empty()));
         match messages {
             _ if empty && calls => Self::Null,
             [message] => Self::of(&message.content),
@@ -69,6 +69,7 @@ pub fn tool_text(parts: &[Part]) -> Cow<'_, str> {
         match (part.as_text(), part) {
             (Some(text), _) => Cow::Borrowed(text),
             (None, Part::Opaque { value }) => Cow::Owned(value.to_string()),
+            (None, Part::File { .. }) => Cow::Borrowed("[a file, which cannot be shown here]"),
             (None, _) => Cow::Borrowed("[an image, which cannot be shown here]"),
         }
     }
@@ -84,8 +85,11 @@ impl Serialize for WirePart<'_> {
         match self {
             Self::Text(text) => json!({"type": "text", "text": text}).serialize(serializer),
             Self::Part(Part::Opaque { value }) => value.serialize(serializer),
-            // Text and refusals are stored in chat's own shape.
-            Self::Part(part @ (Part::Text { .. } | Part::Refusal { .. })) => part.serialize(serializer),
+            Self::Part(Part::Text { text, .. }) => json!({"type": "text", "text": text}).serialize(serializer),
+            Self::Part(Part::Refusal { refusal }) => {
+                json!({"type": "refusal", "refusal": refusal}).serialize(serializer)
+            }
+            Self::Part(Part::File { name, data }) => File::new(name.as_deref(), data).serialize(serializer),
             Self::Part(Part::Image { url, detail }) => Image::new(url, detail.as_deref()).serialize(serializer),
         }
     }
@@ -108,5 +112,25 @@ struct ImageUrl<'a> {
 impl<'a> Image<'a> {
     fn new(url: &'a str, detail: Option<&'a str>) -> Self {
         Self { kind: "image_url", image_url: ImageUrl { url, detail } }
+    }
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    file: FileData<'a>,
+}
+
+#[derive(Serialize)]
+struct FileData<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filename: Option<&'a str>,
+    file_data: &'a str,
+}
+
+impl<'a> File<'a> {
+    fn new(filename: Option<&'a str>, file_data: &'a str) -> Self {
+        Self { kind: "file", file: FileData { filename, file_data } }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Recorded, with};
 use crate::recorder::{call, stream};
+use crate::support::Daemon;
 use serde_json::{Value, json};
 
 fn usage(prompt: u64, completion: u64, cached: u64, reasoning: u64) -> Value {
@@ -81,4 +82,25 @@ async fn a_stream_tells_its_usage_once_at_the_end_and_only_if_asked() {
     let finished: Vec<&Value> =
         chunks.iter().map(|chunk| &chunk["choices"][0]["finish_reason"]).filter(|reason| !reason.is_null()).collect();
     assert_eq!(finished, ["stop"]);
+}
+
+#[tokio::test]
+async fn probabilities_come_with_the_text_that_they_are_of() {
+    let daemon = Daemon::rehearsing();
+    let question = "think: Hm\nsay: One\nrun: true\nthen\nsay: Two words";
+    let mut body = json!({"model": "nuncio", "messages": [{"role": "user", "content": question}], "logprobs": true});
+    let token = |word: &str| json!({"token": word, "logprob": 0.0, "bytes": word.as_bytes(), "top_logprobs": []});
+    let tokens = |words: &[&str]| words.iter().map(|word| token(word)).collect::<Value>();
+    let (_, answer) = super::post(&daemon, &body).await;
+    let choice = &answer["choices"][0];
+    assert_eq!(choice["message"]["content"], "One\n\nTwo words");
+    assert_eq!(choice["logprobs"], json!({"content": tokens(&["One", "Two ", "words"]), "refusal": null}));
+    body["stream"] = json!(true);
+    let chunks = chunks(&super::post(&daemon, &body).await.1);
+    let said =
+        |chunk: &Value| Some((chunk["delta"]["content"].as_str()?.to_owned(), chunk["logprobs"]["content"].clone()));
+    let said: Vec<_> = chunks.iter().filter_map(|chunk| said(&chunk["choices"][0])).collect();
+    let expected =
+        [("", json!(null)), ("One", tokens(&["One"])), ("\n\nTwo ", tokens(&["Two "])), ("words", tokens(&["words"]))];
+    assert_eq!(said, expected.map(|(text, tokens)| (text.to_owned(), tokens)));
 }

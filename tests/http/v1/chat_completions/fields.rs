@@ -64,6 +64,8 @@ async fn each_field_alone_changes_nothing_else() {
         (json!({"stream": true, "stream_options": {"include_usage": false}}), json!({})),
         (json!({"stream": true, "stream_options": null}), json!({})),
         (json!({"n": 1, "logprobs": false, "top_logprobs": 0, "modalities": ["text"], "audio": null}), json!({})),
+        (json!({"logprobs": true, "top_logprobs": 0}), json!({"logprobs": true})),
+        (json!({"logprobs": true, "top_logprobs": 20}), json!({"logprobs": true, "top_logprobs": 20})),
         (json!({"store": true}), json!({})),
         (json!({"tools": [], "parallel_tool_calls": false}), json!({})),
         (json!({"tools": null, "tool_choice": null, "functions": null}), json!({})),

@@ -3,7 +3,10 @@
 mod attached;
 mod background;
 mod context;
+mod items;
 mod malformed;
+mod reasoning;
+mod tools;
 mod websocket;
 
 use crate::support::{Daemon, REHEARSAL, client};
