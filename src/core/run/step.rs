@@ -26,6 +26,8 @@ pub(super) struct Step {
     one_call: bool,
     /// What belongs to the next piece of text.
     logprobs: Vec<Logprob>,
+    /// What was sealed while a text was open: a signature that comes late must not cut an answer in two.
+    late: Vec<(Arc<str>, Block)>,
     /// Calls the run has begun, those of earlier steps included.
     pub calls: u32,
     pub usage: Usage,
@@ -44,8 +46,8 @@ enum Slot {
 
 impl Step {
     pub fn new(run: RunId, base: u32, calls: u32, one_call: bool) -> Self {
-        let (slots, drafts, logprobs) = Default::default();
-        Self { run, base, slots, drafts, one_call, logprobs, calls, usage: Usage::default(), finish: None }
+        let (slots, drafts, logprobs, late) = Default::default();
+        Self { run, base, slots, drafts, one_call, logprobs, late, calls, usage: Usage::default(), finish: None }
     }
 
     /// Something of this call has been shown.
@@ -60,7 +62,7 @@ impl Step {
             UpstreamEvent::Logprobs(logprobs) => self.logprobs.extend(logprobs),
             UpstreamEvent::Refusal(text) => self.add_text(Delta::Refusal(text), out),
             UpstreamEvent::Reasoning(text) => self.add_text(Delta::Reasoning(text), out),
-            UpstreamEvent::Sealed { maker, piece } => self.add_sealed(&maker, &piece, out),
+            UpstreamEvent::Sealed { maker, piece } => self.add_sealed(maker, piece, out),
             UpstreamEvent::ToolCall(fragment) => self.add_fragment(fragment, offer, out),
             // Some upstreams report a running total in every chunk, so the last report counts.
             UpstreamEvent::Usage(usage) => self.usage = usage,
@@ -76,6 +78,7 @@ impl Step {
                 self.start_call(at, offer, out);
             }
         }
+        self.add_late(status, out);
         let mut drafts: Vec<_> = std::mem::take(&mut self.drafts).into_iter().map(Some).collect();
         let mut items = Vec::with_capacity(self.slots.len());
         for (slot, index) in std::mem::take(&mut self.slots).into_iter().zip(self.base..) {
@@ -118,7 +121,12 @@ impl Step {
         if matches!(self.slots.last(), Some(Slot::Text(item)) if takes(item, delta)) {
             return;
         }
-        self.close_text(out);
+        self.close_text(Status::Completed, out);
+        self.push_blank(delta, out);
+        self.take_late();
+    }
+
+    fn push_blank(&mut self, delta: &Delta, out: &mut Vec<Effect>) {
         let index = self.next_index();
         let item = blank(self.run, index, delta);
         out.push(Effect::Emit(RunEvent::ItemStarted { index, item: Arc::new(item.clone()) }));
@@ -127,11 +135,31 @@ impl Step {
 
     /// What is sealed may come when its reasoning is over, or without any. An item that is done is not opened again, so
     /// it gets one of its own.
-    fn add_sealed(&mut self, maker: &str, piece: &Block, out: &mut Vec<Effect>) {
+    fn add_sealed(&mut self, maker: Arc<str>, piece: Block, out: &mut Vec<Effect>) {
+        self.late.push((maker, piece));
+        if matches!(self.slots.last(), Some(Slot::Text(Item::Message(_)))) {
+            return;
+        }
         self.open_text(&Delta::Reasoning(String::new()), out);
-        if let Some(Slot::Text(Item::Reasoning(reasoning))) = self.slots.last_mut() {
-            let blank = || Sealed { maker: maker.to_owned(), blocks: Vec::new() };
-            reasoning.sealed.get_or_insert_with(blank).add(piece);
+        self.take_late();
+    }
+
+    /// Gives what came late an item, which is over at once. `status` is how the text before it ended.
+    fn add_late(&mut self, status: Status, out: &mut Vec<Effect>) {
+        if !self.late.is_empty() {
+            self.close_text(status, out);
+            self.push_blank(&Delta::Reasoning(String::new()), out);
+            self.take_late();
+            self.close_text(status, out);
+        }
+    }
+
+    /// Puts what came late into the open reasoning.
+    fn take_late(&mut self) {
+        let Some(Slot::Text(Item::Reasoning(reasoning))) = self.slots.last_mut() else { return };
+        for (maker, piece) in self.late.drain(..) {
+            let blank = || Sealed { maker: maker.as_ref().to_owned(), blocks: Vec::new() };
+            reasoning.sealed.get_or_insert_with(blank).add(&piece);
         }
     }
 
@@ -141,11 +169,11 @@ impl Step {
         }
     }
 
-    fn close_text(&mut self, out: &mut Vec<Effect>) {
+    fn close_text(&mut self, status: Status, out: &mut Vec<Effect>) {
         let index = self.next_index().saturating_sub(1);
         match self.slots.pop() {
             Some(Slot::Text(item)) => {
-                let item = Arc::new(ended(item, Status::Completed));
+                let item = Arc::new(ended(item, status));
                 out.push(Effect::Emit(RunEvent::ItemDone { index, item: Arc::clone(&item) }));
                 self.slots.push(Slot::Done(item));
             }
@@ -176,7 +204,8 @@ impl Step {
         if self.one_call && at > 0 {
             return;
         }
-        self.close_text(out);
+        self.close_text(Status::Completed, out);
+        self.add_late(Status::Completed, out);
         let index = self.next_index();
         if let Some(call) = self.drafts.get_mut(at) {
             call.start(self.run, index, offer, out);

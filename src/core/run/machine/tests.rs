@@ -165,7 +165,7 @@ fn what_is_sealed_joins_its_reasoning_or_stands_alone() {
         Input::Upstream(UpstreamEvent::Sealed { maker: "m".into(), piece })
     };
     let mut run = machine(agent(Limits::default()), spec());
-    let inputs = [thought("hm"), sealed("a"), thought("so"), text("Hi"), sealed("b"), sealed("c"), CLOSED];
+    let inputs = [thought("hm"), sealed("a"), thought("so"), text("H"), sealed("b"), text("i"), sealed("c"), CLOSED];
     assert_eq!(
         play(&mut run, [Input::Submitted, OPENED].into_iter().chain(inputs)).split_off(2),
         [
@@ -174,7 +174,8 @@ fn what_is_sealed_joins_its_reasoning_or_stands_alone() {
             "~0 so",
             "=0 thought 'hmso' sealed 1",
             "+1 assistant ''",
-            "~1 Hi",
+            "~1 H",
+            "~1 i",
             "=1 assistant 'Hi'",
             "+2 thought ''",
             "=2 thought '' sealed 2",
@@ -182,6 +183,22 @@ fn what_is_sealed_joins_its_reasoning_or_stands_alone() {
             "finished Completed",
         ]
     );
+}
+
+/// A signature may come when the next text has begun. It takes the first place where it cuts nothing in two.
+#[test]
+fn what_is_sealed_late_waits_for_the_text_to_end() {
+    let upstream = |event| Input::Upstream(event);
+    let sealed = || upstream(UpstreamEvent::Sealed { maker: "m".into(), piece: Map::new() });
+    let thought = || upstream(UpstreamEvent::Reasoning("hm".into()));
+    let mut run = machine(agent(Limits::default()), spec());
+    let before_a_call = [text("Hi"), sealed(), call(0, "a", "look", "{}")];
+    let before_a_thought = [text("So"), sealed(), thought(), call(1, "b", "look", "{}"), sealed()];
+    play(&mut run, [Input::Submitted, OPENED].into_iter().chain(before_a_call).chain(before_a_thought).chain([CLOSED]));
+    let made: Vec<String> = run.output().iter().map(|item| short(item)).collect();
+    let (one, two) = (format!("server {} look {{}}", id_of("c1")), format!("server {} look {{}}", id_of("c2")));
+    let alone = "thought '' sealed 1";
+    assert_eq!(made, ["assistant 'Hi'", alone, &one, "assistant 'So'", "thought 'hm' sealed 1", &two, alone]);
 }
 
 #[test]
