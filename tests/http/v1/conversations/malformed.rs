@@ -29,7 +29,7 @@ fn bodies() -> Vec<(&'static str, Value)> {
         json!({"items": "x"}),
         json!({"items": vec![message; 21]}),
         item(json!("text")),
-        item(json!({"type": "web_search_call", "id": "ws_1"})),
+        item(json!({"type": "configuration_update", "id": "x_1"})),
         item(json!({"role": "tool", "content": "x"})),
         item(json!({"role": "user", "content": 7})),
         item(json!({"type": "function_call", "name": "ask", "arguments": "{}"})),
