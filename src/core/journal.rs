@@ -126,6 +126,13 @@ impl Journal {
         items.into_iter().map(|(_, item)| item).collect()
     }
 
+    /// What was told from the event number `at` on.
+    pub fn from(&self, at: u64) -> Self {
+        let mut rest = Self::default();
+        self.told().skip(usize::try_from(at).unwrap_or(usize::MAX)).for_each(|told| rest.push(told));
+        rest
+    }
+
     /// Goes on with what was told after this.
     pub fn extend(&mut self, later: &Self) {
         later.told().for_each(|told| self.push(told));

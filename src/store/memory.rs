@@ -3,6 +3,7 @@
 mod archive;
 mod conversations;
 mod holders;
+mod journals;
 mod links;
 
 use crate::core::ports::conversations::{Conversation, ConversationKey, Conversations};
@@ -11,6 +12,7 @@ use crate::core::ports::store::{
 };
 use archive::Archive;
 use futures_util::future::{BoxFuture, FutureExt, ready};
+use journals::Runs;
 use links::size;
 use lru::LruCache;
 use serde_json::{Map, Value};
@@ -22,6 +24,8 @@ pub struct MemoryStore {
     entries: Mutex<Entries>,
     /// By principal: none can push out what belongs to another. Principals are as many as the configuration has keys.
     archives: Mutex<HashMap<String, Archive>>,
+    /// Locked before `archives`, where both are needed.
+    runs: Mutex<Runs>,
 }
 
 struct Entries {
@@ -47,7 +51,7 @@ impl MemoryStore {
     fn bounded(max_sessions: NonZeroUsize, max_turn_bytes: usize) -> Self {
         let (sessions, turns) = (LruCache::new(max_sessions), LruCache::new(MAX_TURNS));
         let entries = Mutex::new(Entries { sessions, turns, turn_bytes: 0, max_turn_bytes });
-        Self { entries, archives: Mutex::default() }
+        Self { entries, archives: Mutex::default(), runs: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -65,6 +69,19 @@ impl MemoryStore {
 
     fn write<T>(&self, principal: &str, write: impl FnOnce(&mut Archive) -> T) -> T {
         write(self.archives().entry(principal.to_owned()).or_default())
+    }
+
+    fn journals(&self) -> MutexGuard<'_, Runs> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, principal: &str, id: &str) -> Option<Arc<StoredResponse>> {
+        self.read(principal, |archive| archive.response(id))
+    }
+
+    /// The same without counting as use.
+    fn look_at(&self, principal: &str, id: &str) -> Option<Arc<StoredResponse>> {
+        self.read(principal, |archive| archive.look_at(id))
     }
 }
 

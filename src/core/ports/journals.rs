@@ -101,8 +101,19 @@ pub struct Batch {
     pub at: u64,
     pub told: Vec<Told>,
     pub promise: Promise,
-    /// When the run ended, in Unix seconds, if this ends it.
-    pub ended_at: Option<u64>,
+    /// Goes with the last event of a run.
+    pub end: Option<Ending>,
+}
+
+/// What is known of a response at its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// Unix seconds.
+    pub at: u64,
+    /// The link that it went on from, in a conversation whatever that is by now.
+    pub previous: Option<String>,
+    /// The conversation that it becomes the head of.
+    pub conversation: Option<String>,
 }
 
 /// What must survive, once it is written.

@@ -2,13 +2,14 @@
 //! responses that a client may ask for again.
 
 use super::conversations::Conversations;
+use super::journals::Journals;
 use crate::core::item::Item;
 use crate::core::journal::Journal;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
 /// A store. Everything in it belongs to a principal; another principal's data is as good as absent.
-pub trait Store: Conversations {
+pub trait Store: Conversations + Journals {
     /// The session whose conversation has this fingerprint; `None` also where two sessions have the same one.
     fn session(&self, principal: &str, fingerprint: Fingerprint) -> BoxFuture<'_, Result<Option<String>, StoreError>>;
 

@@ -35,6 +35,14 @@ impl Archive {
         }
     }
 
+    /// The same without counting as use.
+    pub fn look_at(&self, id: &str) -> Option<Arc<StoredResponse>> {
+        match self.links.look_at(id)? {
+            Link::Response(response) => Some(Arc::clone(response)),
+            Link::Items(_) | Link::Gone { .. } => None,
+        }
+    }
+
     pub fn items(&mut self, key: &ItemKey) -> Found {
         self.links.items(key)
     }

@@ -44,6 +44,11 @@ impl Links {
         self.entries.get(id).map(|entry| &entry.link)
     }
 
+    /// The same without counting as use.
+    pub fn look_at(&self, id: &str) -> Option<&Link> {
+        self.entries.peek(id).map(|entry| &entry.link)
+    }
+
     /// What a key stands for in the newest link that has it.
     pub fn items(&mut self, key: &ItemKey) -> Found {
         let holder = self.holders.newest(key)?.to_owned();
