@@ -57,6 +57,8 @@ pub enum FailureKind {
     UpstreamBroken,
     /// The daemon is stopping.
     ShuttingDown,
+    /// Nothing can be stored at the moment.
+    StoreUnavailable,
     /// A fault of ours or of a tool that the model cannot mend.
     Internal,
 }

@@ -39,6 +39,8 @@ pub async fn create(
         brief: Briefing::Done(Box::new(Brief { spec: chat.spec, session, housekeeping, previous: None, place: None })),
         record: None,
         on_disconnect: on_disconnect.unwrap_or(profile.on_disconnect),
+        carry: String::new(),
+        key: None,
         profile,
     };
     let mut listener = gateway.runs.start(run).await?;

@@ -40,6 +40,8 @@ pub async fn compact(
         brief: Briefing::Done(brief.into()),
         record: None,
         on_disconnect: OnDisconnect::Cancel,
+        carry: String::new(),
+        key: None,
     };
     let mut listener = gateway.runs.start(request).await?;
     // A client that leaves drops this handler, and its listener with it.

@@ -1,5 +1,6 @@
 //! Errors as answers: OpenAI's shape on every path.
 
+use crate::core::ports::store::StoreError;
 use crate::dialect::error::{self, ApiError, excerpt};
 use crate::runs::admission::Refusal;
 use crate::runs::registry::StartError;
@@ -52,8 +53,20 @@ impl From<StartError> for Rejection {
                 ApiError::new(503, "server_error", Some("shutting_down"), message).with_retry_after(5)
             }
             StartError::Failed(failure) => ApiError::from(&failure),
+            StartError::Store(error) => store_unavailable(&error),
+            StartError::Taken(run) => {
+                let message = format!("This `Idempotency-Key` stands for `{}`.", run.id);
+                ApiError::new(409, "invalid_request_error", Some("idempotency_key_in_use"), message)
+            }
         })
     }
+}
+
+/// The client cannot mend it, but it may pass.
+pub fn store_unavailable(error: &StoreError) -> ApiError {
+    tracing::error!(%error, "the store failed");
+    let message = "What this request needs cannot be stored or read at the moment. See /health.";
+    ApiError::new(503, "server_error", Some("store_unavailable"), message).with_retry_after(5)
 }
 
 fn full(refusal: Refusal) -> ApiError {

@@ -13,6 +13,7 @@ pub use stored::{cancel, delete, get, input_items};
 pub use websocket::open;
 
 use super::auth::Principal;
+use super::error::store_unavailable;
 use super::state::Gateway;
 use crate::core::ports::store::{StoreError, StoredResponse};
 use crate::dialect::error::ApiError;
@@ -32,6 +33,5 @@ fn unknown() -> ApiError {
 }
 
 pub fn broken(error: StoreError) -> ApiError {
-    tracing::error!(%error, "the store failed");
-    ApiError::new(500, "server_error", Some("internal_error"), "The stored responses could not be reached.")
+    store_unavailable(&error)
 }

@@ -12,9 +12,10 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use futures_util::stream::unfold;
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::io;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
@@ -54,12 +55,14 @@ pub struct Feed<P> {
     keepalive: Duration,
     /// When the last frame left. Most of what a run does makes no frame, so its events cannot tell.
     last_frame: Instant,
+    /// The run goes on in another process.
+    is_left: bool,
 }
 
 impl<P: Projection + 'static> Feed<P> {
     pub fn new(listener: Listener, mut projection: P, keepalive: Duration) -> Self {
         let frames = projection.open().into();
-        Self { frames, projection, listener: Some(listener), keepalive, last_frame: Instant::now() }
+        Self { frames, projection, listener: Some(listener), keepalive, last_frame: Instant::now(), is_left: false }
     }
 
     /// Waits until the upstream has taken the call, or the run has ended without that. Can be dropped at any time.
@@ -81,13 +84,21 @@ impl<P: Projection + 'static> Feed<P> {
     }
 
     fn into_response(self) -> Response {
-        let body = Body::from_stream(unfold(self, |mut feed| async move {
-            let frame = match feed.next().await? {
-                Next::Frame(frame) => frame,
-                Next::Silence => KEEPALIVE,
-            };
-            Some((Ok::<Bytes, Infallible>(frame), feed))
-        }));
+        let body = Body::from_stream(
+            unfold(self, |mut feed| async move {
+                let frame = match feed.next().await {
+                    Some(Next::Frame(frame)) => frame,
+                    Some(Next::Silence) => KEEPALIVE,
+                    // Broken off and not ended, so that the client takes it up again where the run goes on.
+                    None if std::mem::take(&mut feed.is_left) => {
+                        return Some((Err(io::ErrorKind::ConnectionAborted), feed));
+                    }
+                    None => return None,
+                };
+                Some((Ok::<Bytes, io::ErrorKind>(frame), feed))
+            })
+            .map_err(io::Error::from),
+        );
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -114,6 +125,10 @@ impl<P: Projection + 'static> Feed<P> {
     }
 
     fn take(&mut self, told: Option<Told>) {
+        if told.is_none() && self.listener.take_if(|listener| listener.log().is_left()).is_some() {
+            self.is_left = true;
+            return;
+        }
         if let Some(told) = &told {
             self.projection.number(told.sequence);
         }

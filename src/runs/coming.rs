@@ -5,17 +5,18 @@ use super::brief::Brief;
 use super::driver::Driver;
 use super::live::Presence;
 use super::profile::Profile;
-use super::registry::Runs;
-use super::scribe::Scribe;
+use super::registry::{Runs, StartError};
+use super::scribe::{Book, Scribe};
 use super::session::{SessionFinder, SessionKey};
 use super::toolbox::Toolbox;
 use super::turns::Place;
-use crate::core::event::{Outcome, RunEvent};
+use crate::core::event::Outcome;
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::item::Item;
+use crate::core::ports::journals::{Begun, IdempotencyKey, NewRun};
 use crate::core::ports::store::{Store, Turn};
 use crate::core::ports::upstream::ToolChoice;
-use crate::core::run::{Cancel, Machine, OnDisconnect, RunSpec};
+use crate::core::run::{Cancel, Input, Machine, OnDisconnect, RunSpec};
 use crate::core::transcript::{restore_turns, turn_keys};
 use crate::dialect::error::ApiError;
 use futures_util::future::BoxFuture;
@@ -28,7 +29,8 @@ use tokio::time::Instant;
 pub struct Coming {
     pub runs: Arc<Runs>,
     pub presence: Presence,
-    pub permit: Permit,
+    /// A run that is gone on with was let in by the process before.
+    pub permit: Option<Permit>,
     pub profile: Arc<Profile>,
     pub scribe: Scribe,
     pub on_disconnect: OnDisconnect,
@@ -43,34 +45,66 @@ pub struct Plan {
     place: Option<Place>,
 }
 
+/// Why there will be no brief.
+enum Unbriefed {
+    Over(Outcome),
+    /// Another process will go on with the run.
+    Left,
+}
+
 impl Coming {
     /// Waits for the brief and carries it out.
-    pub async fn once_briefed(self, brief: BoxFuture<'static, Result<Brief, ApiError>>) -> Outcome {
+    /// `first` is how the run begins, or goes on.
+    pub async fn once_briefed(
+        self,
+        brief: BoxFuture<'static, Result<Brief, ApiError>>,
+        first: Input,
+    ) -> Option<Outcome> {
         let planned = match self.brief(brief).await {
-            Ok(brief) => self.plan(brief).await.map_err(|failure| Outcome::Failed { failure }),
-            Err(outcome) => Err(outcome),
+            Ok(brief) => self.plan(brief).await.map_err(|failure| Unbriefed::Over(Outcome::Failed { failure })),
+            Err(unbriefed) => Err(unbriefed),
         };
         match planned {
-            Ok(plan) => self.driver(plan).drive().await,
-            Err(outcome) => self.never_begun(outcome).await,
+            Ok(plan) => self.driver(plan).drive(first).await,
+            Err(Unbriefed::Over(outcome)) => Some(self.never_begun(outcome).await),
+            Err(Unbriefed::Left) => {
+                self.scribe.leave().await;
+                None
+            }
         }
     }
 
-    /// Waits for the brief. Who is ended before that has never begun.
-    async fn brief(&self, brief: BoxFuture<'static, Result<Brief, ApiError>>) -> Result<Brief, Outcome> {
+    /// Has the run written down from its beginning, if it keeps a response.
+    pub async fn keep(&mut self, carry: String, key: Option<IdempotencyKey>) -> Result<(), StartError> {
         let live = &self.presence.live;
+        let Some(record) = &live.record else { return Ok(()) };
+        let (run, principal, response) = (live.run, Arc::clone(&live.principal), record.opening());
+        let new = NewRun { run, principal, response, request: carry, key };
+        match self.runs.store.begin(new, self.runs.lease()).await.map_err(StartError::Store)? {
+            Begun::Begun(fence) => self.scribe.keep(Book::new(Arc::clone(&self.runs.store), fence, 0)),
+            Begun::Taken(run) => return Err(StartError::Taken(run)),
+        }
+        Ok(())
+    }
+
+    /// Waits for the brief. Who is ended before that has never begun.
+    async fn brief(&self, brief: BoxFuture<'static, Result<Brief, ApiError>>) -> Result<Brief, Unbriefed> {
+        let live = &self.presence.live;
+        let may_leave = self.on_disconnect == OnDisconnect::Detach && self.scribe.can_be_left();
+        let over = |cancel: Cancel| Err(Unbriefed::Over(cancel.outcome()));
         tokio::select! {
             biased;
-            () = self.runs.shutdown.cancelled() => Err(Cancel::Shutdown.outcome()),
-            () = live.asked.cancelled() => Err(Cancel::Asked.outcome()),
-            () = live.log.abandoned(self.on_disconnect) => Err(Cancel::Disconnected.outcome()),
-            brief = brief => brief.map_err(|error| Outcome::Failed { failure: error.into() }),
+            () = self.runs.draining.cancelled(), if may_leave => Err(Unbriefed::Left),
+            () = self.runs.shutdown.cancelled() => over(Cancel::Shutdown),
+            () = live.asked.cancelled() => over(Cancel::Asked),
+            () = live.log.abandoned(self.on_disconnect) => over(Cancel::Disconnected),
+            brief = brief => brief.map_err(|error| Unbriefed::Over(Outcome::Failed { failure: error.into() })),
         }
     }
 
     async fn never_begun(mut self, outcome: Outcome) -> Outcome {
         drop(self.permit);
-        self.scribe.tell_end(RunEvent::Finished { outcome: outcome.clone() }, None).await;
+        self.scribe.tell_end(outcome.clone(), None).await;
         outcome
     }
 
@@ -109,8 +143,9 @@ impl Coming {
             scribe,
             on_disconnect,
             previous,
-            permit: Some(permit),
+            permit,
             place,
+            draining: runs.draining.clone(),
             shutdown: runs.shutdown.child_token(),
             deadline: Instant::now().checked_add(wall_time).unwrap_or_else(far_away),
         }
@@ -118,11 +153,10 @@ impl Coming {
 }
 
 /// Tells the log how a run ended.
-pub async fn told(run: impl Future<Output = Outcome>) -> Outcome {
+pub async fn told(run: impl Future<Output = Option<Outcome>>) {
     let begun = Instant::now();
-    let outcome = run.await;
-    tracing::info!(outcome = word(&outcome), ms = begun.elapsed().as_millis() as u64, "run ended");
-    outcome
+    let word = run.await.as_ref().map_or("left to the next process".to_owned(), word);
+    tracing::info!(outcome = word, ms = begun.elapsed().as_millis() as u64, "run ended");
 }
 
 /// Gives the turns of the history back what the server did in them.

@@ -11,7 +11,7 @@ use crate::core::ports::store::Store;
 use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::{Upstream, UpstreamStream};
 use crate::core::run::{Cancel, Effect, Input, Limits, Machine, OnDisconnect};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,8 +35,18 @@ pub struct Driver {
     /// too, once what the run has added to it is stored.
     pub permit: Option<Permit>,
     pub place: Option<Place>,
+    /// The daemon is to stop.
+    pub draining: CancellationToken,
+    /// It stops now.
     pub shutdown: CancellationToken,
     pub deadline: Instant,
+}
+
+/// What comes next.
+enum Next {
+    Input(Input),
+    /// The daemon is to stop, and another process will go on with the run.
+    Leave,
 }
 
 /// What the driver holds open for the machine while the run goes on.
@@ -49,22 +59,40 @@ struct Held {
 }
 
 impl Driver {
-    /// Ends with the run's outcome, once it has let go of everything that the run had started.
-    pub async fn drive(mut self) -> Outcome {
+    /// Ends with the run's outcome, once it has let go of everything that the run had started; `None` if the run was left
+    /// for another process to go on with. `first` is how the run begins, or goes on.
+    pub async fn drive(mut self, first: Input) -> Option<Outcome> {
         let live = Arc::clone(&self.presence.live);
         let deadline = Box::pin(sleep_until(self.deadline));
         let mut held = Held { upstream: None, deadline, outcome: None, unheard: false };
-        let mut input = Input::Submitted;
+        let mut input = first;
         loop {
             self.carry_out(input, &mut held).await;
             if let Some(outcome) = held.outcome {
-                return outcome;
+                return Some(outcome);
             }
-            input = self.next_input(&live, &mut held).await;
+            // What comes without a wait is written together with what waits for it already.
+            let next = match self.next(&live, &mut held).now_or_never() {
+                Some(next) => next,
+                None => match self.write(&mut held).await {
+                    Ok(()) => self.next(&live, &mut held).await,
+                    Err(cancel) => Next::Input(Input::Cancelled(cancel)),
+                },
+            };
+            input = match next {
+                Next::Input(input) => input,
+                Next::Leave => match self.write(&mut held).await {
+                    Ok(()) => {
+                        self.scribe.leave().await;
+                        return None;
+                    }
+                    Err(cancel) => Input::Cancelled(cancel),
+                },
+            };
         }
     }
 
-    async fn next_input(&mut self, live: &LiveRun, held: &mut Held) -> Input {
+    async fn next(&mut self, live: &LiveRun, held: &mut Held) -> Next {
         let upstream = async {
             match &mut held.upstream {
                 Some(stream) => stream.next().await,
@@ -72,9 +100,15 @@ impl Driver {
             }
         };
         let tools_idle = self.toolbox.is_idle();
-        tokio::select! {
+        let may_leave = self.on_disconnect == OnDisconnect::Detach && self.scribe.can_be_left();
+        Next::Input(tokio::select! {
             biased;
-            () = self.shutdown.cancelled() => Input::Cancelled(Cancel::Shutdown),
+            () = self.shutdown.cancelled() => match may_leave {
+                true => return Next::Leave,
+                false => Input::Cancelled(Cancel::Shutdown),
+            },
+            // Nothing is lost by it but the model call under way, which is made again.
+            () = self.draining.cancelled(), if may_leave && tools_idle => return Next::Leave,
             () = live.asked.cancelled() => Input::Cancelled(Cancel::Asked),
             () = live.log.abandoned(self.on_disconnect) => Input::Cancelled(Cancel::Disconnected),
             () = held.deadline.as_mut() => {
@@ -100,7 +134,7 @@ impl Driver {
                 }
                 Input::ToolDone(done)
             }
-        }
+        })
     }
 
     /// Feeds one input and carries out what follows from it, inputs that arise on the way included.
@@ -123,7 +157,7 @@ impl Driver {
                             held.outcome = Some(outcome.clone());
                             // Before the end is told, so that a client that asks again at once is let in.
                             self.permit = None;
-                            self.scribe.tell_end(event, self.previous.take()).await;
+                            self.scribe.tell_end(outcome.clone(), self.previous.take()).await;
                             self.place = None;
                         } else {
                             let stopped = self.tell(event, held).await.err();
@@ -134,7 +168,17 @@ impl Driver {
             }
             // Only now that its start has been told may a tool do what it is to do.
             if let Some(ready) = ready.filter(|_| !held.unheard) {
-                self.toolbox.launch(ready);
+                let written = match ready.has_effects() {
+                    true => self.scribe.write_before_effects().await,
+                    false => Ok(()),
+                };
+                match written {
+                    Ok(()) => self.toolbox.launch(ready),
+                    Err(cancel) => {
+                        held.unheard = true;
+                        inputs.push_back((Input::Cancelled(cancel), None));
+                    }
+                }
             }
         }
     }
@@ -176,11 +220,14 @@ impl Driver {
     }
 
     async fn tell(&mut self, event: RunEvent, held: &mut Held) -> Result<(), Cancel> {
-        let mut told = self.scribe.tell(event).await;
-        if told.is_ok() && !held.unheard {
-            told = self.scribe.keep_pace().await;
-        }
+        let told = self.scribe.tell(event).await;
         held.unheard |= told.is_err();
         told
+    }
+
+    async fn write(&mut self, held: &mut Held) -> Result<(), Cancel> {
+        let written = self.scribe.write().await;
+        held.unheard |= written.is_err();
+        written
     }
 }

@@ -20,6 +20,8 @@ pub struct RunLog {
 struct State {
     journal: Journal,
     closed: bool,
+    /// The run goes on elsewhere, so its end will not be told here.
+    left: bool,
     /// How far each listener is, by its number.
     listeners: Vec<(u64, u64)>,
     next_listener: u64,
@@ -49,6 +51,18 @@ impl RunLog {
     pub fn close(&self) {
         self.lock().closed = true;
         self.told.notify_waiters();
+    }
+
+    /// Nothing more will be told here, but by another process.
+    pub fn leave(&self) {
+        let mut state = self.lock();
+        (state.closed, state.left) = (true, true);
+        drop(state);
+        self.told.notify_waiters();
+    }
+
+    pub fn is_left(&self) -> bool {
+        self.lock().left
     }
 
     /// What has been told so far.

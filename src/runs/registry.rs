@@ -1,21 +1,25 @@
 //! Starts runs and knows those in flight.
 
-use super::admission::{Admission, Refusal};
-use super::brief::Briefing;
+use super::admission::{Admission, Permit, Refusal};
+use super::brief::{Brief, Briefing};
 use super::coming::{Coming, told};
 use super::live::{LiveRun, LiveRuns};
 use super::log::Listener;
 use super::profile::Profile;
-use super::scribe::Scribe;
+use super::scribe::{Book, Pace, Scribe};
 use super::turns::{Busy, Place, Turns};
 use crate::core::failure::Failure;
 use crate::core::id::RunId;
-use crate::core::ports::store::Store;
-use crate::core::run::OnDisconnect;
+use crate::core::journal::Journal;
+use crate::core::ports::journals::{Claimed, IdempotencyKey, KeyedRun, Lease};
+use crate::core::ports::store::{Store, StoreError};
+use crate::core::run::{Input, OnDisconnect};
+use crate::dialect::error::ApiError;
 use crate::dialect::responses::record::Record;
+use futures_util::future::BoxFuture;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -29,9 +33,11 @@ pub struct Runs {
     pub(super) store: Arc<dyn Store>,
     pub(super) workspaces: Arc<Path>,
     pub(super) slow_client_timeout: Duration,
+    /// Names this process.
+    owner: Arc<str>,
     tracker: TaskTracker,
     /// No new runs.
-    draining: CancellationToken,
+    pub(super) draining: CancellationToken,
     /// The grace is over: runs end now.
     pub(super) shutdown: CancellationToken,
 }
@@ -55,7 +61,22 @@ pub struct RunRequest {
     pub record: Option<Record>,
     /// What becomes of the run when nobody listens to it any more.
     pub on_disconnect: OnDisconnect,
+    /// What another process would need to go on with the run, as JSON; empty if none is to.
+    pub carry: String,
+    /// The client's word for which requests are the same.
+    pub key: Option<IdempotencyKey>,
 }
+
+/// A run that another process has left, and what it takes to go on with it.
+pub struct LeftRun {
+    pub claimed: Claimed,
+    pub profile: Arc<Profile>,
+    pub record: Record,
+    pub brief: BoxFuture<'static, Result<Brief, ApiError>>,
+}
+
+/// How long a process may say nothing before another one may take its runs over.
+const LEASE: Duration = Duration::from_secs(30);
 
 /// Why a run could not be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +84,9 @@ pub enum StartError {
     Refused(Refusal),
     Draining,
     Failed(Failure),
+    Store(StoreError),
+    /// The key of the request stands for this run.
+    Taken(KeyedRun),
 }
 
 impl Runs {
@@ -74,6 +98,7 @@ impl Runs {
             store,
             workspaces: settings.workspaces,
             slow_client_timeout: settings.slow_client_timeout,
+            owner: Uuid::now_v7().to_string().into(),
             tracker: TaskTracker::new(),
             draining: CancellationToken::new(),
             shutdown: CancellationToken::new(),
@@ -92,29 +117,69 @@ impl Runs {
         if self.draining.is_cancelled() {
             return Err(StartError::Draining);
         }
-        let RunRequest { run, principal, max_runs, profile, brief, record, on_disconnect } = request;
-        let permit = self.admission.enter(&principal, max_runs).map_err(StartError::Refused)?;
+        let permit = self.admission.enter(&request.principal, request.max_runs).map_err(StartError::Refused)?;
+        let RunRequest { run, principal, profile, brief, record, on_disconnect, carry, key, .. } = request;
         let span = tracing::info_span!("run", %run, profile = profile.id, %principal);
-        let presence = self.live.enter(LiveRun::new(run, principal, record));
-        let scribe = Scribe::new(
-            Arc::clone(&presence.live),
-            Arc::clone(&self.store),
-            on_disconnect,
-            self.slow_client_timeout,
-            self.shutdown.clone(),
-        );
-        let coming = Coming { runs: Arc::clone(self), presence, permit, profile, scribe, on_disconnect };
-        let listener = coming.presence.live.log.listen();
+        let mut coming = self.coming(run, principal, Some(permit), profile, record, on_disconnect);
         match brief {
             Briefing::Done(brief) => {
                 let plan = coming.plan(*brief).await.map_err(StartError::Failed)?;
-                self.tracker.spawn(told(coming.driver(plan).drive()).instrument(span));
+                coming.keep(carry, key).await?;
+                let listener = coming.presence.live.log.listen();
+                self.tracker.spawn(told(coming.driver(plan).drive(Input::Submitted)).instrument(span));
+                Ok(listener)
             }
             Briefing::Awaited(brief) => {
-                self.tracker.spawn(told(coming.once_briefed(brief)).instrument(span));
+                coming.keep(carry, key).await?;
+                let listener = coming.presence.live.log.listen();
+                self.tracker.spawn(told(coming.once_briefed(brief, Input::Submitted)).instrument(span));
+                Ok(listener)
             }
         }
-        Ok(listener)
+    }
+
+    /// Goes on with a run that another process has left.
+    pub fn go_on(self: &Arc<Self>, left: LeftRun) {
+        let LeftRun { claimed, profile, record, brief } = left;
+        let Claimed { run, principal, fence, response, .. } = claimed;
+        let span = tracing::info_span!("run", %run, profile = profile.id, %principal, resumed = true);
+        let mut coming = self.coming(run, principal, None, profile, Some(record), OnDisconnect::Detach);
+        coming.scribe.go_on_after(&response.journal);
+        coming.scribe.keep(Book::new(Arc::clone(&self.store), fence, response.journal.len()));
+        let journal = Journal::clone(&response.journal);
+        self.tracker.spawn(told(coming.once_briefed(brief, Input::Resumed(journal))).instrument(span));
+    }
+
+    fn coming(
+        self: &Arc<Self>,
+        run: RunId,
+        principal: Arc<str>,
+        permit: Option<Permit>,
+        profile: Arc<Profile>,
+        record: Option<Record>,
+        on_disconnect: OnDisconnect,
+    ) -> Coming {
+        let presence = self.live.enter(LiveRun::new(run, principal, record));
+        let (slow_client_timeout, shutdown) = (self.slow_client_timeout, self.shutdown.clone());
+        let pace = Pace { on_disconnect, slow_client_timeout, shutdown };
+        let scribe = Scribe::new(Arc::clone(&presence.live), pace);
+        Coming { runs: Arc::clone(self), presence, permit, profile, scribe, on_disconnect }
+    }
+
+    /// Owned by this process, for as long as it shows that it is alive.
+    pub fn lease(&self) -> Lease {
+        let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_add(LEASE);
+        Lease { owner: Arc::clone(&self.owner), until: u64::try_from(until.as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    /// Shows that this process is alive, for as long as it is.
+    pub async fn keep_leases(&self) {
+        loop {
+            tokio::time::sleep(LEASE / 3).await;
+            if let Err(error) = self.store.renew(self.lease()).await {
+                tracing::error!(%error, "the leases of the runs could not be renewed");
+            }
+        }
     }
 
     /// A place in the line before a conversation: whoever changes it does so in its turn.

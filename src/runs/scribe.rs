@@ -1,9 +1,12 @@
-//! Tells what happens in a run: numbers each event, writes down what must survive, and then lets the listeners hear it.
+//! Tells what happens in a run: numbers each event, has it written down where it must survive, and only then lets the
+//! listeners hear it.
 
 use super::live::LiveRun;
-use crate::core::event::RunEvent;
+use crate::core::event::{Outcome, RunEvent};
+use crate::core::item::Item;
 use crate::core::journal::{Journal, Told};
-use crate::core::ports::store::Store;
+use crate::core::ports::journals::{Batch, Fence, Promise};
+use crate::core::ports::store::{Store, StoreError};
 use crate::core::run::{Cancel, OnDisconnect};
 use crate::dialect::responses::events::Numbering;
 use std::sync::Arc;
@@ -14,79 +17,175 @@ use tokio_util::sync::CancellationToken;
 /// Events that may wait for the listener; beyond that nothing is read from the upstream.
 const EVENTS_AHEAD: u64 = 64;
 
+/// Events that are written at once, at most. The more there are, the cheaper is each.
+const MAX_BATCH: usize = 256;
+
 /// Bytes of events that are kept of one run. No answer is as long; a model that never stops must not take all memory.
 const MAX_TOLD: usize = 64 << 20;
 
 pub struct Scribe {
     live: Arc<LiveRun>,
-    store: Arc<dyn Store>,
     /// Of a run that keeps a response; those of others are numbered one by one.
     numbering: Option<Numbering>,
-    /// Events told so far.
-    told: u64,
-    on_disconnect: OnDisconnect,
-    slow_client_timeout: Duration,
-    shutdown: CancellationToken,
+    /// Events numbered so far.
+    numbered: u64,
+    book: Option<Book>,
+    pace: Pace,
+}
+
+/// How fast a run may go on.
+pub struct Pace {
+    pub on_disconnect: OnDisconnect,
+    pub slow_client_timeout: Duration,
+    pub shutdown: CancellationToken,
+}
+
+/// The journal of a run that outlives its process.
+pub struct Book {
+    pub store: Arc<dyn Store>,
+    pub fence: Fence,
+    /// Events that are on record.
+    pub written: u64,
+    batch: Vec<Told>,
+    promise: Promise,
+}
+
+impl Book {
+    pub fn new(store: Arc<dyn Store>, fence: Fence, written: u64) -> Self {
+        Self { store, fence, written, batch: Vec::new(), promise: Promise::Process }
+    }
 }
 
 impl Scribe {
-    pub fn new(
-        live: Arc<LiveRun>,
-        store: Arc<dyn Store>,
-        on_disconnect: OnDisconnect,
-        slow_client_timeout: Duration,
-        shutdown: CancellationToken,
-    ) -> Self {
+    pub fn new(live: Arc<LiveRun>, pace: Pace) -> Self {
         let numbering = live.record.as_ref().map(|record| Numbering::new(record.head.clone()));
-        Self { live, store, numbering, told: 0, on_disconnect, slow_client_timeout, shutdown }
+        Self { live, numbering, numbered: 0, book: None, pace }
+    }
+
+    /// From now on what is told is written down first.
+    pub fn keep(&mut self, book: Book) {
+        self.book = Some(book);
+    }
+
+    /// Goes on where a journal ends, which others may hear from its beginning.
+    pub fn go_on_after(&mut self, journal: &Journal) {
+        for told in journal.told() {
+            self.number(told.event.clone());
+            self.live.log.append(told);
+        }
     }
 
     fn number(&mut self, event: RunEvent) -> Told {
         let sequence = match &mut self.numbering {
             Some(numbering) => numbering.number(&event),
-            None => self.told,
+            None => self.numbered,
         };
-        self.told = self.told.saturating_add(1);
+        self.numbered = self.numbered.saturating_add(1);
         Told { sequence, event }
     }
 
-    /// Tells an event, and waits for the listener as long as it may be slow. The error says why the run must end.
+    /// Tells an event, or puts it with those that wait to be written. The error says why the run must end.
     pub async fn tell(&mut self, event: RunEvent) -> Result<(), Cancel> {
+        let promise = promise_of(&event);
         let told = self.number(event);
-        self.live.log.append(told);
-        if self.live.log.read(Journal::bytes) > MAX_TOLD {
-            return Err(Cancel::Overflow);
+        let Some(book) = &mut self.book else {
+            self.live.log.append(told);
+            return self.keep_pace().await;
+        };
+        book.promise = book.promise.max(promise);
+        book.batch.push(told);
+        if book.batch.len() >= MAX_BATCH { self.write().await } else { Ok(()) }
+    }
+
+    /// What is told next is about to have effects, so its record must survive a loss of power.
+    pub async fn write_before_effects(&mut self) -> Result<(), Cancel> {
+        if let Some(book) = &mut self.book {
+            book.promise = book.promise.max(Promise::Start);
         }
-        Ok(())
+        self.write().await
+    }
+
+    /// Writes what waits for it, and tells it.
+    pub async fn write(&mut self) -> Result<(), Cancel> {
+        let Some(book) = self.book.as_mut().filter(|book| !book.batch.is_empty()) else { return Ok(()) };
+        let told = std::mem::take(&mut book.batch);
+        let promise = std::mem::replace(&mut book.promise, Promise::Process);
+        let batch = Batch { at: book.written, told: told.clone(), promise, end: None };
+        let written = book.store.append(self.live.run, book.fence, batch).await;
+        book.written = book.written.saturating_add(told.len() as u64);
+        // Also if it could not be written: the run ends for that, and its listeners are told how far it came.
+        told.into_iter().for_each(|told| self.live.log.append(told));
+        if let Err(error) = written {
+            return Err(self.unwritten(&error));
+        }
+        self.keep_pace().await
+    }
+
+    /// The journal can take no more of this run.
+    fn unwritten(&mut self, error: &StoreError) -> Cancel {
+        tracing::error!(%error, "what a run has told could not be stored, so it ends");
+        self.book = None;
+        Cancel::Unrecorded
     }
 
     /// Waits until the listener has caught up, as long as it may be slow.
-    pub async fn keep_pace(&self) -> Result<(), Cancel> {
+    async fn keep_pace(&self) -> Result<(), Cancel> {
+        let log = &self.live.log;
+        if log.read(Journal::bytes) > MAX_TOLD {
+            return Err(Cancel::Overflow);
+        }
         // A run that goes on without a listener does not wait for one either.
-        if self.on_disconnect == OnDisconnect::Detach {
+        if self.pace.on_disconnect == OnDisconnect::Detach {
             return Ok(());
         }
         tokio::select! {
             biased;
-            () = self.live.log.keep_pace(EVENTS_AHEAD) => Ok(()),
+            () = log.keep_pace(EVENTS_AHEAD) => Ok(()),
             () = self.live.asked.cancelled() => Err(Cancel::Asked),
-            () = self.shutdown.cancelled() => Err(Cancel::Shutdown),
-            () = sleep(self.slow_client_timeout) => Err(Cancel::SlowClient),
+            () = self.pace.shutdown.cancelled() => Err(Cancel::Shutdown),
+            () = sleep(self.pace.slow_client_timeout) => Err(Cancel::SlowClient),
         }
     }
 
     /// Tells the last event, once what it says is stored. `previous` is the link of a stored chain that the run went on
     /// from.
-    pub async fn tell_end(&mut self, event: RunEvent, previous: Option<String>) {
-        let told = self.number(event);
-        if let Some(record) = &self.live.record {
-            let mut journal = self.live.log.read(Journal::clone);
-            journal.push(told.clone());
-            let stored = record.stored(previous, journal);
-            if let Err(error) = self.store.keep_response(&self.live.principal, stored).await {
-                tracing::error!(%error, "a response could not be stored; no request can go on from it");
-            }
+    pub async fn tell_end(&mut self, outcome: Outcome, previous: Option<String>) {
+        let told = self.number(RunEvent::Finished { outcome: outcome.clone() });
+        let (Some(mut book), Some(record)) = (self.book.take(), &self.live.record) else {
+            return self.live.log.append(told);
+        };
+        let has_made = |told: &Told| matches!(told.event, RunEvent::ItemDone { .. });
+        let made_something =
+            book.batch.iter().any(has_made) || self.live.log.read(|journal| !journal.items().is_empty());
+        let end = Some(record.ending(previous, &outcome, made_something));
+        book.batch.push(told);
+        let batch = Batch { at: book.written, told: book.batch.clone(), promise: Promise::Outcome, end };
+        if let Err(error) = book.store.append(self.live.run, book.fence, batch).await {
+            tracing::error!(%error, "the end of a run could not be stored");
         }
-        self.live.log.append(told);
+        book.batch.into_iter().for_each(|told| self.live.log.append(told));
+    }
+
+    /// Leaves the run as it is on record, for another process to go on with.
+    pub async fn leave(mut self) {
+        let Some(book) = self.book.take() else { return };
+        self.live.log.leave();
+        if let Err(error) = book.store.release(self.live.run, book.fence).await {
+            tracing::error!(%error, "a run could not be given back");
+        }
+    }
+
+    /// The run is on record, so another process can go on with it.
+    pub fn can_be_left(&self) -> bool {
+        self.book.as_ref().is_some_and(|book| book.store.outlives_the_process())
+    }
+}
+
+/// What must survive of an event. What a tool or a model call has come to is dear, words are not.
+fn promise_of(event: &RunEvent) -> Promise {
+    match event {
+        RunEvent::StepDone { .. } | RunEvent::Waiting { .. } | RunEvent::Finished { .. } => Promise::Outcome,
+        RunEvent::ItemDone { item, .. } if matches!(item.as_ref(), Item::ToolOutput(_)) => Promise::Outcome,
+        _ => Promise::Process,
     }
 }

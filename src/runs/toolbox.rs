@@ -39,6 +39,13 @@ pub struct Ready {
     context: ToolContext,
 }
 
+impl Ready {
+    /// Its start must be on record before it is launched.
+    pub fn has_effects(&self) -> bool {
+        self.tool.has_effects()
+    }
+}
+
 /// Calls of one run that are at work at the same time: a model that asks for hundreds must not start hundreds of shells.
 const MAX_AT_WORK: usize = 8;
 

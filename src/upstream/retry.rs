@@ -162,7 +162,7 @@ impl Call {
         match failure.kind {
             _ if self.said => Next::Fail,
             // Another attempt, here or elsewhere, would meet the same request.
-            InvalidRequest | ShuttingDown | Internal => Next::Fail,
+            InvalidRequest | ShuttingDown | StoreUnavailable | Internal => Next::Fail,
             // The next model may have a larger window.
             ContextLength | UpstreamAuth | UpstreamNotFound => elsewhere,
             RateLimited | UpstreamUnavailable | UpstreamTimeout | UpstreamBroken => {

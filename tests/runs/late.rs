@@ -112,6 +112,8 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
         })),
         record: None,
         on_disconnect: OnDisconnect::Cancel,
+        carry: String::new(),
+        key: None,
     };
     let mut listener = runs.start(request).await.unwrap();
     // A run that got as far as its tool goes on until it is ended.

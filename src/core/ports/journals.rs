@@ -29,6 +29,9 @@ pub trait Journals: Send + Sync {
     /// Gives a run back, so that it can be claimed at once.
     fn release(&self, run: RunId, fence: Fence) -> BoxFuture<'_, Result<(), StoreError>>;
 
+    /// Another process can find here what this one leaves behind.
+    fn outlives_the_process(&self) -> bool;
+
     /// The runs of a principal, those in progress and those that are over, the newest first. `before` is where the last
     /// page ended.
     fn runs(

@@ -43,6 +43,8 @@ pub enum Cancel {
     /// The listener takes nothing from the stream for too long.
     SlowClient,
     Shutdown,
+    /// What the run has told could not be written down.
+    Unrecorded,
     /// The run has told more than can be kept of one.
     Overflow,
 }
@@ -55,6 +57,9 @@ impl Cancel {
             Self::Disconnected | Self::SlowClient => return Outcome::Incomplete { reason: Cut::Disconnected },
             Self::Shutdown => {
                 (FailureKind::ShuttingDown, "The server is shutting down and ended this run before it was done.")
+            }
+            Self::Unrecorded => {
+                (FailureKind::StoreUnavailable, "What this run did could not be stored, so it was ended.")
             }
             Self::Overflow => {
                 (FailureKind::Internal, "The answer has grown larger than one may be, so the run was ended.")

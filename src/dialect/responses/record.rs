@@ -9,6 +9,7 @@ use crate::core::event::{Outcome, RunEvent};
 use crate::core::id::RunId;
 use crate::core::item::Item;
 use crate::core::journal::Journal;
+use crate::core::ports::journals::Ending;
 use crate::core::ports::store::StoredResponse;
 use crate::dialect::activity::ToolActivity;
 use serde::Deserialize;
@@ -48,24 +49,44 @@ impl Record {
         &self.input
     }
 
-    /// What there is to store once the run is over. `previous` is the link that it went on from.
-    ///
-    /// A run that was ended before it had made anything is no part of its conversation: what was asked is asked again.
-    pub fn stored(&self, previous: Option<String>, journal: Journal) -> StoredResponse {
+    /// The response as it is stored before its run begins.
+    pub fn opening(&self) -> StoredResponse {
         let Head { id, settings, .. } = &self.head;
-        let output: Arc<[_]> = journal.items().into();
-        let ended_well = matches!(journal.outcome(), Some(Outcome::Completed | Outcome::ClientTools));
-        let conversation = settings.conversation.as_ref().filter(|_| ended_well || !output.is_empty());
         StoredResponse {
             id: id.clone(),
-            previous,
-            conversation: conversation.map(|conversation| conversation.id.clone()),
+            previous: settings.previous_response_id.clone(),
+            conversation: None,
             instructions: settings.instructions.clone(),
             input: Arc::clone(&self.input),
-            output,
+            output: Arc::default(),
             head: serde_json::to_string(&self.head).unwrap_or_default(),
+            journal: Arc::default(),
+            ended_at: None,
+        }
+    }
+
+    /// What is added to that at the end. `previous` is the link that the run went on from.
+    ///
+    /// A run that was ended before it had made anything is no part of its conversation: what was asked is asked again.
+    pub fn ending(&self, previous: Option<String>, outcome: &Outcome, made_something: bool) -> Ending {
+        let ended_well = matches!(outcome, Outcome::Completed | Outcome::ClientTools);
+        let conversation = self.head.settings.conversation.as_ref().filter(|_| ended_well || made_something);
+        let conversation = conversation.map(|conversation| conversation.id.clone());
+        Ending { at: self.head.ended.get().unwrap_or_default(), previous, conversation }
+    }
+
+    /// The response of a run that is over.
+    pub fn stored(&self, previous: Option<String>, journal: Journal) -> StoredResponse {
+        let output: Arc<[_]> = journal.items().into();
+        let ended = journal.outcome().map(|outcome| self.ending(previous, outcome, !output.is_empty()));
+        let Ending { at, previous, conversation } = ended.unwrap_or_default();
+        StoredResponse {
+            previous,
+            conversation,
+            output,
             journal: Arc::new(journal),
-            ended_at: self.head.ended.get(),
+            ended_at: Some(at),
+            ..self.opening()
         }
     }
 }

@@ -108,6 +108,7 @@ pub(super) fn error_details(failure: &Failure) -> ErrorDetails {
         | FailureKind::UpstreamTimeout
         | FailureKind::UpstreamBroken
         | FailureKind::ShuttingDown
+        | FailureKind::StoreUnavailable
         | FailureKind::Internal => "server_error",
     };
     ErrorDetails { code, message: ApiError::from(failure).error.message }

@@ -135,6 +135,8 @@ async fn prepare(gateway: &Gateway, from: Origin<'_>, mut asked: ResponsesReques
             false => on_disconnect.unwrap_or(profile.on_disconnect),
         },
         profile,
+        carry: String::new(),
+        key: None,
     };
     Ok(Prepared { request, record, chain })
 }

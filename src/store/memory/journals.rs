@@ -5,7 +5,8 @@ use super::MemoryStore;
 use crate::core::id::RunId;
 use crate::core::journal::Journal;
 use crate::core::ports::journals::{
-    Batch, Begun, Claimed, Ending, Fence, IdempotencyKey, Journals, KeyedRun, Lease, Millis, NewRun, Promise, RunSummary, Tail,
+    Batch, Begun, Claimed, Ending, Fence, IdempotencyKey, Journals, KeyedRun, Lease, Millis, NewRun, Promise,
+    RunSummary, Tail,
 };
 use crate::core::ports::store::{StoreError, StoredResponse};
 use futures_util::future::{BoxFuture, FutureExt, ready};
@@ -214,6 +215,10 @@ impl Journals for MemoryStore {
     fn release(&self, run: RunId, fence: Fence) -> BoxFuture<'_, Result<(), StoreError>> {
         let given_back = self.journals().held(run, fence).map(|going| going.lease = None);
         ready(given_back).boxed()
+    }
+
+    fn outlives_the_process(&self) -> bool {
+        false
     }
 
     fn runs(
