@@ -2,10 +2,12 @@
 
 pub mod event;
 pub mod failure;
+pub mod format;
 pub mod housekeeping;
 pub mod id;
 pub mod item;
 pub mod ports;
 pub mod run;
+pub mod text;
 pub mod transcript;
 pub mod usage;

@@ -2,6 +2,7 @@
 
 pub mod admission;
 mod driver;
+pub mod format;
 pub mod profile;
 pub mod registry;
 pub mod session;

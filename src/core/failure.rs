@@ -43,6 +43,8 @@ pub enum FailureKind {
     UpstreamTimeout,
     /// The upstream's stream broke off or made no sense.
     UpstreamBroken,
+    /// The model's answer does not have the form that was asked for, and could not be mended.
+    InvalidOutput,
     /// The daemon is stopping.
     ShuttingDown,
     /// A fault of ours or of a tool that the model cannot mend.

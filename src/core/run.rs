@@ -2,6 +2,7 @@
 
 pub mod agent;
 mod call;
+pub mod demand;
 pub mod effect;
 pub mod input;
 pub mod limits;

@@ -1,6 +1,7 @@
 //! Drives one run: carries out the machine's effects and feeds the results back, until the run is over.
 
 use super::admission::Permit;
+use super::format::AnswerCheck;
 use super::toolbox::Toolbox;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, ToolCall};
@@ -22,6 +23,7 @@ pub struct Driver {
     pub machine: Machine,
     pub upstream: Arc<dyn Upstream>,
     pub toolbox: Toolbox,
+    pub answer: AnswerCheck,
     pub store: Arc<dyn Store>,
     pub principal: Arc<str>,
     /// The run's input, for finding its session.
@@ -107,9 +109,10 @@ impl Driver {
             for effect in self.machine.on(input) {
                 match effect {
                     // The cancel is on its way to the machine, and nothing more may begin before it is there.
-                    Effect::CallUpstream(_) | Effect::RunTool(_) if held.unheard => {}
+                    Effect::CallUpstream(_) | Effect::RunTool(_) | Effect::CheckAnswer(_) if held.unheard => {}
                     Effect::CallUpstream(request) => held.upstream = Some(self.upstream.call(request)),
                     Effect::RunTool(call) => inputs.push_back(self.run_tool(&call).await),
+                    Effect::CheckAnswer(text) => inputs.push_back(self.check_answer(text).await),
                     Effect::Abort => {
                         held.upstream = None;
                         self.toolbox.abort();
@@ -144,6 +147,13 @@ impl Driver {
                 Input::ToolDone(done)
             }
         }
+    }
+
+    async fn check_answer(&self, text: String) -> Input {
+        let verdict = self.answer.check(text).await;
+        // What is wrong may quote the answer.
+        tracing::debug!(?verdict, "answer checked");
+        Input::AnswerChecked(verdict)
     }
 
     /// Puts away what the next request may ask for, before the client can make it.

@@ -2,6 +2,7 @@
 
 use super::admission::{Admission, Permit, Refusal};
 use super::driver::Driver;
+use super::format::AnswerCheck;
 use super::profile::Profile;
 use super::session::{SessionFinder, SessionKey};
 use super::toolbox::Toolbox;
@@ -133,6 +134,7 @@ impl Runs {
         let (agent, history) = (Arc::clone(agent), spec.input.clone());
         let deadline = Instant::now().checked_add(agent.limits.wall_time).unwrap_or_else(far_away);
         let machine = Machine::new(run, agent, spec).map_err(StartError::Failed)?;
+        let answer = AnswerCheck::of_request(machine.format()).await.map_err(StartError::Failed)?;
         let finder = SessionFinder {
             store: Arc::clone(&self.store),
             principal: Arc::clone(&principal),
@@ -144,6 +146,7 @@ impl Runs {
             machine,
             upstream: Arc::clone(&profile.upstream),
             toolbox: Toolbox::new(profile, run, finder),
+            answer,
             store: Arc::clone(&self.store),
             principal,
             history,

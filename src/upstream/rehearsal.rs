@@ -6,6 +6,7 @@ mod player;
 mod script;
 mod turn;
 
+use crate::core::format::FormatSupport;
 use crate::core::ports::upstream::{ModelRequest, ToolChoice, Upstream, UpstreamStream};
 use script::{Action, Script, Shape};
 use turn::Turn;
@@ -16,6 +17,10 @@ pub struct Rehearsal;
 impl Upstream for Rehearsal {
     fn call(&self, request: ModelRequest) -> UpstreamStream {
         player::play(plan(&request), &request)
+    }
+
+    fn format_support(&self) -> FormatSupport {
+        FormatSupport::Passed
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::limits::Limits;
 use super::spec::RunSpec;
+use crate::core::format::{FormatSupport, OutputFormat};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::ToolChoice;
 use serde_json::{Map, Value};
@@ -18,6 +19,10 @@ pub struct Agent {
     /// Defaults for parameters that a request leaves out. A limit of tokens among them is one of the whole answer, as a
     /// client's is.
     pub sampling: Map<String, Value>,
+    /// The form of answers to requests that name none.
+    pub format: Option<Arc<OutputFormat>>,
+    /// What the agent's upstream does about a format.
+    pub format_support: FormatSupport,
 }
 
 /// Where a call of some name goes.

@@ -1,11 +1,13 @@
 //! The run: a state machine from inputs to effects.
 
+mod answer;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
 
 use super::agent::{Agent, Offer};
+use super::demand::Demand;
 use super::effect::Effect;
 use super::input::{Cancel, Input, ToolDone};
 use super::pending::Pending;
@@ -13,6 +15,7 @@ use super::spec::RunSpec;
 use super::step::Step;
 use crate::core::event::{Cut, Outcome, RunEvent};
 use crate::core::failure::{Failure, FailureKind};
+use crate::core::format::OutputFormat;
 use crate::core::id::RunId;
 use crate::core::item::{Item, Part, Status};
 use crate::core::ports::tool::ToolError;
@@ -31,6 +34,9 @@ pub struct Machine {
     tool_choice: ToolChoice,
     params: Arc<Map<String, Value>>,
     max_output_tokens: Option<u64>,
+    demand: Option<Demand>,
+    /// A bad answer and what is wrong with it, once there was one: the model call under way, or the next one, mends it.
+    repair: Vec<Arc<Item>>,
     /// Calls the model has made so far, to number their ids.
     calls: u32,
     /// What this run has made, in the order of the items' indexes.
@@ -50,6 +56,8 @@ enum Phase {
     New,
     Calling(Step),
     RunningTools(Pending),
+    /// This is being checked. It has been shown already, unless it is held.
+    Checking(String),
     Over,
 }
 
@@ -58,6 +66,7 @@ impl Machine {
     pub fn new(id: RunId, agent: Arc<Agent>, spec: RunSpec) -> Result<Self, Failure> {
         let offer = Offer::new(&agent, &spec);
         check_choice(&spec, &offer)?;
+        let demand = Demand::of(&agent, &spec);
         let mut params = agent.sampling.clone();
         params.extend(spec.params);
         let sampled = || ["max_completion_tokens", "max_tokens"].iter().find_map(|key| params.get(*key)?.as_u64());
@@ -74,6 +83,8 @@ impl Machine {
             tool_choice: spec.tool_choice,
             params: Arc::new(params),
             max_output_tokens,
+            demand,
+            repair: Vec::new(),
             output: Vec::new(),
             usage: Usage::default(),
             steps: 0,
@@ -89,6 +100,11 @@ impl Machine {
         &self.output
     }
 
+    /// The form that the final answer must have, if any.
+    pub fn format(&self) -> Option<&OutputFormat> {
+        self.demand.as_ref().map(|demand| demand.format.as_ref())
+    }
+
     /// Takes one input. An input that makes no sense in the present state (a late tool result, a second cancel) does nothing.
     pub fn on(&mut self, input: Input) -> Vec<Effect> {
         let mut out = Vec::new();
@@ -98,6 +114,7 @@ impl Machine {
             Input::UpstreamClosed(result) => self.on_closed(result, &mut out),
             Input::ToolStarted { call_id, doing } => self.on_tool_started(&call_id, doing, &mut out),
             Input::ToolDone(done) => self.on_tool(done, &mut out),
+            Input::AnswerChecked(verdict) => self.on_checked(verdict, &mut out),
             Input::Cancelled(cancel) => self.on_cancelled(cancel, &mut out),
             Input::Deadline => self.on_deadline(&mut out),
             Input::Submitted => {}
@@ -110,25 +127,32 @@ impl Machine {
         if left == Some(0) {
             return self.finish(Outcome::Incomplete { reason: Cut::OutputTokens }, out);
         }
-        if self.cut.is_none() && self.steps >= self.agent.limits.steps {
+        if !self.is_last_call() && self.steps >= self.agent.limits.steps {
             self.cut = Some(Cut::Steps);
         }
         // `required` or a named tool holds for the first call; held for every call it would never end.
         let tool_choice = if self.steps == 0 { self.tool_choice.clone() } else { ToolChoice::Auto };
-        let (tools, tool_choice) = match self.cut {
-            None => (Arc::clone(&self.offer.specs), tool_choice),
-            Some(_) => (Arc::default(), ToolChoice::Auto),
+        let (tools, tool_choice) = match self.is_last_call() {
+            false => (Arc::clone(&self.offer.specs), tool_choice),
+            true => (Arc::default(), ToolChoice::Auto),
         };
         self.steps = self.steps.saturating_add(1);
-        self.phase = Phase::Calling(Step::new(self.id, index(self.output.len()), self.calls));
+        let held = self.demand.as_ref().is_some_and(|demand| demand.held);
+        self.phase = Phase::Calling(Step::new(self.id, index(self.output.len()), self.calls, held));
         out.push(Effect::CallUpstream(ModelRequest {
             instructions: self.instructions(),
-            items: self.input.iter().chain(&self.output).cloned().collect(),
+            items: self.input.iter().chain(&self.output).chain(&self.repair).cloned().collect(),
             tools,
             tool_choice,
+            format: self.demand.as_ref().map(|demand| Arc::clone(&demand.format)),
             params: Arc::clone(&self.params),
             max_output_tokens: left,
         }));
+    }
+
+    /// Nothing but words may follow, so no tools are offered.
+    fn is_last_call(&self) -> bool {
+        self.cut.is_some() || !self.repair.is_empty()
     }
 
     fn instructions(&self) -> Option<Arc<str>> {
@@ -137,18 +161,22 @@ impl Machine {
             Cut::Steps => "You have used all the steps you were given",
             _ => "The time you were given is over",
         };
+        let what = match self.demand {
+            None => "Say briefly what is done and what is still open.",
+            Some(_) => "Answer now with what you have.",
+        };
         let core = self.agent.instructions.as_deref().unwrap_or_default();
-        let note =
-            format!("{limit}, so no tools can be called any more. Say briefly what is done and what is still open.");
+        let note = format!("{limit}, so no tools can be called any more. {what}");
         Some(format!("{core}\n\n{note}").trim_start().into())
     }
 
     fn on_upstream(&mut self, event: UpstreamEvent, out: &mut Vec<Effect>) {
+        let last = self.is_last_call();
         let Phase::Calling(step) = &mut self.phase else { return };
         if !std::mem::replace(&mut self.started, true) {
             out.push(Effect::Emit(RunEvent::Started));
         }
-        if self.cut.is_some() && matches!(event, UpstreamEvent::ToolCall(_)) {
+        if last && matches!(event, UpstreamEvent::ToolCall(_)) {
             return; // The last call was offered no tools; a model that calls one all the same gets no answer.
         }
         step.on(event, &self.offer, out);
@@ -166,14 +194,17 @@ impl Machine {
             Some(FinishReason::ContentFilter) => Some(Cut::ContentFilter),
             _ => None,
         };
+        // What is cut short has no form any more; its outcome says so.
+        if cut.is_some() {
+            step.release(&self.offer, out);
+        }
         let items = self.close_step(if cut.is_some() { Status::Incomplete } else { Status::Completed }, out);
         if let Some(reason) = cut {
             return self.finish(Outcome::Incomplete { reason }, out);
         }
         let mut pending = Pending::new(self.id, &items, index(self.output.len()));
         if pending.is_empty() {
-            let outcome = self.cut.map_or(Outcome::Completed, |reason| Outcome::Incomplete { reason });
-            return self.finish(outcome, out);
+            return self.conclude(&items, out);
         }
         pending.start(&self.offer, out);
         self.phase = Phase::RunningTools(pending);
@@ -218,7 +249,8 @@ impl Machine {
     fn on_deadline(&mut self, out: &mut Vec<Effect>) {
         let again = self.cut == Some(Cut::WallTime);
         match &mut self.phase {
-            Phase::New | Phase::Over => {}
+            // A check takes moments, and an answer that has come in time counts.
+            Phase::New | Phase::Checking(_) | Phase::Over => {}
             Phase::RunningTools(pending) => {
                 self.cut = Some(Cut::WallTime);
                 out.push(Effect::Abort);
@@ -229,6 +261,9 @@ impl Machine {
                 let silent = !step.has_content();
                 let reason = *self.cut.get_or_insert(Cut::WallTime);
                 out.push(Effect::Abort);
+                if !silent {
+                    step.release(&self.offer, out);
+                }
                 self.close_step(Status::Incomplete, out);
                 // Closing words after a text that stops in mid-sentence would read as its end.
                 if silent && !again && reason == Cut::WallTime {

@@ -23,6 +23,19 @@ pub(super) struct Step {
     pub calls: u32,
     pub usage: Usage,
     pub finish: Option<FinishReason>,
+    voice: Voice,
+}
+
+/// What becomes of the step's text.
+#[derive(Debug)]
+enum Voice {
+    /// It is told as it comes.
+    Aloud,
+    /// It may be an answer that must not be told before it was checked.
+    Held(String),
+    /// It would have been held but stands beside calls, so it is no answer. A client that asked for a form reads every
+    /// message as one in that form; so it is told as reasoning.
+    Aside,
 }
 
 /// A place among the step's items. Only the last one can be open text; calls stay open until the step ends, because
@@ -35,20 +48,30 @@ enum Slot {
 }
 
 impl Step {
-    pub fn new(run: RunId, base: u32, calls: u32) -> Self {
-        Self { run, base, slots: Vec::new(), nameless: Vec::new(), calls, usage: Usage::default(), finish: None }
+    /// `held`: the text is not told but by [`Step::release`], or taken by [`Step::take_held`].
+    pub fn new(run: RunId, base: u32, calls: u32, held: bool) -> Self {
+        let (slots, nameless, usage, finish) = Default::default();
+        let voice = if held { Voice::Held(String::new()) } else { Voice::Aloud };
+        Self { run, base, slots, nameless, calls, usage, finish, voice }
     }
 
-    /// Something of this call has been shown.
+    /// The model has begun to say something.
     pub fn has_content(&self) -> bool {
-        !self.slots.is_empty()
+        !self.slots.is_empty() || matches!(&self.voice, Voice::Held(text) if !text.trim().is_empty())
     }
 
     pub fn on(&mut self, event: UpstreamEvent, offer: &Offer, out: &mut Vec<Effect>) {
         match event {
             UpstreamEvent::Opened => {}
-            UpstreamEvent::Text(text) => self.add_text(Delta::Text(text), out),
-            UpstreamEvent::Refusal(text) => self.add_text(Delta::Refusal(text), out),
+            UpstreamEvent::Text(text) => match &mut self.voice {
+                Voice::Aloud => self.add_text(Delta::Text(text), out),
+                Voice::Held(held) => held.push_str(&text),
+                Voice::Aside => self.add_text(Delta::Reasoning(text), out),
+            },
+            UpstreamEvent::Refusal(text) => {
+                self.tell_held(out);
+                self.add_text(Delta::Refusal(text), out);
+            }
             UpstreamEvent::Reasoning(text) => self.add_text(Delta::Reasoning(text), out),
             UpstreamEvent::ToolCall(fragment) => self.add_fragment(fragment, offer, out),
             // Some upstreams report a running total in every chunk, so the last report counts.
@@ -57,11 +80,32 @@ impl Step {
         }
     }
 
+    /// Tells what is held, as it is, because nothing more comes that could make it whole.
+    pub fn release(&mut self, offer: &Offer, out: &mut Vec<Effect>) {
+        self.start_nameless(offer, out);
+        self.tell_held(out);
+    }
+
+    fn tell_held(&mut self, out: &mut Vec<Effect>) {
+        if let Some(text) = self.take_held() {
+            self.voice = Voice::Aloud;
+            if !text.is_empty() {
+                self.add_text(Delta::Text(text), out);
+            }
+        }
+    }
+
+    /// The text that may be an answer; `None` where none is held.
+    pub fn take_held(&mut self) -> Option<String> {
+        match &mut self.voice {
+            Voice::Held(text) => Some(std::mem::take(text)),
+            Voice::Aloud | Voice::Aside => None,
+        }
+    }
+
     /// Ends what is still open and returns the step's items in order. `status` is `Incomplete` where the call was cut.
     pub fn close(&mut self, status: Status, offer: &Offer, out: &mut Vec<Effect>) -> Vec<Arc<Item>> {
-        for call in std::mem::take(&mut self.nameless) {
-            self.start_call(call, offer, out);
-        }
+        self.start_nameless(offer, out);
         let mut items = Vec::with_capacity(self.slots.len());
         for (slot, index) in std::mem::take(&mut self.slots).into_iter().zip(self.base..) {
             let item = match slot {
@@ -134,8 +178,21 @@ impl Step {
         id
     }
 
+    fn start_nameless(&mut self, offer: &Offer, out: &mut Vec<Effect>) {
+        for call in std::mem::take(&mut self.nameless) {
+            self.start_call(call, offer, out);
+        }
+    }
+
     fn start_call(&mut self, mut call: CallDraft, offer: &Offer, out: &mut Vec<Effect>) {
         self.close_text(out);
+        if let Some(text) = self.take_held() {
+            self.voice = Voice::Aside;
+            if !text.trim().is_empty() {
+                self.add_text(Delta::Reasoning(text), out);
+                self.close_text(out);
+            }
+        }
         call.start(self.run, self.next_index(), offer, out);
         self.slots.push(Slot::Call(call));
     }

@@ -80,7 +80,7 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
     let tools = fields.take_array("tools")?.map(tools::parse).transpose()?.flatten();
     let choice = tools::choice(fields.take("tool_choice"))?;
     let mut params = passed_on(&mut fields)?;
-    let text = text::parse(fields.take_object("text")?, &mut params)?;
+    let (format, text) = text::parse(fields.take_object("text")?, &mut params)?;
     let reasoning = text::reasoning(fields.take_object("reasoning")?, &mut params)?;
     let max_output_tokens = fields.take("max_output_tokens").map(|max| integer("max_output_tokens", &max, 1));
     let max_output_tokens = max_output_tokens.transpose()?.and_then(|max| u64::try_from(max).ok());
@@ -111,7 +111,7 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
         prompt_cache_key: string("prompt_cache_key"),
     };
     let (tool_choice, allowed_tools) = (choice.choice, choice.allowed);
-    let spec = RunSpec { input: Vec::new(), tools, tool_choice, allowed_tools, params, max_output_tokens };
+    let spec = RunSpec { input: Vec::new(), tools, tool_choice, allowed_tools, format, params, max_output_tokens };
     Ok(ResponsesRequest { model, stream, input, settings, spec })
 }
 
@@ -120,7 +120,7 @@ impl ResponsesRequest {
     pub fn spec(&mut self, chain: &[Arc<StoredResponse>], sampling: &Map<String, Value>) -> Result<RunSpec, ApiError> {
         let history = history::of_chain(chain);
         history::check_pairs(&history, &self.input)?;
-        self.settings.adopt(&self.spec.params, sampling);
+        self.settings.adopt(&self.spec, sampling);
         let system = history::system(self.settings.instructions.as_deref());
         let input = system.into_iter().chain(history).chain(self.input.iter().cloned()).collect();
         Ok(RunSpec { input, ..self.spec.clone() })

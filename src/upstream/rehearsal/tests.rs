@@ -41,6 +41,7 @@ fn request(items: Vec<Item>) -> ModelRequest {
         items: items.into_iter().map(Arc::new).collect(),
         tools: Arc::new([tool("terminal"), tool("get_weather")]),
         tool_choice: ToolChoice::Auto,
+        format: None,
         params: Arc::default(),
         max_output_tokens: None,
     }

@@ -3,6 +3,7 @@
 use super::tests::{agent, machine, spec, tool};
 use super::*;
 use crate::core::event::Delta;
+use crate::core::format::{FormatSupport, OutputFormat, Shape};
 use crate::core::item::{Origin, ToolCall, text_of};
 use crate::core::ports::upstream::ToolCallFragment;
 use crate::core::run::Limits;
@@ -42,6 +43,8 @@ fn input() -> impl Strategy<Value = Input> {
         8 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Ok(vec![Part::text("out")]) })),
         1 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Err(ToolError::Fatal("x".into())) })),
         2 => ids().prop_map(|id| Input::ToolStarted { call_id: id, doing: "p".into() }),
+        3 => Just(Input::AnswerChecked(Ok(()))),
+        3 => Just(Input::AnswerChecked(Err("bad".into()))),
         1 => Just(Input::Deadline),
         1 => Just(Input::Cancelled(Cancel::Client)),
     ]
@@ -53,13 +56,32 @@ struct Checker {
     done: BTreeMap<u32, Arc<Item>>,
     started_tools: BTreeSet<String>,
     finished: Option<Outcome>,
+    /// The answers that had to be checked, and the last of them while its verdict is out.
+    checks: usize,
+    in_check: Option<String>,
+    found_good: Option<String>,
+    /// Nothing but what was found good may be told as an answer, until the model refuses to answer.
+    held: bool,
+    refused: bool,
 }
 
 impl Checker {
+    fn verdict(&mut self, good: bool) {
+        if let Some(text) = self.in_check.take() {
+            self.found_good = good.then_some(text);
+        }
+    }
+
     fn see(&mut self, effect: &Effect) {
         assert!(self.finished.is_none(), "{effect:?} after the end");
         match effect {
             Effect::RunTool(call) => assert!(self.started_tools.insert(call.call_id.clone()), "{call:?} started twice"),
+            Effect::CheckAnswer(text) => {
+                assert!(self.open.is_empty(), "a check with {:?} open", self.open);
+                self.checks += 1;
+                assert!(self.checks <= if self.held { 2 } else { 1 }, "{} checks", self.checks);
+                self.in_check = Some(text.clone());
+            }
             Effect::CallUpstream(request) => {
                 assert!(self.open.is_empty(), "a model call with {:?} open", self.open);
                 paired(&request.items);
@@ -78,6 +100,7 @@ impl Checker {
                 assert!(self.open.insert(*index, (item.as_ref().clone(), String::new())).is_none());
             }
             RunEvent::Delta { index, delta } => {
+                self.refused |= matches!(delta, Delta::Refusal(_));
                 let (_, text) = self.open.get_mut(index).expect("a delta of an item that is not open");
                 match delta {
                     Delta::Text(more) | Delta::Refusal(more) | Delta::Reasoning(more) | Delta::Arguments(more) => {
@@ -90,6 +113,9 @@ impl Checker {
                 let (begun, text) = self.open.remove(index).expect("the end of an item that is not open");
                 assert_eq!(id(&begun), id(item));
                 match item.as_ref() {
+                    Item::Message(message) if self.held && !self.refused && message.status == Status::Completed => {
+                        assert_eq!(self.found_good.as_ref(), Some(&text), "told unchecked");
+                    }
                     Item::Message(message) => assert_eq!(text_of(&message.content), text),
                     Item::Reasoning(reasoning) => assert_eq!(reasoning.text, text),
                     Item::ToolCall(call) => assert_eq!(call.arguments, text),
@@ -135,17 +161,30 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_sequence_of_inputs_gives_a_well_formed_run(inputs in prop::collection::vec(input(), 0..60), brings in any::<bool>()) {
-        let spec = RunSpec { tools: brings.then(|| vec![tool("ask")]), ..spec() };
-        let mut machine = machine(agent(Limits { steps: 3, ..Limits::default() }), spec);
-        let mut checker = Checker::default();
+    fn any_sequence_of_inputs_gives_a_well_formed_run(
+        inputs in prop::collection::vec(input(), 0..60),
+        brings in any::<bool>(),
+        support in prop::option::of(prop::sample::select(vec![FormatSupport::Passed, FormatSupport::Enforced])),
+    ) {
+        let format = support.map(|_| Arc::new(OutputFormat::new(Shape::Object)));
+        let spec = RunSpec { tools: brings.then(|| vec![tool("ask")]), format, ..spec() };
+        let limits = Limits { steps: 3, ..Limits::default() };
+        let agent = Agent { format_support: support.unwrap_or_default(), ..Agent::clone(&agent(limits)) };
+        let mut machine = machine(Arc::new(agent), spec);
+        let mut checker = Checker { held: support == Some(FormatSupport::Passed), ..Checker::default() };
         let end = [Input::Cancelled(Cancel::Client)];
         for input in [Input::Submitted].into_iter().chain(inputs).chain(end) {
+            if let Input::AnswerChecked(verdict) = &input {
+                checker.verdict(verdict.is_ok());
+            }
             for effect in machine.on(input) {
                 checker.see(&effect);
             }
         }
         prop_assert!(checker.finished.is_some(), "a run that does not end");
+        if support.is_some() && checker.finished == Some(Outcome::Completed) {
+            prop_assert!(checker.found_good.is_some() || checker.refused, "the answer was not found good");
+        }
         let folded: Vec<Arc<Item>> = checker.done.into_values().collect();
         prop_assert_eq!(folded.as_slice(), machine.output());
         paired(machine.output());

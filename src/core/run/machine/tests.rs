@@ -1,5 +1,7 @@
 //! What the loop does, ordering by ordering. Effects are compared as a whole, in a short notation.
 
+mod answers;
+
 use super::*;
 use crate::core::event::Delta;
 use crate::core::item::{Message, Role, ToolCall};
@@ -80,6 +82,7 @@ fn note(effect: &Effect) -> String {
             format!("model [{}] {} tools {choice:?}{max}", items.join(", "), request.tools.len())
         }
         Effect::RunTool(call) => format!("run {} {}", call.call_id, call.name),
+        Effect::CheckAnswer(text) => format!("check {text}"),
         Effect::Abort => "abort".into(),
         Effect::Emit(event) => match event {
             RunEvent::Started => "started".into(),

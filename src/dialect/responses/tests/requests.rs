@@ -1,6 +1,7 @@
 //! What becomes of a request.
 
 use super::*;
+use crate::core::format::{JsonSchema, OutputFormat, Shape};
 use crate::core::item::{Item, Message, Origin, Reasoning, Role, Status, ToolCall, ToolOutput};
 use crate::core::ports::store::StoredResponse;
 use crate::core::ports::upstream::ToolChoice;
@@ -74,15 +75,22 @@ fn parameters_get_their_chat_names_and_nothing_else_is_passed_on() {
         "tools": [{"type": "function", "name": "ask", "defer_loading": true}, {"type": "namespace", "name": "n"}],
         "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "ask"}]},
     }));
-    let format = json!({"name": "n", "schema": schema, "strict": true});
+    let format = JsonSchema {
+        name: "n".into(),
+        description: None,
+        schema: schema.clone(),
+        strict: Some(true),
+        extra: Map::new(),
+        path: "text.format.schema",
+    };
     let expected = RunSpec {
         input: vec![Arc::new(said(Role::User, "go"))],
         tools: Some(vec![tool("ask")]),
         tool_choice: ToolChoice::Required,
         allowed_tools: Some(vec!["ask".to_owned()]),
+        format: Some(Arc::new(OutputFormat::new(Shape::Schema(format)))),
         params: json!({
             "temperature": 0.3, "parallel_tool_calls": true, "user": "u", "verbosity": "low", "reasoning_effort": "high",
-            "response_format": {"type": "json_schema", "json_schema": format},
         })
         .as_object()
         .cloned()
