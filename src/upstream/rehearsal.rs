@@ -6,7 +6,6 @@ mod player;
 mod script;
 mod turn;
 
-use crate::core::format::FormatSupport;
 use crate::core::ports::upstream::{ModelRequest, ToolChoice, Upstream, UpstreamStream};
 use script::{Action, Script, Shape};
 use turn::Turn;
@@ -17,10 +16,6 @@ pub struct Rehearsal;
 impl Upstream for Rehearsal {
     fn call(&self, request: ModelRequest) -> UpstreamStream {
         player::play(plan(&request), &request)
-    }
-
-    fn format_support(&self) -> FormatSupport {
-        FormatSupport::Passed
     }
 }
 
@@ -36,6 +31,11 @@ fn plan(request: &ModelRequest) -> Vec<Action> {
         Script::Wrong(problem) => return vec![Action::say(problem)],
         Script::None => return improvise(request, &turn, tools_off),
     };
+    if turn.mends
+        && let Some(mended) = steps.iter().flatten().find_map(Action::mended)
+    {
+        return vec![Action::say(mended)];
+    }
     let total = steps.len();
     let Some(step) = steps.into_iter().nth(turn.steps) else { return vec![Action::say(answer::summary(&turn))] };
     let cannot = |action: &Action| tools_off && matches!(action, Action::Call { shape, .. } if !shape.unasked);

@@ -17,7 +17,9 @@ pub trait Upstream: Send + Sync {
     fn call(&self, request: ModelRequest) -> UpstreamStream;
 
     /// What whoever answers does about the form that an answer must have.
-    fn format_support(&self) -> FormatSupport;
+    fn format_support(&self) -> FormatSupport {
+        FormatSupport::Passed
+    }
 }
 
 pub type UpstreamStream = Pin<Box<dyn Stream<Item = Result<UpstreamEvent, Failure>> + Send>>;

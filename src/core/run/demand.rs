@@ -27,7 +27,7 @@ impl Demand {
 
     /// What goes to the model after the conversation, to get a better answer than this one. It is part of no output.
     pub fn repair(&self, answer: String, problem: &str) -> Vec<Arc<Item>> {
-        let note = format!("{REPAIR} {problem}\n\n{} Give that answer now.", self.format.in_words());
+        let note = format!("{REPAIR} {problem}\n\nAnswer again. {}", self.format.in_words());
         let answer = Some(Message::of(Role::Assistant, answer)).filter(|answer| !text_of(&answer.content).is_empty());
         let items = answer.into_iter().chain([Message::of(Role::User, note)]);
         items.map(|message| Arc::new(Item::Message(message))).collect()

@@ -1,3 +1,4 @@
 mod chat_completions;
+mod formats;
 mod models;
 mod responses;

@@ -30,6 +30,8 @@ fn input() -> impl Strategy<Value = Input> {
         8 => ends,
         2 => (0..4u32).prop_map(begun),
         1 => Just(Input::UpstreamClosed(Err(Failure::new(FailureKind::UpstreamBroken, "cut")))),
+        3 => Just(Input::AnswerChecked(Ok(()))),
+        3 => Just(Input::AnswerChecked(Err("bad".into()))),
         1 => Just(Input::Deadline),
         1 => Just(Input::Cancelled(Cancel::Client)),
     ]
@@ -144,11 +146,15 @@ proptest! {
     fn any_run_is_a_well_formed_stream_that_adds_up_to_the_object(
         inputs in prop::collection::vec(input(), 0..60),
         brings in any::<bool>(),
+        demands in any::<bool>(),
         activity in prop::sample::select(vec![ToolActivity::Standard, ToolActivity::Hidden, ToolActivity::FunctionCall]),
     ) {
         let mut body = asked();
         if brings {
             body["tools"] = json!([{"type": "function", "name": "ask"}]);
+        }
+        if demands {
+            body["text"] = json!({"format": {"type": "json_object"}});
         }
         let mut shown = Shown::new(body, activity);
         shown.feed(inputs.into_iter().chain([Input::Cancelled(Cancel::Client)]));

@@ -32,7 +32,7 @@ const GOOD: Input = Input::AnswerChecked(Ok(()));
 fn repair(before: &str, answer: &str, problem: &str) -> String {
     let form =
         "Your final answer must be one JSON object and nothing else: no code fence, no words before or after it.";
-    let note = format!("Your answer cannot be used: {problem}\n\n{form} Give that answer now.");
+    let note = format!("Your answer cannot be used: {problem}\n\nAnswer again. {form}");
     format!("model [{before}, {answer}user '{note}'] 0 tools Auto")
 }
 
