@@ -5,7 +5,7 @@ mod extent;
 use crate::core::text::ellipsis;
 use extent::Extent;
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{PatternOptions, ValidationError, Validator};
+use jsonschema::{PatternOptions, ReferencingError, ValidationError, Validator};
 use serde_json::Value;
 
 /// How many faults of one value are told: enough to mend it in one go, too few to drown the model.
@@ -64,10 +64,7 @@ impl Schema {
         let patterns = PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKS).size_limit(MAX_PATTERN_SIZE);
         let validator = jsonschema::options().offline().with_pattern_options(patterns).build(schema);
         let validator = validator.map_err(|error| match error.kind() {
-            ValidationErrorKind::Referencing(jsonschema::ReferencingError::Unretrievable { uri, .. }) => {
-                let uri = ellipsis(uri, MAX_FAULT);
-                format!("it refers to {uri}, which is no part of it, and nothing is fetched")
-            }
+            ValidationErrorKind::Referencing(error) => astray(error),
             _ => fault(&error),
         })?;
         Ok(Self { validator, circles: extent.circles })
@@ -103,6 +100,20 @@ fn depth(value: &Value) -> u32 {
         _ => return 0,
     };
     inner.unwrap_or(0).saturating_add(1)
+}
+
+fn astray(error: &ReferencingError) -> String {
+    let text = match error {
+        ReferencingError::Unretrievable { uri, .. } => {
+            format!("it refers to {uri}, which is no part of it, and nothing is fetched")
+        }
+        ReferencingError::PointerToNowhere { pointer } => format!("it refers to #{pointer}, which is not there"),
+        ReferencingError::UnknownSpecification { specification } => {
+            format!("its `$schema`, {specification}, is no draft of json-schema.org")
+        }
+        other => other.to_string(),
+    };
+    ellipsis(&text, MAX_FAULT)
 }
 
 fn fault(error: &ValidationError<'_>) -> String {

@@ -29,7 +29,8 @@ fn deep() -> Value {
 #[case::a_large_pattern(json!({"pattern": "((a{1000}){1000}){1000}"}), "at /pattern: \"((a{1000}){1000}){1000}\" is not a \"regex\"")]
 #[case::no_pattern(json!({"pattern": "("}), "at /pattern: \"(\" is not a \"regex\"")]
 #[case::no_type(json!({"type": "objct"}), "at /type: \"objct\" is not valid under any of the schemas listed in the 'anyOf' keyword")]
-#[case::no_target(json!({"$ref": "#/$defs/a"}), "Pointer '/$defs/a' does not exist")]
+#[case::no_target(json!({"$ref": "#/$defs/a"}), "it refers to #/$defs/a, which is not there")]
+#[case::no_draft(json!({"$schema": "http://127.0.0.1:9/x.json"}), "its `$schema`, http://127.0.0.1:9/x.json, is no draft of json-schema.org")]
 #[case::over_the_network(json!({"$ref": "http://127.0.0.1:9/x.json"}), "it refers to http://127.0.0.1:9/x.json, which is no part of it, and nothing is fetched")]
 #[case::from_the_disk(json!({"$ref": "file:///etc/passwd"}), "it refers to file:///etc/passwd, which is no part of it, and nothing is fetched")]
 fn what_is_no_schema_or_too_much_of_one_is_refused(#[case] schema: Value, #[case] problem: &str) {
