@@ -42,14 +42,21 @@ pub struct Schema {
 impl Schema {
     /// Compiles a schema of the daemon's own. The error says what is wrong with it.
     pub fn new(schema: &Value) -> Result<Self, String> {
-        Self::compile(schema, &Extent::of(schema))
+        Self::compile(schema, Extent::of(schema).circles)
     }
 
     /// Compiles a schema that a stranger wrote, unless it could take a great deal of memory or time.
     pub fn of_stranger(schema: &Value) -> Result<Self, String> {
-        let (bytes, extent) = (schema.to_string().len(), Extent::of(schema));
+        let bytes = schema.to_string().len();
         if bytes > MAX_BYTES {
             return Err(format!("it has {bytes} bytes, and {MAX_BYTES} are the most"));
+        }
+        let extent = Extent::of(schema);
+        if let Some(stray) = extent.stray {
+            let stray = ellipsis(&stray, MAX_FAULT);
+            return Err(format!(
+                "it refers to {stray}, and a reference may only name a place in it, as #/$defs/name does"
+            ));
         }
         if extent.parts > MAX_PARTS {
             return Err(format!("with all its references followed it has more than {MAX_PARTS} parts"));
@@ -57,17 +64,17 @@ impl Schema {
         if extent.patterns > MAX_PATTERNS {
             return Err(format!("it has {} patterns, and {MAX_PATTERNS} are the most", extent.patterns));
         }
-        Self::compile(schema, &extent)
+        Self::compile(schema, extent.circles)
     }
 
-    fn compile(schema: &Value, extent: &Extent) -> Result<Self, String> {
+    fn compile(schema: &Value, circles: u64) -> Result<Self, String> {
         let patterns = PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKS).size_limit(MAX_PATTERN_SIZE);
         let validator = jsonschema::options().offline().with_pattern_options(patterns).build(schema);
         let validator = validator.map_err(|error| match error.kind() {
             ValidationErrorKind::Referencing(error) => astray(error),
             _ => fault(&error),
         })?;
-        Ok(Self { validator, circles: extent.circles })
+        Ok(Self { validator, circles })
     }
 
     pub fn accepts(&self, value: &Value) -> bool {
@@ -104,9 +111,6 @@ fn depth(value: &Value) -> u32 {
 
 fn astray(error: &ReferencingError) -> String {
     let text = match error {
-        ReferencingError::Unretrievable { uri, .. } => {
-            format!("it refers to {uri}, which is no part of it, and nothing is fetched")
-        }
         ReferencingError::PointerToNowhere { pointer } => format!("it refers to #{pointer}, which is not there"),
         ReferencingError::UnknownSpecification { specification } => {
             format!("its `$schema`, {specification}, is no draft of json-schema.org")

@@ -38,11 +38,13 @@ impl AnswerCheck {
     }
 
     /// The same for a format that came with a request, however long its schema takes.
-    pub async fn of_request(format: Option<&OutputFormat>) -> Result<Self, Failure> {
-        let Some(Shape::Schema(schema)) = format.map(|format| &format.shape) else { return Self::of(format) };
-        let (owned, path) = (format.cloned(), schema.path);
-        let made = aside(move || Self::of(owned.as_ref())).await;
-        made.unwrap_or_else(|| Err(refused(path, "it takes too long to read")))
+    pub async fn of_request(format: Option<&Arc<OutputFormat>>) -> Result<Self, Failure> {
+        let Some(Shape::Schema(schema)) = format.map(|format| &format.shape) else {
+            return Self::of(format.map(Arc::as_ref));
+        };
+        let shared = format.cloned();
+        let made = aside(move || Self::of(shared.as_deref())).await;
+        made.unwrap_or_else(|| Err(refused(schema.path, "it takes too long to read")))
     }
 
     /// Whether an answer has the form; if not, what is wrong with it, in words for the model.

@@ -11,6 +11,16 @@ fn chain(length: usize, times: usize) -> Value {
     json!({"$defs": defs, "$ref": "#/$defs/a0"})
 }
 
+/// The same schema with its references written in other letters.
+fn encoded(schema: Value) -> Value {
+    serde_json::from_str(&schema.to_string().replace("#/$defs", "#/%24defs")).unwrap()
+}
+
+/// The same schema for another place.
+fn moved(schema: Value, to: &str) -> Value {
+    serde_json::from_str(&schema.to_string().replace("#/", &format!("#{to}/"))).unwrap()
+}
+
 fn patterns(count: usize) -> Value {
     let pattern = |at: usize| (format!("p{at}"), json!({"pattern": "^a+$"}));
     json!({"properties": (0..count).map(pattern).collect::<Map<_, _>>()})
@@ -31,8 +41,16 @@ fn deep() -> Value {
 #[case::no_type(json!({"type": "objct"}), "at /type: \"objct\" is not valid under any of the schemas listed in the 'anyOf' keyword")]
 #[case::no_target(json!({"$ref": "#/$defs/a"}), "it refers to #/$defs/a, which is not there")]
 #[case::no_draft(json!({"$schema": "http://127.0.0.1:9/x.json"}), "its `$schema`, http://127.0.0.1:9/x.json, is no draft of json-schema.org")]
-#[case::over_the_network(json!({"$ref": "http://127.0.0.1:9/x.json"}), "it refers to http://127.0.0.1:9/x.json, which is no part of it, and nothing is fetched")]
-#[case::from_the_disk(json!({"$ref": "file:///etc/passwd"}), "it refers to file:///etc/passwd, which is no part of it, and nothing is fetched")]
+#[case::over_the_network(json!({"$ref": "http://127.0.0.1:9/x.json"}), "it refers to http://127.0.0.1:9/x.json, and a reference may only name a place in it, as #/$defs/name does")]
+#[case::by_name(json!({"$anchor": "a", "items": {"$ref": "#a"}}), "it refers to #a, and a reference may only name a place in it, as #/$defs/name does")]
+#[case::by_whoever_asks(json!({"$dynamicAnchor": "a", "items": {"$dynamicRef": "#a"}}), "it refers to #a, and a reference may only name a place in it, as #/$defs/name does")]
+#[case::from_elsewhere(json!({"items": {"$id": "http://x/y", "$ref": "#/$defs/a"}, "$defs": {"a": {}}}), "it refers to http://x/y, and a reference may only name a place in it, as #/$defs/name does")]
+#[case::many_ways_in_other_letters(
+    encoded(chain(60, 2)),
+    "with all its references followed it has more than 100000 parts"
+)]
+#[case::many_ways_in_what_could_be_data(json!({"properties": {"default": moved(chain(60, 2), "/properties/default")}}), "with all its references followed it has more than 100000 parts")]
+#[case::from_the_disk(json!({"$ref": "file:///etc/passwd"}), "it refers to file:///etc/passwd, and a reference may only name a place in it, as #/$defs/name does")]
 fn what_is_no_schema_or_too_much_of_one_is_refused(#[case] schema: Value, #[case] problem: &str) {
     assert_eq!(Schema::of_stranger(&schema).unwrap_err(), problem);
 }
@@ -40,6 +58,8 @@ fn what_is_no_schema_or_too_much_of_one_is_refused(#[case] schema: Value, #[case
 #[rstest]
 #[case::large(json!({"properties": (0..5000).map(|at| (format!("p{at}"), json!({"type": "string"}))).collect::<Map<_, _>>()}))]
 #[case::some_ways(chain(8, 3))]
+#[case::other_letters(encoded(chain(3, 1)))]
+#[case::names_that_are_no_bases(json!({"$schema": "http://json-schema.org/draft-07/schema#", "$id": "http://x/y", "properties": {"a": {"$id": "#/properties/a"}, "$ref": {"type": "string"}}}))]
 #[case::itself(json!({"$ref": "#"}))]
 #[case::itself_within(json!({"allOf": [{"$ref": "#"}, {"$ref": "#"}]}))]
 #[case::an_older_draft(json!({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}))]

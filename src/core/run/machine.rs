@@ -101,8 +101,8 @@ impl Machine {
     }
 
     /// The form that the final answer must have, if any.
-    pub fn format(&self) -> Option<&OutputFormat> {
-        self.demand.as_ref().map(|demand| demand.format.as_ref())
+    pub fn format(&self) -> Option<&Arc<OutputFormat>> {
+        self.demand.as_ref().map(|demand| &demand.format)
     }
 
     /// Takes one input. An input that makes no sense in the present state (a late tool result, a second cancel) does nothing.

@@ -241,7 +241,7 @@ async fn a_schema_that_cannot_be_used_is_refused_before_the_model_is_asked() {
     for (api, stream) in WAYS {
         let path = if api == Api::Chat { "response_format.json_schema.schema" } else { "text.format.schema" };
         let message = format!(
-            "`{path}` cannot be used: it refers to http://127.0.0.1:9/x, which is no part of it, and nothing is fetched."
+            "`{path}` cannot be used: it refers to http://127.0.0.1:9/x, and a reference may only name a place in it, as #/$defs/name does."
         );
         let told = api.ask(&daemon, api.body("Hello", &remote), stream).await;
         let expected = Told { status: 400, error: Some((String::new(), message)), ..Told::default() };
