@@ -44,7 +44,7 @@ impl AnswerCheck {
         };
         let shared = format.cloned();
         let made = aside(move || Self::of(shared.as_deref())).await;
-        made.unwrap_or_else(|| Err(refused(schema.path, "it takes too long to read")))
+        made.unwrap_or_else(|| Err(refused(schema.path, "it could not be read in time")))
     }
 
     /// Whether an answer has the form; if not, what is wrong with it, in words for the model.
@@ -52,7 +52,7 @@ impl AnswerCheck {
         let Self::Schema(_) = self else { return self.verdict(&answer) };
         let check = self.clone();
         let verdict = aside(move || check.verdict(&answer)).await;
-        verdict.unwrap_or_else(|| Err("it takes too long to check.".to_owned()))
+        verdict.unwrap_or_else(|| Err("it could not be checked.".to_owned()))
     }
 
     fn verdict(&self, answer: &str) -> Result<(), String> {
@@ -75,7 +75,7 @@ fn refused(path: &str, problem: &str) -> Failure {
     Failure::new(FailureKind::InvalidRequest, format!("`{path}` cannot be used: {problem}.")).with_param(path)
 }
 
-/// Does something that may take long where it holds up nothing else; `None` if it takes too long.
+/// Does something that may take long where it holds up nothing else; `None` if it takes too long or breaks down.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let done = async {
         let place = PLACES.acquire().await.ok()?;
@@ -87,4 +87,47 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
         tokio::task::spawn_blocking(work).await.ok()
     };
     timeout(PATIENCE, done).await.ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::format::JsonSchema;
+    use rstest::rstest;
+    use serde_json::{Map, json};
+
+    fn format(schema: Option<Value>) -> Arc<OutputFormat> {
+        let (name, description, strict) = ("n".to_owned(), None, None);
+        let (extra, path) = (Map::new(), "text.format.schema");
+        let of = |schema| Shape::Schema(JsonSchema { name, description, schema, strict, extra, path });
+        Arc::new(OutputFormat::new(schema.map_or(Shape::Object, of)))
+    }
+
+    #[rstest]
+    #[case::object("{\"a\": 1}", Ok(()))]
+    #[case::array("[{}]", Err("it is JSON, but not an object."))]
+    #[case::words("Here: {}", Err("it is not JSON: expected value at line 1 column 1."))]
+    #[case::more("{} Done.", Err("it is not JSON: trailing characters at line 1 column 4."))]
+    #[case::nothing("", Err("it is not JSON: EOF while parsing a value at line 1 column 0."))]
+    #[tokio::test]
+    async fn an_object_is_told_from_what_is_none(#[case] answer: &str, #[case] verdict: Result<(), &str>) {
+        let check = AnswerCheck::of_request(Some(&format(None))).await.unwrap();
+        assert_eq!(check.check(answer.to_owned()).await, verdict.map_err(str::to_owned));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_the_schema_is_told() {
+        let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a", "b"]});
+        let check = AnswerCheck::of_request(Some(&format(Some(schema)))).await.unwrap();
+        assert_eq!(check.check("{\"a\": 1, \"b\": []}".to_owned()).await, Ok(()));
+        let faults =
+            "it does not fit the schema:\n- \"b\" is a required property\n- at /a: \"x\" is not of type \"integer\"";
+        assert_eq!(check.check("{\"a\": \"x\"}".to_owned()).await, Err(faults.to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_schema_that_is_none_is_the_clients_fault() {
+        let failure = AnswerCheck::of_request(Some(&format(Some(json!({"type": 7}))))).await.unwrap_err();
+        assert_eq!((failure.kind, failure.param.as_deref()), (FailureKind::InvalidRequest, Some("text.format.schema")));
+    }
 }
