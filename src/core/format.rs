@@ -16,7 +16,7 @@ pub enum Shape {
     Text,
     /// One JSON object.
     Object,
-    Schema(JsonSchema),
+    Schema(Box<JsonSchema>),
 }
 
 /// JSON that fits a schema.
@@ -62,7 +62,8 @@ impl OutputFormat {
         match &self.shape {
             Shape::Text => String::new(),
             Shape::Object => format!("Your final answer must be one JSON object {ALONE}"),
-            Shape::Schema(JsonSchema { name, description, schema, .. }) => {
+            Shape::Schema(schema) => {
+                let JsonSchema { name, description, schema, .. } = schema.as_ref();
                 let about = description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
                 format!("Your final answer must be JSON that fits the schema `{name}`{about} {ALONE}\n\n{schema}")
             }
@@ -114,7 +115,8 @@ mod tests {
         let schema = |strict| {
             let (name, schema) = ("n".to_owned(), Value::Object(Map::new()));
             let (extra, path) = (Map::new(), "schema");
-            OutputFormat::new(Shape::Schema(JsonSchema { name, description: None, schema, strict, extra, path }))
+            let schema = JsonSchema { name, description: None, schema, strict, extra, path };
+            OutputFormat::new(Shape::Schema(Box::new(schema)))
         };
         let formats =
             [OutputFormat::new(Shape::Text), OutputFormat::new(Shape::Object), schema(Some(true)), schema(None)];

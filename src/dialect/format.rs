@@ -22,7 +22,7 @@ pub fn of_chat(mut format: Fields) -> Result<OutputFormat, ApiError> {
             let schema = schema.unwrap_or_else(|| json!({}));
             let (description, strict) = (fields.take_string("description")?, fields.take_bool("strict")?);
             let (extra, path) = (fields.rest(), IN_CHAT);
-            Shape::Schema(JsonSchema { name, description, schema, strict, extra, path })
+            Shape::Schema(Box::new(JsonSchema { name, description, schema, strict, extra, path }))
         }
     };
     Ok(OutputFormat { shape, beside: format.rest() })
@@ -38,7 +38,7 @@ pub(super) fn of_responses(mut format: Fields) -> Result<OutputFormat, ApiError>
             let schema = schema(&mut format)?.ok_or_else(|| format.missing("schema", "a JSON schema"))?;
             let (description, strict) = (format.take_string("description")?, format.take_bool("strict")?);
             let (extra, path) = (Map::new(), IN_RESPONSES);
-            Shape::Schema(JsonSchema { name, description, schema, strict, extra, path })
+            Shape::Schema(Box::new(JsonSchema { name, description, schema, strict, extra, path }))
         }
     };
     Ok(OutputFormat::new(shape))
@@ -49,7 +49,8 @@ pub(super) fn echo(format: &OutputFormat) -> Value {
     match &format.shape {
         Shape::Text => json!({"type": "text"}),
         Shape::Object => json!({"type": "json_object"}),
-        Shape::Schema(JsonSchema { name, description, schema, strict, .. }) => {
+        Shape::Schema(schema) => {
+            let JsonSchema { name, description, schema, strict, .. } = schema.as_ref();
             let strict = strict.unwrap_or(false);
             let mut echo = json!({"type": "json_schema", "name": name, "schema": schema, "strict": strict});
             if let (Some(description), Some(echo)) = (description, echo.as_object_mut()) {

@@ -99,7 +99,7 @@ mod tests {
     fn format(schema: Option<Value>) -> Arc<OutputFormat> {
         let (name, description, strict) = ("n".to_owned(), None, None);
         let (extra, path) = (Map::new(), "text.format.schema");
-        let of = |schema| Shape::Schema(JsonSchema { name, description, schema, strict, extra, path });
+        let of = |schema| Shape::Schema(Box::new(JsonSchema { name, description, schema, strict, extra, path }));
         Arc::new(OutputFormat::new(schema.map_or(Shape::Object, of)))
     }
 

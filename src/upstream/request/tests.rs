@@ -240,7 +240,7 @@ fn a_format_is_sent_or_put_in_words() {
         extra: map(json!({"x": 1})),
         path: "schema",
     };
-    let schema = OutputFormat::new(Shape::Schema(schema));
+    let schema = OutputFormat::new(Shape::Schema(Box::new(schema)));
     let object = OutputFormat { shape: Shape::Object, beside: map(json!({"schema": {"type": "object"}})) };
     let alone = "and nothing else: no code fence, no words before or after it.";
     let cases = [

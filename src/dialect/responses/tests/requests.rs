@@ -88,7 +88,7 @@ fn parameters_get_their_chat_names_and_nothing_else_is_passed_on() {
         tools: Some(vec![tool("ask")]),
         tool_choice: ToolChoice::Required,
         allowed_tools: Some(vec!["ask".to_owned()]),
-        format: Some(Arc::new(OutputFormat::new(Shape::Schema(format)))),
+        format: Some(Arc::new(OutputFormat::new(Shape::Schema(Box::new(format))))),
         params: json!({
             "temperature": 0.3, "parallel_tool_calls": true, "user": "u", "verbosity": "low", "reasoning_effort": "high",
         })
