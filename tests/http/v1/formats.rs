@@ -226,8 +226,10 @@ async fn a_profile_can_ask_for_a_form_and_a_request_for_another() {
     assert_eq!(all_told(&daemon, "say: {}", &json!({"type": "text"})).await, wrong);
     // A title is none of what the profile is for.
     let title = json!({"model": "nuncio", "messages": [{"role": "user", "content": "### Task:\nA title."}]});
-    let told = Api::Chat.ask(&daemon, title, false).await;
-    assert_eq!((told.status, told.texts), (200, vec![r#"{"title": "Rehearsal"}"#.to_owned()]));
+    for title in [title, Api::Chat.body("### Task:\nA title.", &object())] {
+        let told = Api::Chat.ask(&daemon, title, false).await;
+        assert_eq!((told.status, told.texts), (200, vec![r#"{"title": "Rehearsal"}"#.to_owned()]));
+    }
     let asked = json!({"model": "nuncio", "input": "say: {\"name\": \"Bonn\"}"});
     let response = client().post(daemon.url("/v1/responses")).json(&asked).send().await.unwrap();
     assert_eq!(response.json::<Value>().await.unwrap()["text"], json!({"format": city()}));
