@@ -37,7 +37,9 @@ impl Demand {
     pub fn failure(&self, problem: String) -> Failure {
         let message = match self.held {
             true => "The model's answer does not have the form that was asked for, nor had the one it gave instead",
-            false => "The model's answer does not have the form that was asked for, though its server is to enforce it",
+            false => {
+                "The model's answer does not have the form that was asked for, though its server is trusted with it"
+            }
         };
         Failure::new(FailureKind::InvalidOutput, message).saying(problem)
     }
