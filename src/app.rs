@@ -22,7 +22,7 @@ use crate::http::{Gateway, HttpSettings, Probe};
 use crate::runs::format::AnswerCheck;
 use crate::runs::registry::RunsSettings;
 use crate::runs::{Profile, Runs};
-use crate::sandbox::Supervisor;
+use crate::sandbox::{CommandsLock, Supervisor};
 use crate::store::memory::MemoryStore;
 use crate::tools::registry::{Allowed, RegistryError, ToolSet};
 use crate::tools::{self, ToolSettings};
@@ -109,7 +109,7 @@ fn gateway(config: &Config) -> Result<Gateway, AppError> {
         workspaces: workspaces(&config.data_dir)?.into(),
         slow_client_timeout: config.server.slow_client_timeout,
     };
-    let tools = tools::builtin(tool_settings(config), Supervisor::new(OWN_BINARY))?;
+    let tools = tools::builtin(tool_settings(config), Supervisor::new(OWN_BINARY).holding(commands_lock(config)))?;
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
         made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, &tools)?));
@@ -143,6 +143,11 @@ fn workspaces(data_dir: &Path) -> Result<PathBuf, AppError> {
 /// The running image, also after an upgrade has replaced or deleted its file: a supervisor of another version might
 /// speak another protocol.
 const OWN_BINARY: &str = "/proc/self/exe";
+
+/// Tells the next daemon of this data folder when the commands of this one are gone.
+fn commands_lock(config: &Config) -> CommandsLock {
+    CommandsLock::new(config.data_dir.join("commands.lock"))
+}
 
 fn tool_settings(config: &Config) -> ToolSettings {
     let tools = &config.tools;
@@ -184,6 +189,7 @@ fn profile(
             tool_time: profile.limits.tool_time,
             output_tokens: profile.limits.output_tokens.map(u64::from),
         },
+        context_window: profile.context_window.map(u64::from),
         sampling: profile.sampling.clone(),
         format: format.map(Arc::new),
         format_support: upstream.format_support(),
@@ -204,6 +210,8 @@ fn profile(
             profiles::ToolActivity::Hidden => ToolActivity::Hidden,
             profiles::ToolActivity::FunctionCall => ToolActivity::FunctionCall,
         },
+        on_disconnect: profile.on_disconnect,
+        inherit_instructions: profile.inherit_instructions,
         workspace: profile.workspace.as_deref().map(Into::into),
     })
 }
@@ -233,6 +241,7 @@ fn http_settings(config: &Config) -> HttpSettings {
         body_limit: server.body_limit,
         header_wait: server.header_wait,
         keepalive: server.keepalive,
+        websocket_time: server.websocket_time,
     }
 }
 

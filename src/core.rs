@@ -1,11 +1,13 @@
 //! The agent, without the world: items, events, the run machine and the ports. No IO, no clock, no runtime.
 
+pub mod estimate;
 pub mod event;
 pub mod failure;
 pub mod format;
 pub mod housekeeping;
 pub mod id;
 pub mod item;
+pub mod journal;
 pub mod ports;
 pub mod run;
 pub mod text;

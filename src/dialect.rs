@@ -17,6 +17,9 @@ pub trait Projection: Send {
     /// What may leave before the run has said anything.
     fn open(&mut self) -> Vec<Bytes>;
 
+    /// The number of the next event's first frame, for a dialect whose frames have numbers.
+    fn number(&mut self, _sequence: u64) {}
+
     /// The frames of one event, in order; most events have one or none.
     fn on(&mut self, event: &RunEvent) -> Vec<Bytes>;
 }

@@ -3,18 +3,22 @@
 pub mod auth;
 mod body;
 mod chat;
+mod clock;
+mod context;
+mod conversations;
 pub mod error;
 mod guard;
+mod headers;
 mod health;
 mod linger;
 mod models;
 mod request_id;
 mod responses;
 pub mod serve;
-mod session;
 mod socket;
 mod state;
 mod stream;
+mod websocket;
 
 pub use state::{Gateway, HttpSettings, Probe};
 
@@ -31,9 +35,19 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     let open = Router::new().route("/health", get(health::plain)).route("/v1/health", get(health::plain));
     let keyed = Router::new()
         .route("/v1/chat/completions", post(chat::create))
-        .route("/v1/responses", post(responses::create))
+        .route("/v1/responses", get(responses::open).post(responses::create))
+        .route("/v1/responses/compact", post(context::compact))
+        .route("/v1/responses/input_tokens", post(context::input_tokens))
         .route("/v1/responses/{id}", get(responses::get).delete(responses::delete))
+        .route("/v1/responses/{id}/cancel", post(responses::cancel))
         .route("/v1/responses/{id}/input_items", get(responses::input_items))
+        .route("/v1/conversations", get(conversations::list).post(conversations::create))
+        .route(
+            "/v1/conversations/{id}",
+            get(conversations::get).post(conversations::update).delete(conversations::delete),
+        )
+        .route("/v1/conversations/{id}/items", get(conversations::list_items).post(conversations::add_items))
+        .route("/v1/conversations/{id}/items/{item}", get(conversations::get_item).delete(conversations::remove_item))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::get))
         .route("/health/detailed", get(health::detailed))

@@ -1,12 +1,21 @@
 //! Runs in flight: who may start one, who executes it, who listens to it.
 
 pub mod admission;
+pub mod brief;
+mod coming;
 mod driver;
 pub mod format;
+pub mod live;
+pub mod log;
 pub mod profile;
 pub mod registry;
+mod scribe;
 pub mod session;
 mod toolbox;
+pub mod turns;
 
+pub use brief::{Brief, Briefing};
+pub use live::LiveRun;
+pub use log::Listener;
 pub use profile::Profile;
-pub use registry::{RunRequest, Runs, Subscription};
+pub use registry::{RunRequest, Runs};

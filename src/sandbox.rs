@@ -20,6 +20,7 @@
 
 pub mod capture;
 mod descendants;
+pub mod lock;
 mod protocol;
 mod signals;
 pub mod spawn;
@@ -30,6 +31,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use capture::{Captured, OutputLimits};
+pub use lock::CommandsLock;
 pub use spawn::{Ended, Finished, Running, SpawnError, Streams, Supervisor};
 
 /// The first argument that makes the binary a supervisor. No word a person would type.

@@ -26,10 +26,12 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Crates that belong to some rooms alone.
 const CRATES: &[(&str, &[&str])] = &[
+    ("base64", &["dialect"]),
     ("axum", &["http"]),
     ("hyper", &["http"]),
     ("hyper_util", &["http"]),
     ("tower_http", &["http"]),
+    ("tokio_tungstenite", &["http"]),
     ("reqwest", &["upstream"]),
     ("async_openai", &["upstream"]),
     ("rustls", &["upstream"]),

@@ -91,7 +91,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 #[rstest]
 #[case::unknown_key(
     "server:\n  prot: 1\n",
-    "2:3: server.prot: unknown key; expected one of host, port, allowed_hosts, cors_origins, unknown_model, body_limit, max_runs, keepalive, slow_client_timeout, shutdown_grace, header_wait"
+    "2:3: server.prot: unknown key; expected one of host, port, allowed_hosts, cors_origins, unknown_model, body_limit, max_runs, keepalive, slow_client_timeout, shutdown_grace, header_wait, websocket_time"
 )]
 #[case::unknown_section(
     "upstream: {}\n",
@@ -245,6 +245,10 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 #[case::empty_fallback(
     "upstreams: {a: {kind: rehearsal}}\nprofiles: {p: {fallbacks: [{}]}}\n",
     "2:28: profiles.p.fallbacks[0]: expected `upstream`, `model` or both"
+)]
+#[case::no_window(
+    "upstreams: {a: {kind: rehearsal}}\nprofiles: {p: {context_window: 0}}\n",
+    "2:16: profiles.p.context_window: expected more than 0"
 )]
 #[case::unknown_tool(
     "profiles:\n  p:\n    tools: [terminal, browser]\n",

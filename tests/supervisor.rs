@@ -6,7 +6,9 @@ use std::future::Future;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use nuncio::sandbox::{Captured, Command, Ended, Finished, OutputLimits, SpawnError, Streams, Supervisor};
+use nuncio::sandbox::{
+    Captured, Command, CommandsLock, Ended, Finished, OutputLimits, SpawnError, Streams, Supervisor,
+};
 use rstest::rstest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
@@ -373,4 +375,25 @@ fn flee(end: Instant) -> ! {
     }
     // SAFETY: no destructor matters in a forked test.
     unsafe { libc::_exit(0) }
+}
+
+/// The daemon that comes after one that was killed must not go on before the commands of that one are gone.
+#[tokio::test]
+async fn the_lock_is_held_until_nothing_of_a_command_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = CommandsLock::new(folder.path().join("commands.lock"));
+    timeout(LONG, lock.is_free()).await.unwrap().unwrap();
+    let mark = Mark::new();
+    let (streams, _output) = Streams::combined().unwrap();
+    let running = supervisor().holding(lock.clone()).spawn(&mark.script(STUBBORN), streams).await.unwrap();
+    mark.up(STUBBORN_PROCESSES).await;
+    let mut free = std::pin::pin!(lock.is_free());
+    assert!(futures_util::poll!(free.as_mut()).is_pending());
+    drop(running);
+    timeout(LONG, free).await.unwrap().unwrap();
+    assert_eq!(mark.processes(), Vec::<u32>::new());
+    // The command does not hold the descriptor itself.
+    let holder = format!("ls -l /proc/self/fd | grep -c {}", lock.path().display());
+    let found = supervisor().holding(lock.clone()).run(&mark.script(&holder), LIMITS, LONG).await.unwrap();
+    assert_eq!((found.output.head.trim(), found.ended), ("0", Ended::Exit(1)));
 }

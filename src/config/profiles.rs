@@ -8,6 +8,8 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
+use crate::core::run::OnDisconnect;
+
 use super::{
     error::Problems,
     limits::Limits,
@@ -40,9 +42,16 @@ pub struct Profile {
     pub instructions: String,
     pub tools: AllowedTools,
     pub tool_activity: ToolActivity,
+    /// What becomes of a run whose client has left, unless the request says it.
+    #[serde(deserialize_with = "value::on_disconnect")]
+    pub on_disconnect: OnDisconnect,
+    /// Whether a response without instructions takes those of the one it goes on from (Hermes' rule; the standard's is no).
+    pub inherit_instructions: bool,
     /// One folder for all sessions; `None` gives each session its own under the data folder. Absolute once loaded.
     pub workspace: Option<PathBuf>,
     pub limits: Limits,
+    /// Tokens the model takes, its answer included. `None` learns it from the upstream's refusals.
+    pub context_window: Option<u32>,
     /// Chat parameters sent unless the client gives its own.
     pub sampling: Map<String, Value>,
 }
@@ -134,6 +143,8 @@ impl Profile {
             let expected = "expected a parameter of the model, such as temperature; each run sets this one itself";
             problems.add(value::join(&format!("{at}.sampling"), name), expected);
         }
+        let window = self.context_window != Some(0);
+        problems.expect(window, format!("{at}.context_window"), "expected more than 0");
         self.limits.check(&format!("{at}.limits"), problems);
     }
 

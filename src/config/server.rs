@@ -39,6 +39,9 @@ pub struct Server {
     /// Response headers leave after this even if the upstream has not answered; later failures are error chunks.
     #[serde(deserialize_with = "value::duration")]
     pub header_wait: Duration,
+    /// How long a WebSocket may be open. OpenAI's are closed after an hour, so clients know to open another.
+    #[serde(deserialize_with = "value::duration")]
+    pub websocket_time: Duration,
 }
 
 /// What a request for a model id that is no profile gets.
@@ -65,6 +68,7 @@ impl Default for Server {
             slow_client_timeout: Duration::from_secs(60),
             shutdown_grace: Duration::from_secs(30),
             header_wait: Duration::from_secs(1),
+            websocket_time: Duration::from_secs(3600),
         }
     }
 }
@@ -95,6 +99,7 @@ impl Server {
         problems.expect(self.max_runs > 0, "server.max_runs", over_zero);
         problems.expect(!self.keepalive.is_zero(), "server.keepalive", over_zero);
         problems.expect(!self.slow_client_timeout.is_zero(), "server.slow_client_timeout", over_zero);
+        problems.expect(!self.websocket_time.is_zero(), "server.websocket_time", over_zero);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData, time::Duration};
 
+use crate::core::run::OnDisconnect;
 use secrecy::SecretString;
 use serde::{
     Deserialize, Deserializer,
@@ -13,6 +14,7 @@ const LONGEST: Duration = Duration::from_secs(720 * 3600);
 
 const DURATION: &str = "expected a duration such as 500ms, 30s, 10m or 2h, at most 720h";
 const SIZE: &str = "expected a size such as 32KiB, 20MiB, 1GiB or a number of bytes";
+const ON_DISCONNECT: &str = "expected cancel, detach or grace=SECONDS with 1 to 3600 seconds";
 const NAME: &str = "expected 1 to 64 of A-Z a-z 0-9 . _ -";
 
 /// Reads `500ms`, `30s`, `10m` or `2h`; the error says what was expected and found.
@@ -101,6 +103,12 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D
 
 pub(super) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
     from.deserialize_any(Words { expected: SIZE, parse: parse_size })
+}
+
+/// Reads a policy of its own grammar.
+pub(super) fn on_disconnect<'de, D: Deserializer<'de>>(from: D) -> Result<OnDisconnect, D::Error> {
+    let parse = |text: &str| text.parse().map_err(|_| format!("{ON_DISCONNECT}; found `{}`", text.escape_debug()));
+    from.deserialize_any(Words { expected: ON_DISCONNECT, parse })
 }
 
 pub(super) fn number<'de, T: Whole, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {

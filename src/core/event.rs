@@ -1,7 +1,7 @@
 //! The one event type of a run. Chat chunks, Responses events, transcripts, metrics and logs are folds over it.
 
 use super::failure::Failure;
-use super::item::Item;
+use super::item::{Item, Part};
 use super::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub enum RunEvent {
     /// The upstream has taken the first call: the answer is under way.
     Started,
+    /// The process that ran it before is gone, and another one goes on. A model call that was cut off is made again.
+    Resumed,
     ItemStarted {
         index: u32,
         item: Arc<Item>,
@@ -27,7 +29,7 @@ pub enum RunEvent {
         index: u32,
         item: Arc<Item>,
     },
-    /// One model call is over; `usage` is that call's alone.
+    /// One model call is over, or an answer that was held after one is told; `usage` is that call's alone.
     StepDone {
         usage: Usage,
     },
@@ -52,6 +54,50 @@ pub enum Delta {
     Progress(String),
 }
 
+impl Delta {
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Text(text)
+            | Self::Refusal(text)
+            | Self::Reasoning(text)
+            | Self::Arguments(text)
+            | Self::Progress(text) => text,
+        }
+    }
+
+    /// Another piece of the same kind.
+    pub fn with(&self, text: String) -> Self {
+        match self {
+            Self::Text(_) => Self::Text(text),
+            Self::Refusal(_) => Self::Refusal(text),
+            Self::Reasoning(_) => Self::Reasoning(text),
+            Self::Arguments(_) => Self::Arguments(text),
+            Self::Progress(_) => Self::Progress(text),
+        }
+    }
+
+    /// Lets an open item grow by this piece. One that it does not go with stays as it is.
+    pub fn add_to(&self, item: &mut Item) {
+        match (item, self) {
+            (Item::Message(message), Self::Text(text)) => match message.content.last_mut() {
+                Some(Part::Text { text: all }) => all.push_str(text),
+                _ => message.content.push(Part::text(text.clone())),
+            },
+            (Item::Message(message), Self::Refusal(text)) => match message.content.last_mut() {
+                Some(Part::Refusal { refusal }) => refusal.push_str(text),
+                _ => message.content.push(Part::Refusal { refusal: text.clone() }),
+            },
+            (Item::Reasoning(reasoning), Self::Reasoning(text)) => reasoning.text.push_str(text),
+            (Item::ToolCall(call), Self::Arguments(text)) => call.arguments.push_str(text),
+            _ => {}
+        }
+    }
+
+    pub fn is_like(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -66,6 +112,7 @@ pub enum Outcome {
     Failed {
         failure: Failure,
     },
+    /// The client asked for it.
     Cancelled,
 }
 
@@ -77,4 +124,6 @@ pub enum Cut {
     Steps,
     WallTime,
     ContentFilter,
+    /// Nobody listened any more.
+    Disconnected,
 }

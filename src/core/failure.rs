@@ -18,9 +18,21 @@ pub struct Failure {
     /// Seconds after which the upstream asks to be tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// By how much a conversation was too long; boxed, as few failures have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overflow: Option<Box<Overflow>>,
     /// A tool with effects had run before: repeating the request would repeat them, so the client must not retry.
     #[serde(default)]
     pub after_effects: bool,
+}
+
+/// The numbers of a refusal for length, where the upstream gave some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overflow {
+    /// Tokens the model takes, its answer included.
+    pub window: Option<u64>,
+    /// Tokens that the conversation had, without the answer.
+    pub tokens: Option<u64>,
 }
 
 /// What went wrong; decides status, error type and whether a repeat can help.
@@ -53,7 +65,15 @@ pub enum FailureKind {
 
 impl Failure {
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), said: None, param: None, retry_after: None, after_effects: false }
+        Self {
+            kind,
+            message: message.into(),
+            said: None,
+            param: None,
+            retry_after: None,
+            overflow: None,
+            after_effects: false,
+        }
     }
 
     pub fn saying(mut self, said: impl Into<String>) -> Self {

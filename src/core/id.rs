@@ -1,6 +1,7 @@
 //! Ids of runs and of what a run makes: derived from the run's uuid, so that a replayed run gives the same ids.
 
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fmt;
 use uuid::Uuid;
 
@@ -34,9 +35,24 @@ impl RunId {
         (0..9).map(digit).collect()
     }
 
+    /// The number of the first call after all of these, which are some of this run's. A run may skip numbers, but not many.
+    pub fn next_call<'a>(&self, calls: impl Iterator<Item = &'a str>) -> u32 {
+        const SKIPPED: u32 = 1024;
+        let known: HashSet<&str> = calls.collect();
+        let most = u32::try_from(known.len()).unwrap_or(u32::MAX).saturating_add(SKIPPED);
+        let last = (0..most).rev().find(|number| known.contains(self.call(*number).as_str()));
+        last.map_or(0, |last| last.saturating_add(1))
+    }
+
     /// The id a client sees for the whole answer, e.g. `chatcmpl-0192…` or `resp_0192…`.
     pub fn answer(&self, prefix: &str) -> String {
         format!("{prefix}{}", self.0.simple())
+    }
+
+    /// The run behind the id of an answer.
+    pub fn of_answer(id: &str, prefix: &str) -> Option<Self> {
+        let digits = id.strip_prefix(prefix).filter(|digits| digits.len() == 32)?;
+        Uuid::try_parse(digits).ok().map(Self)
     }
 }
 
@@ -49,7 +65,6 @@ impl fmt::Display for RunId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
 
     #[test]
     fn call_ids_are_nine_letters_or_digits_and_differ() {

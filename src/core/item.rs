@@ -13,6 +13,7 @@ pub enum Item {
     Reasoning(Reasoning),
     ToolCall(ToolCall),
     ToolOutput(ToolOutput),
+    Compaction(Compaction),
     /// An item of a kind we do not know, kept whole so that it survives a round trip.
     Opaque {
         value: Value,
@@ -117,9 +118,68 @@ pub struct ToolOutput {
     pub extra: Map<String, Value>,
 }
 
+/// Stands for everything before it: what was said until then, in short.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Compaction {
+    pub id: String,
+    /// In the model's own words.
+    pub summary: String,
+    /// System text that goes on holding.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub system: Vec<Message>,
+    /// What was asked and is still to be answered, as it was said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub question: Vec<Message>,
+}
+
+impl Compaction {
+    /// What it keeps as it was said.
+    pub fn kept(&self) -> impl Iterator<Item = &Message> {
+        self.system.iter().chain(&self.question)
+    }
+}
+
+impl Item {
+    /// Empty for an item that has none.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Message(message) => &message.id,
+            Self::Reasoning(reasoning) => &reasoning.id,
+            Self::ToolCall(call) => &call.id,
+            Self::ToolOutput(output) => &output.id,
+            Self::Compaction(compaction) => &compaction.id,
+            Self::Opaque { .. } => "",
+        }
+    }
+
+    /// Bytes that it takes, near enough.
+    pub fn weight(&self) -> usize {
+        let parts = |parts: &[Part]| parts.iter().map(Part::weight).fold(0, usize::saturating_add);
+        let own = match self {
+            Self::Message(message) => parts(&message.content),
+            Self::Reasoning(reasoning) => reasoning.text.len(),
+            Self::ToolCall(call) => call.arguments.len(),
+            Self::ToolOutput(output) => parts(&output.content),
+            Self::Compaction(compaction) => {
+                let kept = compaction.kept().map(|message| parts(&message.content));
+                kept.fold(compaction.summary.len(), usize::saturating_add)
+            }
+            Self::Opaque { value } => value.to_string().len(),
+        };
+        own.saturating_add(256)
+    }
+}
+
 impl Part {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into() }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Self::Text { text } | Self::Refusal { refusal: text } | Self::Image { url: text, .. } => text.len(),
+            Self::Opaque { value } => value.to_string().len(),
+        }
     }
 
     /// The text of this part, whatever its kind; `None` where it has none.
@@ -143,6 +203,11 @@ pub fn text_of(parts: &[Part]) -> Cow<'_, str> {
 }
 
 impl Message {
+    /// Told to the model, by whoever runs it, and not said in the conversation.
+    pub fn is_system(&self) -> bool {
+        matches!(self.role, Role::System | Role::Developer)
+    }
+
     /// A finished message of one text part with no id, as a client or a profile would write it.
     pub fn of(role: Role, text: impl Into<String>) -> Self {
         Self { id: String::new(), role, status: Status::Completed, content: vec![Part::text(text)], extra: Map::new() }

@@ -10,13 +10,17 @@ use std::sync::Arc;
 /// if nothing has been answered yet. Clients change white space and leave out tool outputs, so neither counts, and
 /// `counts` says which calls do: most clients know the calls they have run alone, some also those shown as cards.
 ///
-/// The whole conversation counts, not only how it began: many people begin in the same words and get the same answer.
+/// The whole conversation counts, not only how it began: many people begin in the same words and get the same answer. A
+/// compaction counts for all that it stands for, which a client need not send any more, and there are no two of one id.
 pub fn trace(items: &[Arc<Item>], counts: impl Fn(&ToolCall) -> bool, mut out: impl FnMut(&str)) -> bool {
     let is_answer = |item: &Arc<Item>| match item.as_ref() {
         Item::Message(message) => message.role == Role::Assistant && !text_of(&message.content).trim().is_empty(),
         Item::ToolCall(call) => counts(call),
+        Item::Compaction(_) => true,
         _ => false,
     };
+    let compacted = items.iter().rposition(|item| matches!(item.as_ref(), Item::Compaction(_)));
+    let items = items.get(compacted.unwrap_or(0)..).unwrap_or_default();
     let Some(last) = items.iter().rposition(is_answer) else { return false };
     let mut speaker = None;
     for item in items.iter().take(last.saturating_add(1)) {
@@ -31,6 +35,10 @@ pub fn trace(items: &[Arc<Item>], counts: impl Fn(&ToolCall) -> bool, mut out: i
             Item::ToolCall(call) if counts(call) => {
                 out("\ncall ");
                 out(&call.call_id);
+            }
+            Item::Compaction(compaction) => {
+                out("\ncompaction ");
+                out(&compaction.id);
             }
             _ => {}
         }

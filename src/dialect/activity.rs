@@ -1,7 +1,10 @@
 //! How a client is shown the tools that run on the server.
 
+use serde::{Deserialize, Serialize};
+
 /// A profile's choice; see `docs/streaming.md`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ToolActivity {
     /// The form that every measured client takes: extra keys on empty chunks (chat), `mcp_call` items (Responses).
     #[default]

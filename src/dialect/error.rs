@@ -57,10 +57,20 @@ impl ApiError {
         self
     }
 
+    /// What the headers of an answer say of a repeat.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let retry_after = self.retry_after.map(|seconds| ("retry-after", seconds.to_string()));
+        let no_retry = self.no_retry.then(|| (SHOULD_RETRY, "false".to_owned()));
+        retry_after.into_iter().chain(no_retry)
+    }
+
     pub fn body(&self) -> ErrorBody {
         ErrorBody { error: self.error.clone() }
     }
 }
+
+/// The header by which OpenAI's SDKs are told whether to repeat a request.
+pub const SHOULD_RETRY: &str = "x-should-retry";
 
 /// Some of a client's own text, for a message: all of it could be as long as the body.
 pub fn excerpt(text: &str) -> String {
@@ -112,5 +122,18 @@ impl From<&Failure> for ApiError {
         // A wrong key or model name is the operator's to mend, and asking again does not.
         error.no_retry = matches!(failure.kind, FailureKind::UpstreamAuth | FailureKind::UpstreamNotFound);
         error
+    }
+}
+
+/// For an error that comes too late for a status, and is told as the end of a run.
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let kind = match error.status {
+            429 => FailureKind::RateLimited,
+            400..500 => FailureKind::InvalidRequest,
+            503 => FailureKind::ShuttingDown,
+            _ => FailureKind::Internal,
+        };
+        Self { param: error.error.param, retry_after: error.retry_after, ..Self::new(kind, error.error.message) }
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn of_responses(mut format: Fields) -> Result<OutputFormat, ApiError>
     Ok(OutputFormat::new(shape))
 }
 
-/// What a response repeats as its `text.format`. The keys of a schema that the specification asks for are all there.
+/// What a response repeats as its `text.format`. The keys of a schema are all there.
 pub(super) fn echo(format: &OutputFormat) -> Value {
     match &format.shape {
         Shape::Text => json!({"type": "text"}),
@@ -52,11 +52,7 @@ pub(super) fn echo(format: &OutputFormat) -> Value {
         Shape::Schema(schema) => {
             let JsonSchema { name, description, schema, strict, .. } = schema.as_ref();
             let strict = strict.unwrap_or(false);
-            let mut echo = json!({"type": "json_schema", "name": name, "schema": schema, "strict": strict});
-            if let (Some(description), Some(echo)) = (description, echo.as_object_mut()) {
-                echo.insert("description".to_owned(), json!(description));
-            }
-            echo
+            json!({"type": "json_schema", "name": name, "description": description, "schema": schema, "strict": strict})
         }
     }
 }

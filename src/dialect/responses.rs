@@ -1,18 +1,25 @@
 //! The Responses dialect.
 
+pub mod compact;
 mod content;
+pub mod contents;
+mod context;
+pub mod conversations;
 pub mod events;
 pub mod fold;
-mod history;
+pub mod history;
+pub mod ids;
 mod input;
 pub mod items;
 pub mod list;
 pub mod record;
 pub mod request;
 pub mod resource;
-mod settings;
+mod sealed;
+pub mod settings;
 mod text;
 mod tools;
+pub mod websocket;
 
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,11 @@ pub async fn json(request: Request, limit: usize) -> Result<Value, ApiError> {
     let (parts, body) = request.into_parts();
     check_type(&parts.headers)?;
     check_encoding(&parts.headers)?;
-    let bytes = read(&parts.headers, body, limit).await?;
+    parse(read(&parts.headers, body, limit).await?).await
+}
+
+/// Reads JSON that is all there, however it came.
+pub async fn parse(bytes: Bytes) -> Result<Value, ApiError> {
     if count_values(&bytes) > MAX_VALUES {
         let message = format!("The body holds more than {MAX_VALUES} values (numbers, strings, objects, …).");
         return Err(ApiError::new(413, "invalid_request_error", Some("body_too_large"), message));
@@ -77,14 +81,15 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::new(415, "invalid_request_error", Some("unsupported_media_type"), message))
 }
 
+pub fn too_large(limit: usize) -> ApiError {
+    let message = format!("The body is larger than the {limit} bytes that `server.body_limit` allows.");
+    ApiError::new(413, "invalid_request_error", Some("body_too_large"), message)
+}
+
 async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        let message = format!("The body is larger than the {limit} bytes that `server.body_limit` allows.");
-        ApiError::new(413, "invalid_request_error", Some("body_too_large"), message)
-    };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
-        return Err(too_large());
+        return Err(too_large(limit));
     }
     let Ok(read) = timeout(BODY_TIME, to_bytes(body, limit)).await else {
         let message = format!("The body did not arrive within {} s.", BODY_TIME.as_secs());
@@ -93,7 +98,7 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Ap
     read.map_err(|error| {
         let source = std::error::Error::source(&error);
         match source.is_some_and(|source| source.to_string().contains("length limit")) {
-            true => too_large(),
+            true => too_large(limit),
             false => ApiError::invalid(
                 "",
                 "The body broke off before its end: send as many bytes as `Content-Length` says, or whole chunks.",

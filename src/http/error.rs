@@ -1,6 +1,6 @@
 //! Errors as answers: OpenAI's shape on every path.
 
-use crate::dialect::error::{ApiError, excerpt};
+use crate::dialect::error::{self, ApiError, excerpt};
 use crate::runs::admission::Refusal;
 use crate::runs::registry::StartError;
 use axum::Json;
@@ -10,7 +10,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::any::Any;
 
-pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+pub const SHOULD_RETRY: HeaderName = HeaderName::from_static(error::SHOULD_RETRY);
 
 /// An `ApiError` on its way out.
 #[derive(Debug)]
@@ -28,14 +28,16 @@ impl IntoResponse for Rejection {
         let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(error.body())).into_response();
         let headers = response.headers_mut();
-        if let Some(seconds) = error.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if error.no_retry {
-            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        for (name, value) in error.headers() {
+            headers.extend(HeaderValue::try_from(value).ok().map(|value| (HeaderName::from_static(name), value)));
         }
         if error.status == 401 {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if error.status == 426 {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         response
     }

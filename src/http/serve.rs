@@ -1,7 +1,7 @@
-//! The accept loop: HTTP/1.1 connections, each in a tracked task.
+//! The accept loop: HTTP/1.1 connections and the WebSockets they become, each in a tracked task.
 
 use super::socket::Socket;
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -16,10 +16,22 @@ const HEAD_TIME: Duration = Duration::from_secs(75);
 /// A client that has sent a broken request and closed its half still gets the answer that says so.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
+/// The tasks of all connections, which the server waits for when it stops.
+#[derive(Clone, Default)]
+pub struct Connections(TaskTracker);
+
+impl Connections {
+    /// Lets a connection live on after it has stopped speaking HTTP.
+    pub fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(connection);
+    }
+}
+
 /// Serves until `stop`, then lets the requests in hand end. The caller bounds that by dropping the future. A client that
 /// takes nothing of its answer for `slow_client_timeout` is cut off.
 pub async fn serve(listener: TcpListener, router: Router, slow_client_timeout: Duration, stop: CancellationToken) {
-    let connections = TaskTracker::new();
+    let connections = Connections::default();
+    let router = router.layer(Extension(connections.clone()));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted.and_then(|(stream, _)| Socket::new(stream, slow_client_timeout)),
@@ -37,14 +49,15 @@ pub async fn serve(listener: TcpListener, router: Router, slow_client_timeout: D
         }
     }
     drop(listener);
-    connections.close();
-    connections.wait().await;
+    connections.0.close();
+    connections.0.wait().await;
 }
 
 async fn connection(socket: Socket, router: Router, stop: CancellationToken) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     let connection = http.serve_connection(TokioIo::new(socket.clone()), TowerToHyperService::new(router));
+    let connection = connection.with_upgrades();
     tokio::pin!(connection);
     let served = async {
         tokio::select! {

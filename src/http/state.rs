@@ -36,8 +36,10 @@ pub struct HttpSettings {
     pub body_limit: usize,
     /// A stream's headers leave after this, even if the upstream has not answered.
     pub header_wait: Duration,
-    /// Silence on a stream after which a comment is sent.
+    /// Silence on a stream after which a comment is sent, or a ping.
     pub keepalive: Duration,
+    /// How long a WebSocket may be open.
+    pub websocket_time: Duration,
 }
 
 impl Gateway {

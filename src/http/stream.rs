@@ -3,10 +3,11 @@
 use super::error::Rejection;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::failure::{Failure, FailureKind};
+use crate::core::journal::Told;
 use crate::dialect::Projection;
 use crate::dialect::error::ApiError;
 use crate::dialect::sse::KEEPALIVE;
-use crate::runs::Subscription;
+use crate::runs::Listener;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -17,82 +18,109 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
+/// What there is to tell a client.
+pub enum Next {
+    Frame(Bytes),
+    /// Nothing, for as long as one may be silent.
+    Silence,
+}
+
+/// Streams a run whatever becomes of it: a failure is told in the stream.
+pub fn answer(listener: Listener, projection: impl Projection + 'static, keepalive: Duration) -> Response {
+    Feed::new(listener, projection, keepalive).into_response()
+}
+
 /// Streams a run. A failure before the headers have left is an HTTP status: they wait for the upstream to accept the
 /// call, but no longer than `header_wait`.
-pub async fn answer(
-    subscription: Subscription,
+pub async fn answer_once_alive(
+    listener: Listener,
     projection: impl Projection + 'static,
     header_wait: Duration,
     keepalive: Duration,
 ) -> Result<Response, Rejection> {
-    let mut feed = Feed::new(subscription, projection, keepalive);
+    let mut feed = Feed::new(listener, projection, keepalive);
     if let Ok(Err(failure)) = timeout(header_wait, feed.sign_of_life()).await {
         return Err(ApiError::from(&failure).into());
     }
-    let body = Body::from_stream(unfold(feed, |mut feed| async move {
-        let frame = feed.next().await?;
-        Some((Ok::<Bytes, Infallible>(frame), feed))
-    }));
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
-    ];
-    Ok((headers, body).into_response())
+    Ok(feed.into_response())
 }
 
 /// What remains to be written. It is pulled by the connection, so a slow reader holds up its own run and nothing else.
-struct Feed<P> {
+pub struct Feed<P> {
     frames: VecDeque<Bytes>,
     projection: P,
-    /// `None` once the run is over. Dropping it with the connection cancels the run.
-    subscription: Option<Subscription>,
+    /// `None` once the run is over. Dropping it with the connection leaves the run alone.
+    listener: Option<Listener>,
     keepalive: Duration,
     /// When the last frame left. Most of what a run does makes no frame, so its events cannot tell.
     last_frame: Instant,
 }
 
-impl<P: Projection> Feed<P> {
-    fn new(subscription: Subscription, mut projection: P, keepalive: Duration) -> Self {
+impl<P: Projection + 'static> Feed<P> {
+    pub fn new(listener: Listener, mut projection: P, keepalive: Duration) -> Self {
         let frames = projection.open().into();
-        Self { frames, projection, subscription: Some(subscription), keepalive, last_frame: Instant::now() }
+        Self { frames, projection, listener: Some(listener), keepalive, last_frame: Instant::now() }
     }
 
     /// Waits until the upstream has taken the call, or the run has ended without that. Can be dropped at any time.
     async fn sign_of_life(&mut self) -> Result<(), Failure> {
-        while let Some(subscription) = &mut self.subscription {
-            let event = subscription.events.recv().await.unwrap_or_else(vanished);
-            if let RunEvent::Finished { outcome: Outcome::Failed { failure } } = event {
-                return Err(failure);
+        while let Some(listener) = &mut self.listener {
+            let told = listener.next().await;
+            if let Some(RunEvent::Finished { outcome: Outcome::Failed { failure } }) =
+                told.as_ref().map(|told| &told.event)
+            {
+                return Err(failure.clone());
             }
-            self.take(&event);
-            if matches!(event, RunEvent::Started) {
+            let is_started = told.as_ref().is_some_and(|told| told.event == RunEvent::Started);
+            self.take(told);
+            if is_started {
                 break;
             }
         }
         Ok(())
     }
 
-    async fn next(&mut self) -> Option<Bytes> {
-        let frame = loop {
+    fn into_response(self) -> Response {
+        let body = Body::from_stream(unfold(self, |mut feed| async move {
+            let frame = match feed.next().await? {
+                Next::Frame(frame) => frame,
+                Next::Silence => KEEPALIVE,
+            };
+            Some((Ok::<Bytes, Infallible>(frame), feed))
+        }));
+        let headers = [
+            (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+            (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+        ];
+        (headers, body).into_response()
+    }
+
+    /// `None` once all has been told. Can be dropped at any time.
+    pub async fn next(&mut self) -> Option<Next> {
+        let next = loop {
             if let Some(frame) = self.frames.pop_front() {
-                break frame;
+                break Next::Frame(frame);
             }
-            let events = &mut self.subscription.as_mut()?.events;
+            let listener = self.listener.as_mut()?;
             let patience = self.keepalive.saturating_sub(self.last_frame.elapsed());
-            match timeout(patience, events.recv()).await {
-                Ok(event) => self.take(&event.unwrap_or_else(vanished)),
-                Err(_) => break KEEPALIVE,
+            match timeout(patience, listener.next()).await {
+                Ok(told) => self.take(told),
+                Err(_) => break Next::Silence,
             }
         };
         self.last_frame = Instant::now();
-        Some(frame)
+        Some(next)
     }
 
-    fn take(&mut self, event: &RunEvent) {
-        self.frames.extend(self.projection.on(event));
+    fn take(&mut self, told: Option<Told>) {
+        if let Some(told) = &told {
+            self.projection.number(told.sequence);
+        }
+        let event = told.map_or_else(vanished, |told| told.event);
+        self.frames.extend(self.projection.on(&event));
         if matches!(event, RunEvent::Finished { .. }) {
-            self.subscription = None;
+            self.listener = None;
         }
     }
 }

@@ -2,20 +2,20 @@
 
 use super::admission::Permit;
 use super::format::AnswerCheck;
-use super::toolbox::Toolbox;
+use super::live::{LiveRun, Presence};
+use super::scribe::Scribe;
+use super::toolbox::{Ready, Toolbox};
+use super::turns::Place;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, ToolCall};
 use crate::core::ports::store::Store;
 use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::{Upstream, UpstreamStream};
-use crate::core::run::{Cancel, Effect, Input, Limits, Machine};
-use crate::dialect::responses::record::Record;
+use crate::core::run::{Cancel, Effect, Input, Limits, Machine, OnDisconnect};
 use futures_util::StreamExt;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -25,17 +25,18 @@ pub struct Driver {
     pub toolbox: Toolbox,
     pub answer: AnswerCheck,
     pub store: Arc<dyn Store>,
-    pub principal: Arc<str>,
+    /// Where the run is known to others, and its log.
+    pub presence: Presence,
     /// The run's input, for finding its session.
     pub history: Vec<Arc<Item>>,
-    pub record: Option<Record>,
-    /// Bounded: while it is full nothing is read from the upstream.
-    pub events: mpsc::Sender<RunEvent>,
-    /// A place among the events for the last one: the end of a run is told however full the channel is.
-    pub last_event: Option<mpsc::OwnedPermit<RunEvent>>,
-    /// Given back before the end is told, so that a client that asks again at once is let in.
+    pub scribe: Scribe,
+    pub on_disconnect: OnDisconnect,
+    /// The link of a stored chain that the run goes on from.
+    pub previous: Option<String>,
+    /// Given back before the end is told, so that a client that asks again at once is let in; the place in a conversation
+    /// too, once what the run has added to it is stored.
     pub permit: Option<Permit>,
-    pub slow_client_timeout: Duration,
+    pub place: Option<Place>,
     pub shutdown: CancellationToken,
     pub deadline: Instant,
 }
@@ -52,6 +53,7 @@ struct Held {
 impl Driver {
     /// Ends with the run's outcome, once it has let go of everything that the run had started.
     pub async fn drive(mut self) -> Outcome {
+        let live = Arc::clone(&self.presence.live);
         let deadline = Box::pin(sleep_until(self.deadline));
         let mut held = Held { upstream: None, deadline, outcome: None, unheard: false };
         let mut input = Input::Submitted;
@@ -60,11 +62,11 @@ impl Driver {
             if let Some(outcome) = held.outcome {
                 return outcome;
             }
-            input = self.next_input(&mut held).await;
+            input = self.next_input(&live, &mut held).await;
         }
     }
 
-    async fn next_input(&mut self, held: &mut Held) -> Input {
+    async fn next_input(&mut self, live: &LiveRun, held: &mut Held) -> Input {
         let upstream = async {
             match &mut held.upstream {
                 Some(stream) => stream.next().await,
@@ -75,7 +77,8 @@ impl Driver {
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Input::Cancelled(Cancel::Shutdown),
-            () = self.events.closed() => Input::Cancelled(Cancel::Client),
+            () = live.asked.cancelled() => Input::Cancelled(Cancel::Asked),
+            () = live.log.abandoned(self.on_disconnect) => Input::Cancelled(Cancel::Disconnected),
             () = held.deadline.as_mut() => {
                 // Whatever the run does with its time being over, it must not take much more.
                 held.deadline = Box::pin(sleep(Limits::LAST_CALL));
@@ -104,15 +107,15 @@ impl Driver {
 
     /// Feeds one input and carries out what follows from it, inputs that arise on the way included.
     async fn carry_out(&mut self, input: Input, held: &mut Held) {
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
+        let mut inputs = VecDeque::from([(input, None)]);
+        while let Some((input, ready)) = inputs.pop_front() {
             for effect in self.machine.on(input) {
                 match effect {
                     // The cancel is on its way to the machine, and nothing more may begin before it is there.
                     Effect::CallUpstream(_) | Effect::RunTool(_) | Effect::CheckAnswer(_) if held.unheard => {}
                     Effect::CallUpstream(request) => held.upstream = Some(self.upstream.call(request)),
-                    Effect::RunTool(call) => inputs.push_back(self.run_tool(&call).await),
-                    Effect::CheckAnswer(text) => inputs.push_back(self.check_answer(text).await),
+                    Effect::RunTool(call) => inputs.push_back(self.prepare(&call).await),
+                    Effect::CheckAnswer(text) => inputs.push_back((self.check_answer(text).await, None)),
                     Effect::Abort => {
                         held.upstream = None;
                         self.toolbox.abort();
@@ -121,30 +124,39 @@ impl Driver {
                         self.keep(&event).await;
                         if let RunEvent::Finished { outcome } = &event {
                             held.outcome = Some(outcome.clone());
+                            // Before the end is told, so that a client that asks again at once is let in.
                             self.permit = None;
-                            if let Some(place) = self.last_event.take() {
-                                place.send(event);
-                            }
+                            self.scribe.tell_end(event, self.previous.take()).await;
+                            self.place = None;
                         } else {
-                            inputs.extend(self.send(event, held).await.err().map(Input::Cancelled));
+                            let stopped = self.tell(event, held).await.err();
+                            inputs.extend(stopped.map(|cancel| (Input::Cancelled(cancel), None)));
                         }
                     }
                 }
             }
+            // Only now that its start has been told may a tool do what it is to do.
+            if let Some(ready) = ready.filter(|_| !held.unheard) {
+                self.toolbox.launch(ready);
+            }
         }
     }
 
-    async fn run_tool(&mut self, call: &ToolCall) -> Input {
+    /// Makes a call ready, and gives what the machine is to hear of it.
+    async fn prepare(&mut self, call: &ToolCall) -> (Input, Option<Ready>) {
         tracing::debug!(tool = call.name, call = call.call_id, "tool call");
-        match self.toolbox.start(call, &self.history).await {
-            Ok(doing) => Input::ToolStarted { call_id: call.call_id.clone(), doing },
+        match self.toolbox.prepare(call, &self.history).await {
+            Ok(ready) => {
+                let (call_id, doing) = (ready.call_id.clone(), ready.doing.clone());
+                (Input::ToolStarted { call_id, doing }, Some(ready))
+            }
             Err(done) => {
                 match &done.result {
                     Err(ToolError::Fatal(error)) => tracing::error!(tool = call.name, error, "tool call not started"),
                     // What the model is told may quote what the client said.
                     told => tracing::debug!(tool = call.name, ?told, "tool call not started"),
                 }
-                Input::ToolDone(done)
+                (Input::ToolDone(done), None)
             }
         }
     }
@@ -158,47 +170,27 @@ impl Driver {
 
     /// Puts away what the next request may ask for, before the client can make it.
     async fn keep(&mut self, event: &RunEvent) {
-        if let Some(record) = &mut self.record {
-            record.on(event);
-        }
+        let live = &self.presence.live;
         match event {
             RunEvent::Waiting { call_ids } => {
                 let turn = self.machine.output().into();
-                if let Err(error) = self.store.keep_turn(&self.principal, call_ids, turn).await {
+                if let Err(error) = self.store.keep_turn(&live.principal, call_ids, turn).await {
                     tracing::error!(%error, "a turn could not be kept; the follow-up goes on without the server's part of it");
                 }
             }
             RunEvent::Finished { .. } => {
                 self.toolbox.remember(&self.history, self.machine.output()).await;
-                self.keep_response().await;
             }
             _ => {}
         }
     }
 
-    async fn keep_response(&self) {
-        let Some(record) = &self.record else { return };
-        let stored = record.stored(self.machine.output());
-        if let Err(error) = self.store.keep_response(&self.principal, stored).await {
-            tracing::error!(%error, "a response could not be stored; no request can go on from it");
+    async fn tell(&mut self, event: RunEvent, held: &mut Held) -> Result<(), Cancel> {
+        let mut told = self.scribe.tell(event).await;
+        if told.is_ok() && !held.unheard {
+            told = self.scribe.keep_pace().await;
         }
-    }
-
-    /// Hands an event to the listener, waiting for it as long as it may be slow.
-    async fn send(&self, event: RunEvent, held: &mut Held) -> Result<(), Cancel> {
-        if held.unheard {
-            return Ok(());
-        }
-        let sent = match self.events.try_send(event) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed(_)) => Err(Cancel::Client),
-            Err(TrySendError::Full(event)) => tokio::select! {
-                sent = self.events.send(event) => sent.map_err(|_| Cancel::Client),
-                () = sleep(self.slow_client_timeout) => Err(Cancel::SlowClient),
-                () = self.shutdown.cancelled() => Err(Cancel::Shutdown),
-            },
-        };
-        held.unheard = sent.is_err();
-        sent
+        held.unheard |= told.is_err();
+        told
     }
 }

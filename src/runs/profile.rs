@@ -2,7 +2,7 @@
 
 use crate::core::ports::tool::Toolset;
 use crate::core::ports::upstream::Upstream;
-use crate::core::run::Agent;
+use crate::core::run::{Agent, OnDisconnect};
 use crate::dialect::activity::ToolActivity;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +18,10 @@ pub struct Profile {
     /// The tools that `agent` offers.
     pub tools: Arc<dyn Toolset>,
     pub tool_activity: ToolActivity,
+    /// Unless the request says otherwise.
+    pub on_disconnect: OnDisconnect,
+    /// A response without instructions takes those of the one that it goes on from, as Hermes does. The standard does not.
+    pub inherit_instructions: bool,
     /// A fixed folder for every session, instead of one each.
     pub workspace: Option<Arc<Path>>,
     /// The same agent without instructions and tools, for the titles and tags that frontends ask for on the side.

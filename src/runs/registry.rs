@@ -1,25 +1,21 @@
 //! Starts runs and knows those in flight.
 
-use super::admission::{Admission, Permit, Refusal};
-use super::driver::Driver;
-use super::format::AnswerCheck;
+use super::admission::{Admission, Refusal};
+use super::brief::Briefing;
+use super::coming::{Coming, told};
+use super::live::{LiveRun, LiveRuns};
+use super::log::Listener;
 use super::profile::Profile;
-use super::session::{SessionFinder, SessionKey};
-use super::toolbox::Toolbox;
-use crate::core::event::{Outcome, RunEvent};
-use crate::core::failure::{Failure, FailureKind};
+use super::scribe::Scribe;
+use super::turns::{Busy, Place, Turns};
+use crate::core::failure::Failure;
 use crate::core::id::RunId;
-use crate::core::ports::store::{Store, Turn};
-use crate::core::ports::upstream::ToolChoice;
-use crate::core::run::{Machine, RunSpec};
-use crate::core::transcript::{restore_turns, turn_keys};
+use crate::core::ports::store::Store;
+use crate::core::run::OnDisconnect;
 use crate::dialect::responses::record::Record;
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -28,14 +24,16 @@ use uuid::Uuid;
 /// Every run of the daemon. Cheap to share behind an `Arc`.
 pub struct Runs {
     admission: Arc<Admission>,
-    store: Arc<dyn Store>,
-    workspaces: Arc<Path>,
-    slow_client_timeout: Duration,
+    live: Arc<LiveRuns>,
+    turns: Arc<Turns>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) workspaces: Arc<Path>,
+    pub(super) slow_client_timeout: Duration,
     tracker: TaskTracker,
     /// No new runs.
     draining: CancellationToken,
     /// The grace is over: runs end now.
-    shutdown: CancellationToken,
+    pub(super) shutdown: CancellationToken,
 }
 
 /// What `Runs` is made of.
@@ -52,18 +50,11 @@ pub struct RunRequest {
     /// The principal's own limit of runs in flight.
     pub max_runs: Option<usize>,
     pub profile: Arc<Profile>,
-    pub spec: RunSpec,
-    pub session: SessionKey,
-    /// A frontend's call on the side (a title, tags): no tools, no instructions, no session.
-    pub housekeeping: bool,
+    pub brief: Briefing,
     /// Keeps the answer for a client that may ask for it again.
     pub record: Option<Record>,
-}
-
-/// A run's listener. Dropping it cancels the run.
-pub struct Subscription {
-    pub run: RunId,
-    pub events: mpsc::Receiver<RunEvent>,
+    /// What becomes of the run when nobody listens to it any more.
+    pub on_disconnect: OnDisconnect,
 }
 
 /// Why a run could not be started.
@@ -74,13 +65,12 @@ pub enum StartError {
     Failed(Failure),
 }
 
-/// Events that may wait for the listener; beyond that the run waits.
-const EVENTS_AHEAD: usize = 64;
-
 impl Runs {
     pub fn new(settings: RunsSettings, store: Arc<dyn Store>) -> Self {
         Self {
             admission: Admission::new(settings.max_runs),
+            live: Arc::default(),
+            turns: Arc::default(),
             store,
             workspaces: settings.workspaces,
             slow_client_timeout: settings.slow_client_timeout,
@@ -95,89 +85,46 @@ impl Runs {
         RunId::new(Uuid::now_v7())
     }
 
-    /// Starts a run in a task of its own and returns its listener.
-    pub async fn start(&self, request: RunRequest) -> Result<Subscription, StartError> {
+    /// Starts a run in a task of its own and returns its first listener.
+    pub async fn start(self: &Arc<Self>, request: RunRequest) -> Result<Listener, StartError> {
         // Held until the task is there, so that a drain that begins meanwhile waits for it.
         let _coming = self.tracker.token();
         if self.draining.is_cancelled() {
             return Err(StartError::Draining);
         }
-        let permit = self.admission.enter(&request.principal, request.max_runs).map_err(StartError::Refused)?;
-        let run = request.run;
-        let (sender, events) = mpsc::channel(EVENTS_AHEAD + 1);
-        let span = tracing::info_span!("run", %run, profile = request.profile.id, principal = %request.principal);
-        let driver = self.driver(run, request, permit, sender).await?;
-        self.tracker.spawn(
-            async move {
-                let begun = Instant::now();
-                let outcome = driver.drive().await;
-                tracing::info!(outcome = word(&outcome), ms = begun.elapsed().as_millis() as u64, "run ended");
-            }
-            .instrument(span),
+        let RunRequest { run, principal, max_runs, profile, brief, record, on_disconnect } = request;
+        let permit = self.admission.enter(&principal, max_runs).map_err(StartError::Refused)?;
+        let span = tracing::info_span!("run", %run, profile = profile.id, %principal);
+        let presence = self.live.enter(LiveRun::new(run, principal, record));
+        let scribe = Scribe::new(
+            Arc::clone(&presence.live),
+            Arc::clone(&self.store),
+            on_disconnect,
+            self.slow_client_timeout,
+            self.shutdown.clone(),
         );
-        Ok(Subscription { run, events })
-    }
-
-    async fn driver(
-        &self,
-        run: RunId,
-        request: RunRequest,
-        permit: Permit,
-        events: mpsc::Sender<RunEvent>,
-    ) -> Result<Driver, StartError> {
-        let RunRequest { principal, profile, mut spec, session, housekeeping, record, .. } = request;
-        self.restore(&principal, &mut spec).await?;
-        let agent = if housekeeping { &profile.housekeeping } else { &profile.agent };
-        if housekeeping {
-            (spec.tools, spec.tool_choice, spec.allowed_tools) = (Some(Vec::new()), ToolChoice::Auto, None);
-        }
-        let (agent, history) = (Arc::clone(agent), spec.input.clone());
-        let deadline = Instant::now().checked_add(agent.limits.wall_time).unwrap_or_else(far_away);
-        let machine = Machine::new(run, agent, spec).map_err(StartError::Failed)?;
-        let answer = AnswerCheck::of_request(machine.format()).await.map_err(StartError::Failed)?;
-        let finder = SessionFinder {
-            store: Arc::clone(&self.store),
-            principal: Arc::clone(&principal),
-            key: session,
-            root: Arc::clone(&self.workspaces),
-            fixed: profile.workspace.clone(),
-        };
-        Ok(Driver {
-            machine,
-            upstream: Arc::clone(&profile.upstream),
-            toolbox: Toolbox::new(profile, run, finder),
-            answer,
-            store: Arc::clone(&self.store),
-            principal,
-            history,
-            record,
-            last_event: events.clone().reserve_owned().await.ok(),
-            events,
-            permit: Some(permit),
-            slow_client_timeout: self.slow_client_timeout,
-            shutdown: self.shutdown.child_token(),
-            deadline,
-        })
-    }
-
-    /// Gives the turns of the history back what the server did in them.
-    async fn restore(&self, principal: &str, spec: &mut RunSpec) -> Result<(), StartError> {
-        let mut known: HashMap<String, Turn> = HashMap::new();
-        for key in turn_keys(&spec.input) {
-            match self.store.turn(principal, &key).await {
-                Ok(turn) => known.extend(turn.map(|turn| (key, turn))),
-                Err(error) => {
-                    tracing::error!(%error, "a turn could not be loaded");
-                    let failure =
-                        Failure::new(FailureKind::Internal, "The conversation's stored part could not be read.");
-                    return Err(StartError::Failed(failure));
-                }
+        let coming = Coming { runs: Arc::clone(self), presence, permit, profile, scribe, on_disconnect };
+        let listener = coming.presence.live.log.listen();
+        match brief {
+            Briefing::Done(brief) => {
+                let plan = coming.plan(*brief).await.map_err(StartError::Failed)?;
+                self.tracker.spawn(told(coming.driver(plan).drive()).instrument(span));
+            }
+            Briefing::Awaited(brief) => {
+                self.tracker.spawn(told(coming.once_briefed(brief)).instrument(span));
             }
         }
-        if !known.is_empty() {
-            spec.input = restore_turns(std::mem::take(&mut spec.input), |key| known.get(key).cloned());
-        }
-        Ok(())
+        Ok(listener)
+    }
+
+    /// A place in the line before a conversation: whoever changes it does so in its turn.
+    pub fn line_up(&self, principal: &Arc<str>, conversation: &str) -> Result<Place, Busy> {
+        self.turns.line_up(principal, conversation)
+    }
+
+    /// A run in flight of this principal.
+    pub fn find(&self, principal: &str, run: RunId) -> Option<Arc<LiveRun>> {
+        self.live.find(principal, run)
     }
 
     pub fn in_flight(&self) -> usize {
@@ -186,6 +133,11 @@ impl Runs {
 
     pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
+    }
+
+    /// Waits until no new runs are taken.
+    pub async fn draining(&self) {
+        self.draining.cancelled().await;
     }
 
     /// Refuses new runs, gives those in flight `grace` to end, or until `hurry`, then ends them.
@@ -201,20 +153,4 @@ impl Runs {
         // Ending a run means to tell its client and to kill its processes, which takes moments, not minutes.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.tracker.wait()).await;
     }
-}
-
-/// An outcome for the log, which must hold nothing that a client or an upstream said.
-fn word(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Failed { failure } => format!("failed: {:?}", failure.kind),
-        Outcome::Incomplete { reason } => format!("incomplete: {reason:?}"),
-        Outcome::Completed => "completed".to_owned(),
-        Outcome::ClientTools => "client tools".to_owned(),
-        Outcome::Cancelled => "cancelled".to_owned(),
-    }
-}
-
-/// For a limit too long to add to a clock.
-fn far_away() -> Instant {
-    Instant::now() + Duration::from_secs(365 * 24 * 3600) // invariant: a year fits
 }

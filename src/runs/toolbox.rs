@@ -4,7 +4,7 @@ use super::profile::Profile;
 use super::session::{Session, SessionFinder};
 use crate::core::id::RunId;
 use crate::core::item::{Item, ToolCall};
-use crate::core::ports::tool::{ToolContext, ToolError};
+use crate::core::ports::tool::{Tool, ToolContext, ToolError};
 use crate::core::run::ToolDone;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -20,11 +20,23 @@ pub struct Toolbox {
     run: RunId,
     finder: SessionFinder,
     session: Option<Session>,
+    /// Calls that are ready and not launched yet.
+    ready: usize,
     running: JoinSet<ToolDone>,
     /// Calls by task, to know whose call it was when a task panics.
     calls: HashMap<Id, String>,
     /// A place for each call that may be at work; the others wait for one.
     places: Arc<Semaphore>,
+}
+
+/// A call that can be launched.
+pub struct Ready {
+    pub call_id: String,
+    /// What it is about to do, in a few words.
+    pub doing: String,
+    tool: Arc<dyn Tool>,
+    arguments: Value,
+    context: ToolContext,
 }
 
 /// Calls of one run that are at work at the same time: a model that asks for hundreds must not start hundreds of shells.
@@ -43,19 +55,20 @@ impl Toolbox {
             run,
             finder,
             session: None,
+            ready: 0,
             running: JoinSet::new(),
             calls: HashMap::new(),
             places: Arc::new(Semaphore::new(MAX_AT_WORK)),
         }
     }
 
-    /// Starts a call. Returns what it is doing, in a few words. `history` is the run's input.
-    pub async fn start(&mut self, call: &ToolCall, history: &[Arc<Item>]) -> Result<String, ToolDone> {
+    /// Makes a call ready to be launched. `history` is the run's input.
+    pub async fn prepare(&mut self, call: &ToolCall, history: &[Arc<Item>]) -> Result<Ready, ToolDone> {
         let fail = |error| ToolDone { call_id: call.call_id.clone(), result: Err(error) };
         let Some(tool) = self.profile.tools.get(&call.name) else {
             return Err(fail(ToolError::Fatal(format!("the profile offers `{}` and has no such tool", call.name))));
         };
-        if self.calls.len() >= MAX_CALLS {
+        if self.calls.len().saturating_add(self.ready) >= MAX_CALLS {
             let text =
                 format!("Not run: at most {MAX_CALLS} calls are taken at once. Make it again when these have ended.");
             return Err(fail(ToolError::TellModel(text)));
@@ -74,9 +87,15 @@ impl Toolbox {
         let time_limit = self.profile.agent.limits.tool_time;
         let context = ToolContext { run: self.run, workspace: Arc::clone(&session.workspace), time_limit };
         self.session = Some(session);
-        let summary = tool.summary(&arguments);
-        let call_id = call.call_id.clone();
-        let places = Arc::clone(&self.places);
+        self.ready = self.ready.saturating_add(1);
+        Ok(Ready { call_id: call.call_id.clone(), doing: tool.summary(&arguments), tool, arguments, context })
+    }
+
+    pub fn launch(&mut self, ready: Ready) {
+        let Ready { call_id, tool, arguments, context, .. } = ready;
+        self.ready = self.ready.saturating_sub(1);
+        let time_limit = context.time_limit;
+        let (places, id) = (Arc::clone(&self.places), call_id.clone());
         let task = self.running.spawn(async move {
             let _place = places.acquire_owned().await;
             let result = match timeout(time_limit.saturating_add(OVERTIME), tool.call(arguments, context)).await {
@@ -88,8 +107,7 @@ impl Toolbox {
             };
             ToolDone { call_id, result }
         });
-        self.calls.insert(task.id(), call.call_id.clone());
-        Ok(summary)
+        self.calls.insert(task.id(), id);
     }
 
     fn arguments(&self, call: &ToolCall) -> Result<Value, String> {

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use rustix::cmsg_space;
 use rustix::net::{
@@ -15,6 +16,14 @@ use super::Command;
 
 /// stdin, stdout and stderr of the command.
 pub(super) const STREAMS: usize = 3;
+
+/// What a supervisor is asked to do.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Request {
+    pub command: Command,
+    /// The file to hold locked meanwhile.
+    pub lock: Option<PathBuf>,
+}
 
 /// How the command ended. The last word of a supervisor.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +59,7 @@ pub(super) fn send_streams(socket: impl AsFd, line: &[u8], streams: [BorrowedFd<
 }
 
 /// Waits for a whole request; `None` when the daemon went away first.
-pub(super) fn receive_request(socket: impl AsFd) -> io::Result<Option<(Command, [OwnedFd; STREAMS])>> {
+pub(super) fn receive_request(socket: impl AsFd) -> io::Result<Option<(Request, [OwnedFd; STREAMS])>> {
     let mut line = Vec::new();
     let mut streams = Vec::with_capacity(STREAMS);
     let mut chunk = vec![0; 64 * 1024];
@@ -70,5 +79,5 @@ pub(super) fn receive_request(socket: impl AsFd) -> io::Result<Option<(Command, 
         line.extend(chunk.iter().take(received.bytes));
     }
     let streams = streams.try_into().map_err(|_| io::Error::other("a request comes with three streams"))?;
-    Ok(decode(&line)?.map(|command| (command, streams)))
+    Ok(decode(&line)?.map(|request| (request, streams)))
 }

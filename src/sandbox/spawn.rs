@@ -16,8 +16,8 @@ use tokio::process::{self, Child};
 use tokio::time::timeout;
 
 use super::capture::{Capture, Captured, OutputLimits};
-use super::protocol::{self, Answer};
-use super::{Command, SUPERVISE};
+use super::protocol::{self, Answer, Request};
+use super::{Command, CommandsLock, SUPERVISE};
 
 /// How long a supervisor may take to kill everything after a time limit. It needs milliseconds; only a
 /// process that is stuck in the kernel takes longer, and a run shall not wait for that.
@@ -31,6 +31,8 @@ const DRAIN_LIMIT: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     binary: Arc<Path>,
+    /// Held by every supervisor, so that the next daemon knows when all are gone.
+    lock: Option<CommandsLock>,
 }
 
 /// The command's standard streams, to be given away.
@@ -102,7 +104,12 @@ impl Supervisor {
     /// `binary` is what calls [`supervisor::run`](super::supervisor::run) when its first argument is
     /// [`SUPERVISE`]: the daemon itself. (`/proc/self/exe` goes on working when an upgrade replaces the file.)
     pub fn new(binary: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into().into() }
+        Self { binary: binary.into().into(), lock: None }
+    }
+
+    /// Supervisors that hold this lock for as long as anything of their command is left.
+    pub fn holding(self, lock: CommandsLock) -> Self {
+        Self { lock: Some(lock), ..self }
     }
 
     /// Runs a command to its end, or to the end of its time. When this returns, or is dropped, its processes
@@ -132,7 +139,8 @@ impl Supervisor {
 
     /// Starts a command. That it could not be started is heard from [`Running::wait`].
     pub async fn spawn(&self, command: &Command, streams: Streams) -> Result<Running, SpawnError> {
-        let line = protocol::encode(command)?;
+        let lock = self.lock.as_ref().map(|lock| lock.path().to_owned());
+        let line = protocol::encode(&Request { command: command.clone(), lock })?;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let Streams { stdin, stdout, stderr } = streams;

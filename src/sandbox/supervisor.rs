@@ -14,7 +14,8 @@ use rustix::process::{
 
 use super::Command;
 use super::descendants::Descendants;
-use super::protocol::{self, Answer, STREAMS};
+use super::lock;
+use super::protocol::{self, Answer, Request, STREAMS};
 use super::signals::{self, ChildSignals};
 
 /// Children may end faster than they can be collected, and then the lifeline must still be looked at.
@@ -43,9 +44,14 @@ fn supervise() -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::CONT))?;
 
     let mut lifeline = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let Some((command, streams)) = protocol::receive_request(&lifeline)? else {
+    let Some((Request { command, lock }, streams)) = protocol::receive_request(&lifeline)? else {
         return Ok(());
     };
+    let _lock = lock.as_deref().map(lock::hold).transpose()?;
+    // Whoever has waited for the lock takes it that the commands of this daemon are gone, if it is gone itself.
+    if is_cut(&lifeline) {
+        return Ok(());
+    }
     let answer = match start(&command, streams) {
         Ok(pid) => {
             let mut descendants = Descendants::of(pid);
@@ -100,6 +106,11 @@ fn enter(supervisor: Pid) -> io::Result<()> {
         Some(parent) if parent == supervisor => Ok(()),
         _ => Err(io::Error::other("the supervisor is gone")),
     }
+}
+
+fn is_cut(lifeline: &UnixStream) -> bool {
+    let mut events = [PollFd::new(lifeline, PollFlags::IN)];
+    !matches!(poll(&mut events, Some(&Timespec::default())), Ok(0))
 }
 
 /// Returns when the command has ended or the lifeline was cut.

@@ -1,12 +1,16 @@
 //! The store that keeps everything in memory, least recently used first out. A restart forgets it.
 
-mod responses;
+mod archive;
+mod conversations;
+mod links;
 
-use crate::core::item::Item;
-use crate::core::ports::store::{Chain, Fingerprint, Store, StoreError, StoredResponse, Turn};
+use crate::core::ports::conversations::{Conversation, ConversationKey, Conversations};
+use crate::core::ports::store::{AddedItems, Chain, Fingerprint, Store, StoreError, StoredResponse, Turn};
+use archive::Archive;
 use futures_util::future::{BoxFuture, FutureExt, ready};
+use links::size;
 use lru::LruCache;
-use responses::Responses;
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct MemoryStore {
     entries: Mutex<Entries>,
     /// By principal: none can push out what belongs to another. Principals are as many as the configuration has keys.
-    responses: Mutex<HashMap<String, Responses>>,
+    archives: Mutex<HashMap<String, Archive>>,
 }
 
 struct Entries {
@@ -40,15 +44,24 @@ impl MemoryStore {
     fn bounded(max_sessions: NonZeroUsize, max_turn_bytes: usize) -> Self {
         let (sessions, turns) = (LruCache::new(max_sessions), LruCache::new(MAX_TURNS));
         let entries = Mutex::new(Entries { sessions, turns, turn_bytes: 0, max_turn_bytes });
-        Self { entries, responses: Mutex::default() }
+        Self { entries, archives: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn responses(&self) -> MutexGuard<'_, HashMap<String, Responses>> {
-        self.responses.lock().unwrap_or_else(PoisonError::into_inner)
+    fn archives(&self) -> MutexGuard<'_, HashMap<String, Archive>> {
+        self.archives.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What this gives of the principal's archive; the default where there is none.
+    fn read<T: Default>(&self, principal: &str, read: impl FnOnce(&mut Archive) -> T) -> T {
+        self.archives().get_mut(principal).map(read).unwrap_or_default()
+    }
+
+    fn write<T>(&self, principal: &str, write: impl FnOnce(&mut Archive) -> T) -> T {
+        write(self.archives().entry(principal.to_owned()).or_default())
     }
 }
 
@@ -86,23 +99,76 @@ impl Store for MemoryStore {
     }
 
     fn response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Arc<StoredResponse>>, StoreError>> {
-        let found = self.responses().get_mut(principal).and_then(|responses| responses.get(id));
-        ready(Ok(found)).boxed()
+        ready(Ok(self.read(principal, |archive| archive.response(id)))).boxed()
     }
 
     fn chain(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Chain>, StoreError>> {
-        let found = self.responses().get_mut(principal).and_then(|responses| responses.chain(id));
-        ready(Ok(found)).boxed()
+        ready(Ok(self.read(principal, |archive| archive.chain(id)))).boxed()
     }
 
     fn keep_response(&self, principal: &str, response: StoredResponse) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.responses().entry(principal.to_owned()).or_default().put(response);
+        self.write(principal, |archive| archive.keep_response(response));
         ready(Ok(())).boxed()
     }
 
     fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>> {
-        let was_there = self.responses().get_mut(principal).is_some_and(|responses| responses.delete(id));
-        ready(Ok(was_there)).boxed()
+        ready(Ok(self.read(principal, |archive| archive.delete_response(id)))).boxed()
+    }
+}
+
+impl Conversations for MemoryStore {
+    fn begin_conversation(
+        &self,
+        principal: &str,
+        conversation: Conversation,
+    ) -> BoxFuture<'_, Result<Arc<Conversation>, StoreError>> {
+        ready(Ok(self.write(principal, |archive| archive.begin_conversation(conversation)))).boxed()
+    }
+
+    fn conversation(
+        &self,
+        principal: &str,
+        key: &ConversationKey,
+    ) -> BoxFuture<'_, Result<Option<Arc<Conversation>>, StoreError>> {
+        ready(Ok(self.read(principal, |archive| archive.conversations.get(key).cloned()))).boxed()
+    }
+
+    fn conversations(
+        &self,
+        principal: &str,
+        after: Option<&str>,
+        limit: usize,
+        newest_first: bool,
+    ) -> BoxFuture<'_, Result<Vec<Arc<Conversation>>, StoreError>> {
+        ready(Ok(self.read(principal, |archive| archive.conversations.list(after, limit, newest_first)))).boxed()
+    }
+
+    fn set_metadata(
+        &self,
+        principal: &str,
+        id: &str,
+        metadata: Map<String, Value>,
+    ) -> BoxFuture<'_, Result<Option<Arc<Conversation>>, StoreError>> {
+        let set = |conversation: &mut Conversation| conversation.metadata = metadata;
+        ready(Ok(self.read(principal, |archive| archive.change_conversation(id, set)))).boxed()
+    }
+
+    fn add_items(&self, principal: &str, added: AddedItems) -> BoxFuture<'_, Result<bool, StoreError>> {
+        ready(Ok(self.read(principal, |archive| archive.add_items(added)))).boxed()
+    }
+
+    fn remove_items(
+        &self,
+        principal: &str,
+        id: &str,
+        items: Vec<String>,
+    ) -> BoxFuture<'_, Result<Option<Arc<Conversation>>, StoreError>> {
+        let remove = |conversation: &mut Conversation| conversation.removed.extend(items);
+        ready(Ok(self.read(principal, |archive| archive.change_conversation(id, remove)))).boxed()
+    }
+
+    fn delete_conversation(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>> {
+        ready(Ok(self.read(principal, |archive| archive.delete_conversation(id)))).boxed()
     }
 }
 
@@ -119,22 +185,10 @@ impl Entries {
     }
 }
 
-/// Bytes of text in a turn: what it weighs, near enough.
-fn size(turn: &[Arc<Item>]) -> usize {
-    let text = |item: &Item| match item {
-        Item::Message(message) => message.content.iter().filter_map(|part| part.as_text()).map(str::len).sum(),
-        Item::Reasoning(reasoning) => reasoning.text.len(),
-        Item::ToolCall(call) => call.arguments.len(),
-        Item::ToolOutput(output) => output.content.iter().filter_map(|part| part.as_text()).map(str::len).sum(),
-        Item::Opaque { value } => value.to_string().len(),
-    };
-    turn.iter().map(|item| text(item).saturating_add(256)).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::item::{Message, Role};
+    use crate::core::item::{Item, Message, Role};
 
     fn turn(text: &str) -> Turn {
         Arc::from([Arc::new(Item::Message(Message::of(Role::Assistant, text)))])

@@ -1,7 +1,9 @@
 //! Reads what a server says when it refuses, and tells whose fault it is.
 
+mod overflow;
+
 use super::secrets::Secrets;
-use crate::core::failure::{Failure, FailureKind};
+use crate::core::failure::{Failure, FailureKind, Overflow};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
@@ -43,6 +45,8 @@ struct Said {
     /// A status given as `code`.
     code: Option<u16>,
     param: Option<String>,
+    /// llama.cpp gives the numbers of an overflow in fields of their own.
+    overflow: Overflow,
 }
 
 impl Said {
@@ -70,6 +74,7 @@ impl Said {
         let string = |key: &str| object.get(key).and_then(Value::as_str);
         let code = object.get("code").or_else(|| object.get("status"));
         let code = code.and_then(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()));
+        let number = |key: &str| object.get(key).and_then(Value::as_u64);
         // OpenRouter hides the words of the server behind it in `metadata.raw`.
         let raw = object.get("metadata").and_then(|metadata| metadata.get("raw")).and_then(Value::as_str);
         let text = string("message").map(|message| match raw {
@@ -81,12 +86,16 @@ impl Said {
             words: ["code", "type"].iter().filter_map(|key| string(key)).map(str::to_lowercase).collect(),
             code: code.and_then(|code| u16::try_from(code).ok()),
             param: string("param").and_then(|param| tidy(param, secrets)),
+            overflow: Overflow { window: number("n_ctx"), tokens: number("n_prompt_tokens") },
         }
     }
 
     fn failure(self, upstream: &str, status: StatusCode) -> Failure {
         let kind = self.kind(status);
         let mut failure = Failure::new(kind, message(upstream, kind, status));
+        if kind == FailureKind::ContextLength {
+            failure.overflow = overflow::read(self.overflow, self.text.as_deref().unwrap_or_default()).map(Box::new);
+        }
         // A server that refuses its key quotes parts of it.
         failure.said = self.text.filter(|_| status != StatusCode::UNAUTHORIZED);
         match self.param {
@@ -141,19 +150,24 @@ impl Said {
 
     /// OpenAI has a code for it; the others say it in words.
     fn is_context_length(&self) -> bool {
-        const WORDS: [&str; 12] = [
-            "maximum context length",                // OpenAI, vLLM, OpenRouter
-            "maximum model length",                  // vLLM
-            "exceeds the available context size",    // llama.cpp
-            "exceeds the context length",            // Ollama
-            "exceeded max context length",           // Ollama
-            "greater than the context length",       // LM Studio
-            "exceeds the context window",            // OpenAI's newer models
-            "exceeds the maximum number of tokens",  // Gemini
-            "prompt is too long",                    // Anthropic
-            "exceed context limit",                  // Anthropic, where only the answer would not fit
-            "input is too long for requested model", // Bedrock
-            "reduce the length of the messages",     // OpenAI, Groq
+        const WORDS: [&str; 17] = [
+            "maximum context length",                 // OpenAI, vLLM, OpenRouter
+            "maximum model length",                   // vLLM
+            "exceeds the available context size",     // llama.cpp
+            "exceeds the context length",             // Ollama
+            "exceeded max context length",            // Ollama
+            "greater than the context length",        // LM Studio
+            "exceeds the context window",             // OpenAI's newer models
+            "exceeds the maximum number of tokens",   // Gemini
+            "prompt is too long",                     // Anthropic
+            "exceed context limit",                   // Anthropic, where only the answer would not fit
+            "input is too long for requested model",  // Bedrock
+            "reduce the length of the messages",      // OpenAI, Groq
+            "longer than the model's context length", // SGLang
+            "maximum prompt length is",               // xAI
+            "too large for model with",               // Mistral
+            "exceeded model token limit",             // Moonshot
+            "context window exceeds limit",           // MiniMax
         ];
         self.is(&["context_length_exceeded", "exceed_context_size_error"])
             || self.text.as_ref().is_some_and(|text| {

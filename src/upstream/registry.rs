@@ -4,7 +4,7 @@ use super::discover;
 use super::health::UpstreamHealth;
 use super::openai_chat::OpenAiChat;
 use super::rehearsal::Rehearsal;
-use super::retry::{Candidate, Chain};
+use super::retry::{Candidate, Chain, LearnedWindow};
 use super::server::{Server, SetupError};
 use super::settings::UpstreamSettings;
 use crate::core::failure::{Failure, FailureKind};
@@ -131,6 +131,7 @@ impl Entry {
             max_retries: self.max_retries,
             base_delay: self.base_delay,
             health: Arc::clone(&self.health),
+            window: LearnedWindow::default(),
         }
     }
 }

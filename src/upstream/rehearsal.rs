@@ -26,6 +26,9 @@ fn plan(request: &ModelRequest) -> Vec<Action> {
     if tools_off && let Some(answer) = answer::housekeeping(request, &turn.question) {
         return vec![Action::say(answer)];
     }
+    if let Some(summary) = answer::sum_up(request) {
+        return vec![Action::say(summary)];
+    }
     let steps = match script::parse(&turn.question) {
         Script::Steps(steps) => steps,
         Script::Wrong(problem) => return vec![Action::say(problem)],

@@ -7,6 +7,7 @@ use crate::core::ports::upstream::{ModelRequest, Upstream, UpstreamEvent, Upstre
 use futures_util::{StreamExt, stream};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The longest pause before a repeat, but for an upstream that asks for more itself.
@@ -31,6 +32,32 @@ pub struct Candidate {
     /// The pause before the first repeat; it doubles with each.
     pub base_delay: Duration,
     pub health: Arc<UpstreamHealth>,
+    pub window: LearnedWindow,
+}
+
+/// The tokens one model takes, as its last refusal for length has told; 0 while it has not.
+#[derive(Debug, Default)]
+pub struct LearnedWindow(AtomicU64);
+
+impl LearnedWindow {
+    fn learn(&self, failure: &Failure) {
+        if let Some(window) = failure.overflow.as_ref().and_then(|overflow| overflow.window) {
+            self.0.store(window, Ordering::Relaxed);
+        }
+    }
+
+    /// A call that had more shows that the window has grown since, with a new model or another setting.
+    fn disprove(&self, event: &UpstreamEvent) {
+        if let UpstreamEvent::Usage(usage) = event
+            && self.get().is_some_and(|window| usage.total() > window)
+        {
+            self.0.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|window| *window > 0)
+    }
 }
 
 impl Chain {
@@ -43,7 +70,8 @@ impl Chain {
 impl Upstream for Chain {
     fn call(&self, request: ModelRequest) -> UpstreamStream {
         let candidates = Arc::clone(&self.candidates);
-        let call = Call { candidates, request, at: 0, repeats: 0, attempt: None, opened: false, said: false };
+        let call =
+            Call { candidates, request, at: 0, repeats: 0, attempt: None, opened: false, said: false, refusal: None };
         let events = stream::unfold(call, |mut call| async move { Some((call.next().await?, call)) });
         Box::pin(events.fuse())
     }
@@ -51,6 +79,12 @@ impl Upstream for Chain {
     /// Nobody knows beforehand whose turn it will be, so the weakest counts.
     fn format_support(&self) -> FormatSupport {
         self.candidates.iter().map(|candidate| candidate.upstream.format_support()).min().unwrap_or_default()
+    }
+
+    /// The largest of all its models, as the longest conversation goes there. One that is not known may be larger still.
+    fn window(&self) -> Option<u64> {
+        let windows = self.candidates.iter().map(|candidate| candidate.window.get());
+        windows.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 }
 
@@ -66,6 +100,8 @@ struct Call {
     opened: bool,
     /// A piece of the answer has been told: another attempt would say it twice.
     said: bool,
+    /// Of the refusals for length, that of the model that takes the most.
+    refusal: Option<Failure>,
 }
 
 /// What follows a failed attempt.
@@ -89,6 +125,7 @@ impl Call {
                 Some(Ok(UpstreamEvent::Opened)) if std::mem::replace(&mut self.opened, true) => continue,
                 Some(Ok(event)) => {
                     self.said |= is_content(&event);
+                    candidate.window.disprove(&event);
                     if let UpstreamEvent::Finish(_) = event {
                         candidate.health.succeeded();
                     }
@@ -99,6 +136,7 @@ impl Call {
             };
             self.attempt = None;
             candidate.health.failed(&failure);
+            candidate.window.learn(&failure);
             let next = self.after(candidate, &failure);
             report(candidate, self.repeats, &failure, &next);
             match next {
@@ -109,10 +147,16 @@ impl Call {
                 Next::Fallback => {
                     self.at += 1;
                     self.repeats = 0;
+                    if failure.kind == FailureKind::ContextLength {
+                        self.refusal = Some(wider(self.refusal.take(), failure));
+                    }
                 }
                 Next::Fail => {
                     self.at = self.candidates.len();
-                    return Some(Err(failure));
+                    return Some(Err(match failure.kind {
+                        FailureKind::ContextLength => wider(self.refusal.take(), failure),
+                        _ => failure,
+                    }));
                 }
             }
         }
@@ -136,6 +180,12 @@ impl Call {
             }
         }
     }
+}
+
+/// Of two refusals for length the one that leaves more room: that much of the conversation would have been taken.
+fn wider(one: Option<Failure>, other: Failure) -> Failure {
+    let room = |failure: &Failure| failure.overflow.as_ref().and_then(|overflow| overflow.window);
+    one.filter(|one| room(one) > room(&other)).unwrap_or(other)
 }
 
 fn is_content(event: &UpstreamEvent) -> bool {

@@ -6,4 +6,8 @@ mod raw;
 mod recorder;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/upstream.rs"]
+mod upstream;
 mod v1;
+#[path = "../support/websocket.rs"]
+mod websocket;

@@ -41,7 +41,7 @@ export NUNCIO_BIN
 
 # The libraries under test report to nobody and fetch nothing: loopback is all there is.
 unset "${!OPENAI_@}" "${!LANGCHAIN_@}" "${!LANGSMITH_@}" "${!AIMOCK_@}" "${!LLMOCK_@}" http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
-export DO_NOT_TRACK=1 LANGSMITH_TRACING=false LITELLM_LOCAL_MODEL_COST_MAP=True HF_HUB_OFFLINE=1 AI_SDK_LOG_WARNINGS=false
+export DO_NOT_TRACK=1 LANGSMITH_TRACING=false OPENAI_AGENTS_DISABLE_TRACING=1 LITELLM_LOCAL_MODEL_COST_MAP=True HF_HUB_OFFLINE=1
 
 status=0
 .venv/bin/python -B -m pytest "$@" || status=1

@@ -42,6 +42,12 @@ impl Client {
         Self::send(daemon, &format!("{head}{headers}content-length: {}\r\n\r\n{body}", body.len())).await
     }
 
+    pub async fn post_to(daemon: &Daemon, path: &str, body: &Value) -> Self {
+        let (address, body) = (daemon.address(), body.to_string());
+        let head = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n");
+        Self::send(daemon, &format!("{head}content-length: {}\r\n\r\n{body}", body.len())).await
+    }
+
     pub async fn get(daemon: &Daemon, path: &str) -> Self {
         Self::send(daemon, &format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", daemon.address())).await
     }

@@ -163,3 +163,23 @@ async fn after_it_has_sent_more_than_its_request() {
     }
     idle(&daemon).await;
 }
+
+/// A cancel through the API reaches as far as a client that leaves, also where none listens.
+#[tokio::test]
+async fn by_its_own_cancel_while_a_tool_runs() {
+    let upstream = upstream().await;
+    let daemon = daemon(&upstream, &Settings::default());
+    let tool = Stubborn::new();
+    let body = json!({"model": "nuncio", "input": tool.arguments().to_string(), "background": true});
+    let mut client = Client::post_to(&daemon, "/v1/responses", &body).await;
+    let head = client.head().await;
+    let id = client.json(&head).await["id"].as_str().unwrap().to_owned();
+    tool.up().await;
+    let mut client = Client::post_to(&daemon, &format!("/v1/responses/{id}/cancel"), &json!({})).await;
+    let head = client.head().await;
+    let response = client.json(&head).await;
+    tool.gone().await;
+    let call = &response["output"][1];
+    assert_eq!((&response["status"], &call["status"]), (&json!("cancelled"), &json!("failed")));
+    idle(&daemon).await;
+}

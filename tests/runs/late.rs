@@ -3,19 +3,20 @@
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
-use nuncio::core::event::{Outcome, RunEvent};
+use nuncio::core::event::{Cut, Outcome, RunEvent};
+use nuncio::core::failure::FailureKind;
 use nuncio::core::item::{Item, Message, Part, Role};
 use nuncio::core::ports::tool::{Tool, ToolContext, ToolError, ToolSpec, Toolset};
 use nuncio::core::ports::upstream::{
     FinishReason, ModelRequest, ToolCallFragment, Upstream, UpstreamEvent, UpstreamStream,
 };
-use nuncio::core::run::{Agent, RunSpec};
+use nuncio::core::run::{Agent, OnDisconnect, RunSpec};
 use nuncio::dialect::Projection;
 use nuncio::dialect::chat::chunks::ChunkStream;
 use nuncio::dialect::chat::wire::AnswerHead;
 use nuncio::runs::registry::RunsSettings;
 use nuncio::runs::session::SessionKey;
-use nuncio::runs::{Profile, RunRequest, Runs};
+use nuncio::runs::{Brief, Briefing, Profile, RunRequest, Runs};
 use nuncio::store::memory::MemoryStore;
 use serde_json::Value;
 use std::num::NonZeroUsize;
@@ -89,39 +90,58 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
         upstream: Arc::new(Talker(words)),
         tools: Arc::new(Only(Arc::new(Act { spec, calls: Arc::clone(&calls) }))),
         tool_activity: Default::default(),
+        on_disconnect: OnDisconnect::Cancel,
+        inherit_instructions: false,
         workspace: None,
     };
     let settings =
         RunsSettings { max_runs: 1, workspaces: folder.path().into(), slow_client_timeout: Duration::from_millis(200) };
-    let runs = Runs::new(settings, Arc::new(MemoryStore::new(NonZeroUsize::MIN)));
+    let runs = Arc::new(Runs::new(settings, Arc::new(MemoryStore::new(NonZeroUsize::MIN))));
+    let spec = RunSpec { input: vec![Arc::new(Item::Message(Message::of(Role::User, "Go")))], ..RunSpec::default() };
     let request = RunRequest {
         run: Runs::new_id(),
         principal: "ann".into(),
         max_runs: None,
         profile: Arc::new(profile),
-        spec: RunSpec { input: vec![Arc::new(Item::Message(Message::of(Role::User, "Go")))], ..RunSpec::default() },
-        session: SessionKey::ByHistory,
-        housekeeping: false,
+        brief: Briefing::Done(Box::new(Brief {
+            spec,
+            session: SessionKey::ByHistory,
+            housekeeping: false,
+            previous: None,
+            place: None,
+        })),
         record: None,
+        on_disconnect: OnDisconnect::Cancel,
     };
-    let mut subscription = runs.start(request).await.unwrap();
+    let mut listener = runs.start(request).await.unwrap();
     // A run that got as far as its tool goes on until it is ended.
     runs.drain(Duration::from_secs(2), std::future::pending()).await;
     let mut last = None;
-    while let Some(event) = subscription.events.recv().await {
-        last = Some(event);
+    while let Some(told) = listener.next().await {
+        last = Some(told.event);
     }
     (calls.load(Ordering::SeqCst), last)
 }
 
 #[tokio::test]
 async fn no_tool_starts_once_the_listener_is_too_slow() {
-    // Events besides the words, up to the call: three of the run, two of the message, and three of the call.
-    let others = 8;
+    // Events besides the words, up to the call: three of the run, two of the message, and four of the call.
+    let others = 9;
     for missing in 0..=3 {
         let (calls, last) = calls_after(AHEAD - others + missing).await;
         assert_eq!(calls, usize::from(missing == 0), "{missing} events before the call are not taken");
-        assert_eq!(last, Some(RunEvent::Finished { outcome: Outcome::Cancelled }));
+        // Only a tool that was launched has the run wait for it, until the daemon ends.
+        match last {
+            Some(RunEvent::Finished { outcome: Outcome::Failed { failure } }) if missing == 0 => {
+                assert_eq!(failure.kind, FailureKind::ShuttingDown);
+            }
+            last => {
+                assert_eq!(
+                    last,
+                    Some(RunEvent::Finished { outcome: Outcome::Incomplete { reason: Cut::Disconnected } })
+                );
+            }
+        }
     }
 }
 
@@ -130,7 +150,7 @@ async fn no_tool_starts_once_the_listener_is_too_slow() {
 fn a_slow_client_that_comes_back_reads_what_happened() {
     let head = AnswerHead { id: "a".into(), created: 0, model: "m".into() };
     let mut chunks = ChunkStream::new(&head, false, Default::default());
-    let frames = chunks.on(&RunEvent::Finished { outcome: Outcome::Cancelled });
+    let frames = chunks.on(&RunEvent::Finished { outcome: Outcome::Incomplete { reason: Cut::Disconnected } });
     let error = r#"{"message":"The run was cancelled, because its answer was not read for too long.","type":"invalid_request_error","param":null,"code":"cancelled"}"#;
     assert_eq!(frames, [format!("data: {{\"error\":{error}}}\n\n")]);
 }

@@ -13,10 +13,13 @@ mod sessions;
 mod shape;
 mod shutdown;
 mod slow;
+#[path = "../support/websocket.rs"]
+mod socket;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../support/upstream.rs"]
 mod upstream;
+mod websocket;
 
 use serde_json::{Value, json};
 use support::Daemon;

@@ -78,8 +78,13 @@ async fn loses_its_run_and_its_connection() {
     slow.head().await;
     assert_eq!(connections(&daemon), 1);
     upstream.hung_up(0).await;
+    no_connections(&daemon).await;
+}
+
+/// Waits until the daemon has no connection of a client any more.
+pub async fn no_connections(daemon: &Daemon) {
     let begun = Instant::now();
-    while connections(&daemon) > 0 {
+    while connections(daemon) > 0 {
         assert!(begun.elapsed() < PATIENCE, "the connection is still open");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -94,6 +94,13 @@ impl Daemon {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Ends the daemon without a word of warning, and gives back its folder.
+    pub fn killed(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
     /// Waits for the daemon to end by itself.
     pub fn ended(&mut self) -> std::process::ExitStatus {
         self.child.wait().unwrap()

@@ -3,6 +3,7 @@
 use super::server::*;
 use super::*;
 use nuncio::core::failure::FailureKind::*;
+use nuncio::core::failure::Overflow;
 use nuncio::core::format::FormatSupport;
 use nuncio::upstream::registry::ChainError;
 use std::time::Instant;
@@ -94,6 +95,31 @@ async fn a_conversation_too_long_for_one_model_is_carried_to_the_next_at_once() 
     assert_eq!(failure(&chain).await.1.kind, ContextLength, "there may be no larger one");
     let models: Vec<_> = server.requests().iter().map(|request| request.body["model"].clone()).collect();
     assert_eq!(models, ["small", "large", "small", "large"]);
+}
+
+#[tokio::test]
+async fn a_chain_learns_its_window_from_refusals_and_unlearns_it_from_answers() {
+    let long = |window: u64| {
+        let said = format!(
+            "This model's maximum context length is {window} tokens. However, your messages resulted in 99999 tokens."
+        );
+        whole("400 Bad Request", "", &format!(r#"{{"error":{{"message":"{said}","code":"context_length_exceeded"}}}}"#))
+    };
+    let larger = turn([says("hi"), usage(20_000, 1)], "stop");
+    let scripts = vec![long(16_384), stream("hi"), long(16_384), long(8192), larger];
+    let server = Server::start(scripts).await;
+    let registry = Registry::new(&[settings("main", &server.base_url)]).unwrap();
+    let chain = registry.chain(&[("main", "large"), ("main", "small")]).unwrap();
+    let mut windows = vec![chain.window()];
+    answer(&chain).await;
+    windows.push(chain.window());
+    let told = failure(&chain).await.1;
+    windows.push(chain.window());
+    answer(&chain).await;
+    windows.push(chain.window());
+    // As long as one is not known it may be the largest, and the longest conversation counts.
+    assert_eq!(windows, [None, None, Some(16_384), None]);
+    assert_eq!(told.overflow, Some(Box::new(Overflow { window: Some(16_384), tokens: Some(99_999) })));
 }
 
 #[test]

@@ -20,6 +20,11 @@ pub trait Upstream: Send + Sync {
     fn format_support(&self) -> FormatSupport {
         FormatSupport::Passed
     }
+
+    /// Tokens that it takes, the answer included, as far as its refusals have told.
+    fn window(&self) -> Option<u64> {
+        None
+    }
 }
 
 pub type UpstreamStream = Pin<Box<dyn Stream<Item = Result<UpstreamEvent, Failure>> + Send>>;

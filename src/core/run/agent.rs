@@ -16,6 +16,8 @@ pub struct Agent {
     /// Names of the tools that change something: once one has started, a client's retry would repeat it.
     pub with_effects: HashSet<String>,
     pub limits: Limits,
+    /// Tokens the model takes, its answer included; `None` leaves it to the upstream to say.
+    pub context_window: Option<u64>,
     /// Defaults for parameters that a request leaves out. A limit of tokens among them is one of the whole answer, as a
     /// client's is.
     pub sampling: Map<String, Value>,

@@ -1,7 +1,9 @@
 //! What can happen to a run.
 
-use crate::core::failure::Failure;
+use crate::core::event::{Cut, Outcome};
+use crate::core::failure::{Failure, FailureKind};
 use crate::core::item::Part;
+use crate::core::journal::Journal;
 use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::UpstreamEvent;
 
@@ -9,6 +11,8 @@ use crate::core::ports::upstream::UpstreamEvent;
 pub enum Input {
     /// The run begins.
     Submitted,
+    /// The run goes on where its journal ends: the process that ran it before is gone.
+    Resumed(Journal),
     Upstream(UpstreamEvent),
     /// The model call's stream has ended, well or not.
     UpstreamClosed(Result<(), Failure>),
@@ -34,9 +38,30 @@ pub struct ToolDone {
 /// Who ended a run before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancel {
-    /// Nobody listens any more, or the client asked for it.
-    Client,
+    /// The client asked for it.
+    Asked,
+    /// Nobody listens any more.
+    Disconnected,
     /// The listener takes nothing from the stream for too long.
     SlowClient,
     Shutdown,
+    /// The run has told more than can be kept of one.
+    Overflow,
+}
+
+impl Cancel {
+    /// How a run ends for that.
+    pub fn outcome(self) -> Outcome {
+        let (kind, text) = match self {
+            Self::Asked => return Outcome::Cancelled,
+            Self::Disconnected | Self::SlowClient => return Outcome::Incomplete { reason: Cut::Disconnected },
+            Self::Shutdown => {
+                (FailureKind::ShuttingDown, "The server is shutting down and ended this run before it was done.")
+            }
+            Self::Overflow => {
+                (FailureKind::Internal, "The answer has grown larger than one may be, so the run was ended.")
+            }
+        };
+        Outcome::Failed { failure: Failure::new(kind, text) }
+    }
 }

@@ -1,8 +1,10 @@
 //! The run: a state machine from inputs to effects.
 
 mod answer;
+mod compaction;
 #[cfg(test)]
 mod properties;
+mod resume;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +15,9 @@ use super::input::{Cancel, Input, ToolDone};
 use super::pending::Pending;
 use super::spec::RunSpec;
 use super::step::Step;
+use super::summary::Summary;
+use super::view::View;
+use super::window::Window;
 use crate::core::event::{Cut, Outcome, RunEvent};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::format::OutputFormat;
@@ -22,6 +27,7 @@ use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::{FinishReason, ModelRequest, ToolChoice, UpstreamEvent};
 use crate::core::usage::Usage;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// One run of an agent. Feed it inputs, carry out what it returns, and it ends with one `Finished` event.
@@ -30,6 +36,7 @@ pub struct Machine {
     id: RunId,
     agent: Arc<Agent>,
     input: Vec<Arc<Item>>,
+    window: Window,
     offer: Offer,
     tool_choice: ToolChoice,
     params: Arc<Map<String, Value>>,
@@ -41,6 +48,8 @@ pub struct Machine {
     calls: u32,
     /// What this run has made, in the order of the items' indexes.
     output: Vec<Arc<Item>>,
+    /// Indexes of what model calls had made when a crash cut them off. The call is made again and is not told of it.
+    interrupted: HashSet<u32>,
     usage: Usage,
     steps: u32,
     started: bool,
@@ -55,6 +64,7 @@ pub struct Machine {
 enum Phase {
     New,
     Calling(Step),
+    SummingUp(Summary),
     RunningTools(Pending),
     /// This is being checked. It has been shown already, unless it is held.
     Checking(String),
@@ -62,11 +72,12 @@ enum Phase {
 }
 
 impl Machine {
-    /// Fails where the request asks for a tool that is not offered.
+    /// Fails where the request asks for a tool that is not offered, or is longer than the model's window.
     pub fn new(id: RunId, agent: Arc<Agent>, spec: RunSpec) -> Result<Self, Failure> {
         let offer = Offer::new(&agent, &spec);
         check_choice(&spec, &offer)?;
         let demand = Demand::of(&agent, &spec);
+        let window = Window::new(&agent, &spec, &offer);
         let mut params = agent.sampling.clone();
         params.extend(spec.params);
         let sampled = || ["max_completion_tokens", "max_tokens"].iter().find_map(|key| params.get(*key)?.as_u64());
@@ -74,11 +85,13 @@ impl Machine {
             (Some(asked), Some(allowed)) => Some(asked.min(allowed)),
             (asked, allowed) => asked.or(allowed),
         };
+        window.check(&spec.input, max_output_tokens)?;
         Ok(Self {
             id,
             calls: 0,
             agent,
             input: spec.input,
+            window,
             offer,
             tool_choice: spec.tool_choice,
             params: Arc::new(params),
@@ -86,6 +99,7 @@ impl Machine {
             demand,
             repair: Vec::new(),
             output: Vec::new(),
+            interrupted: HashSet::new(),
             usage: Usage::default(),
             steps: 0,
             started: false,
@@ -93,6 +107,12 @@ impl Machine {
             cut: None,
             phase: Phase::New,
         })
+    }
+
+    /// Takes what upstreams have said of the model's window so far.
+    pub fn knowing(mut self, window: Option<u64>) -> Self {
+        self.window.learn(window);
+        self
     }
 
     /// The items this run has made so far, those of an unfinished step left out.
@@ -110,6 +130,7 @@ impl Machine {
         let mut out = Vec::new();
         match input {
             Input::Submitted if matches!(self.phase, Phase::New) => self.call_model(&mut out),
+            Input::Resumed(journal) if matches!(self.phase, Phase::New) => self.resume(&journal, &mut out),
             Input::Upstream(event) => self.on_upstream(event, &mut out),
             Input::UpstreamClosed(result) => self.on_closed(result, &mut out),
             Input::ToolStarted { call_id, doing } => self.on_tool_started(&call_id, doing, &mut out),
@@ -117,31 +138,41 @@ impl Machine {
             Input::AnswerChecked(verdict) => self.on_checked(verdict, &mut out),
             Input::Cancelled(cancel) => self.on_cancelled(cancel, &mut out),
             Input::Deadline => self.on_deadline(&mut out),
-            Input::Submitted => {}
+            Input::Submitted | Input::Resumed(_) => {}
         }
         out
     }
 
     fn call_model(&mut self, out: &mut Vec<Effect>) {
-        let left = self.max_output_tokens.map(|max| max.saturating_sub(self.usage.output));
-        if left == Some(0) {
+        if self.tokens_left() == Some(0) {
             return self.finish(Outcome::Incomplete { reason: Cut::OutputTokens }, out);
+        }
+        if !self.is_last_call() && self.is_compaction_due() {
+            return self.sum_up(out);
         }
         if !self.is_last_call() && self.steps >= self.agent.limits.steps {
             self.cut = Some(Cut::Steps);
         }
+        self.steps = self.steps.saturating_add(1);
+        self.make_call(out);
+    }
+
+    /// Makes the model call of this step, also once more with fewer turns.
+    fn make_call(&mut self, out: &mut Vec<Effect>) {
         // `required` or a named tool holds for the first call; held for every call it would never end.
-        let tool_choice = if self.steps == 0 { self.tool_choice.clone() } else { ToolChoice::Auto };
+        let tool_choice = if self.steps <= 1 { self.tool_choice.clone() } else { ToolChoice::Auto };
         let (tools, tool_choice) = match self.is_last_call() {
             false => (Arc::clone(&self.offer.specs), tool_choice),
             true => (Arc::default(), ToolChoice::Auto),
         };
-        self.steps = self.steps.saturating_add(1);
-        let held = self.demand.as_ref().is_some_and(|demand| demand.held);
-        self.phase = Phase::Calling(Step::new(self.id, index(self.output.len()), self.calls, held));
+        let left = self.tokens_left();
+        let mut items = self.window.show(&self.view(), left);
+        // Behind the turns and none of them: the question must not be left out to make room for it.
+        items.extend_from_slice(&self.repair);
+        self.phase = Phase::Calling(Step::new(self.id, index(self.output.len()), self.calls, self.holds()));
         out.push(Effect::CallUpstream(ModelRequest {
             instructions: self.instructions(),
-            items: self.input.iter().chain(&self.output).chain(&self.repair).cloned().collect(),
+            items,
             tools,
             tool_choice,
             format: self.demand.as_ref().map(|demand| Arc::clone(&demand.format)),
@@ -150,9 +181,15 @@ impl Machine {
         }));
     }
 
-    /// Nothing but words may follow, so no tools are offered.
-    fn is_last_call(&self) -> bool {
-        self.cut.is_some() || !self.repair.is_empty()
+    /// Tokens that the answer may still have.
+    fn tokens_left(&self) -> Option<u64> {
+        self.max_output_tokens.map(|max| max.saturating_sub(self.usage.output))
+    }
+
+    /// The conversation as the model is to know it.
+    fn view(&self) -> View {
+        let output = self.output.iter().zip(0..).filter(|(_, index)| !self.interrupted.contains(index));
+        View::of(&self.input.iter().chain(output.map(|(item, _)| item)).cloned().collect::<Vec<_>>())
     }
 
     fn instructions(&self) -> Option<Arc<str>> {
@@ -172,10 +209,17 @@ impl Machine {
 
     fn on_upstream(&mut self, event: UpstreamEvent, out: &mut Vec<Effect>) {
         let last = self.is_last_call();
-        let Phase::Calling(step) = &mut self.phase else { return };
+        if !matches!(self.phase, Phase::Calling(_) | Phase::SummingUp(_)) {
+            return;
+        }
         if !std::mem::replace(&mut self.started, true) {
             out.push(Effect::Emit(RunEvent::Started));
         }
+        let step = match &mut self.phase {
+            Phase::Calling(step) => step,
+            Phase::SummingUp(summary) => return summary.on(event),
+            _ => return,
+        };
         if last && matches!(event, UpstreamEvent::ToolCall(_)) {
             return; // The last call was offered no tools; a model that calls one all the same gets no answer.
         }
@@ -183,11 +227,20 @@ impl Machine {
     }
 
     fn on_closed(&mut self, result: Result<(), Failure>, out: &mut Vec<Effect>) {
-        let Phase::Calling(step) = &mut self.phase else { return };
-        let finish = step.finish;
+        let step = match &self.phase {
+            Phase::Calling(step) => step,
+            Phase::SummingUp(_) => return self.on_summed_up(result, out),
+            _ => return,
+        };
+        let (finish, is_silent, tokens) = (step.finish, !step.has_content(), step.usage.input);
         if let Err(failure) = result {
+            // Nobody has seen anything of this call, so it can be made again.
+            if is_silent && self.is_too_long(&failure) {
+                return self.make_call(out);
+            }
             return self.fail(failure, out);
         }
+        self.window.taken(tokens);
         // Arguments that the token limit cut must not be taken for whole ones, so they are not run.
         let cut = match finish {
             Some(FinishReason::Length) => Some(Cut::OutputTokens),
@@ -195,8 +248,8 @@ impl Machine {
             _ => None,
         };
         // What is cut short has no form any more; its outcome says so.
-        if cut.is_some() {
-            step.release(&self.offer, out);
+        if let (Some(_), Phase::Calling(step)) = (cut, &mut self.phase) {
+            step.release(out);
         }
         let items = self.close_step(if cut.is_some() { Status::Incomplete } else { Status::Completed }, out);
         if let Some(reason) = cut {
@@ -251,6 +304,7 @@ impl Machine {
         match &mut self.phase {
             // A check takes moments, and an answer that has come in time counts.
             Phase::New | Phase::Checking(_) | Phase::Over => {}
+            Phase::SummingUp(_) => self.on_deadline_of_summary(out),
             Phase::RunningTools(pending) => {
                 self.cut = Some(Cut::WallTime);
                 out.push(Effect::Abort);
@@ -262,7 +316,7 @@ impl Machine {
                 let reason = *self.cut.get_or_insert(Cut::WallTime);
                 out.push(Effect::Abort);
                 if !silent {
-                    step.release(&self.offer, out);
+                    step.release(out);
                 }
                 self.close_step(Status::Incomplete, out);
                 // Closing words after a text that stops in mid-sentence would read as its end.
@@ -275,11 +329,10 @@ impl Machine {
     }
 
     fn on_cancelled(&mut self, cancel: Cancel, out: &mut Vec<Effect>) {
-        if cancel == Cancel::Shutdown {
-            let text = "The server is shutting down and ended this run before it was done.";
-            return self.fail(Failure::new(FailureKind::ShuttingDown, text), out);
+        match cancel.outcome() {
+            Outcome::Failed { failure } => self.fail(failure, out),
+            outcome => self.stop(outcome, out),
         }
-        self.stop(Outcome::Cancelled, out);
     }
 
     fn fail(&mut self, mut failure: Failure, out: &mut Vec<Effect>) {
@@ -294,6 +347,7 @@ impl Machine {
         }
         out.push(Effect::Abort);
         self.close_step(Status::Incomplete, out);
+        self.drop_summary(out);
         if let Phase::RunningTools(pending) = &mut self.phase {
             pending.interrupt("The run ended before this call did, so its outcome is unknown.", out);
             self.output.extend(pending.take_outputs());

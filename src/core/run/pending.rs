@@ -2,11 +2,17 @@
 
 use super::agent::{Offer, Owner};
 use super::effect::Effect;
+use super::past::{Past, Progress};
 use crate::core::event::{Delta, RunEvent};
 use crate::core::id::RunId;
-use crate::core::item::{Item, Origin, Part, ToolCall, ToolOutput};
+use crate::core::item::{Item, Origin, Part, Status, ToolCall, ToolOutput};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::sync::Arc;
+
+/// For the model, of a call whose end was not recorded.
+const UNKNOWN: &str = "The server was interrupted while this call ran, so its outcome is unknown. It may have done all, \
+                       some or nothing of its work. It was not repeated: look before you do it again.";
 
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -31,6 +37,9 @@ impl Pending {
         let mut index = base;
         for item in items {
             let Item::ToolCall(call) = item.as_ref() else { continue };
+            if call.status != Status::Completed {
+                continue;
+            }
             if call.origin == Origin::Client {
                 pending.client.push(call.call_id.clone());
                 continue;
@@ -51,15 +60,48 @@ impl Pending {
         for (index, call) in calls {
             let item = Arc::new(self.output(index, &call.call_id, Vec::new(), false));
             out.push(Effect::Emit(RunEvent::ItemStarted { index, item }));
-            let problem = match offer.owner(&call.name) {
-                Owner::Server => arguments_problem(&call.arguments),
-                Owner::Client | Owner::Nobody => Some(offer.unknown(&call.name)),
-            };
-            if let Some(text) = problem {
-                self.end(&call.call_id, vec![Part::text(text)], true, out);
-                continue;
+            self.launch(call, offer, out);
+        }
+    }
+
+    /// Has a call run, or answers it at once where it cannot be.
+    fn launch(&mut self, call: Arc<ToolCall>, offer: &Offer, out: &mut Vec<Effect>) {
+        let problem = match offer.owner(&call.name) {
+            Owner::Server => arguments_problem(&call.arguments),
+            Owner::Client | Owner::Nobody => Some(offer.unknown(&call.name)),
+        };
+        match problem {
+            Some(text) => self.end(&call.call_id, vec![Part::text(text)], true, out),
+            None => out.push(Effect::RunTool(call)),
+        }
+    }
+
+    /// Every output was there before the crash.
+    pub fn was_settled(&self, past: &Past) -> bool {
+        self.server.iter().all(|awaited| matches!(past.output(awaited.index), Progress::Done(_)))
+    }
+
+    /// Goes on with calls that a crash has interrupted. Those that only read are made again; what became of the others,
+    /// once they had begun, nobody knows.
+    pub fn resume(&mut self, past: &Past, with_effects: &HashSet<String>, offer: &Offer, out: &mut Vec<Effect>) {
+        let calls: Vec<_> = self.server.iter().map(|awaited| (awaited.index, Arc::clone(&awaited.call))).collect();
+        for (index, call) in calls {
+            match past.output(index) {
+                Progress::Done(item) => {
+                    if let Some(awaited) = self.server.iter_mut().find(|awaited| awaited.index == index) {
+                        awaited.output = Some(item);
+                    }
+                }
+                Progress::Started if past.begun.contains(&call.call_id) && with_effects.contains(&call.name) => {
+                    self.end(&call.call_id, vec![Part::text(UNKNOWN)], true, out);
+                }
+                Progress::Started => self.launch(call, offer, out),
+                Progress::None => {
+                    let item = Arc::new(self.output(index, &call.call_id, Vec::new(), false));
+                    out.push(Effect::Emit(RunEvent::ItemStarted { index, item }));
+                    self.launch(call, offer, out);
+                }
             }
-            out.push(Effect::RunTool(call));
         }
     }
 

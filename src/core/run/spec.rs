@@ -23,4 +23,27 @@ pub struct RunSpec {
     pub params: Map<String, Value>,
     /// Tokens the whole answer may have, over all its model calls.
     pub max_output_tokens: Option<u64>,
+    pub truncation: Truncation,
+    pub compaction: Option<Compaction>,
+}
+
+/// What becomes of a conversation that is longer than the model's window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Truncation {
+    /// The run fails.
+    #[default]
+    Disabled,
+    /// Its oldest turns are left out.
+    Auto,
+}
+
+/// When a conversation is summed up, to go on from the summary alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compaction {
+    /// Once a model call would have this many tokens, by estimate.
+    At(u64),
+    /// Once the model's window is nearly full, as far as it is known.
+    NearlyFull,
+    /// At once, and that is all of the run. `told` is what the model is told in this conversation, for it to heed.
+    Only { told: Option<String> },
 }

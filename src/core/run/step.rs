@@ -5,7 +5,7 @@ use super::call::CallDraft;
 use super::effect::Effect;
 use crate::core::event::{Delta, RunEvent};
 use crate::core::id::RunId;
-use crate::core::item::{Item, Message, Part, Reasoning, Role, Status};
+use crate::core::item::{Item, Message, Reasoning, Role, Status};
 use crate::core::ports::upstream::{FinishReason, ToolCallFragment, UpstreamEvent};
 use crate::core::usage::Usage;
 use serde_json::Map;
@@ -69,7 +69,7 @@ impl Step {
                 Voice::Aside => self.add_text(Delta::Reasoning(text), out),
             },
             UpstreamEvent::Refusal(text) => {
-                self.tell_held(out);
+                self.release(out);
                 self.add_text(Delta::Refusal(text), out);
             }
             UpstreamEvent::Reasoning(text) => self.add_text(Delta::Reasoning(text), out),
@@ -80,13 +80,8 @@ impl Step {
         }
     }
 
-    /// Tells what is held, as it is, because nothing more comes that could make it whole.
-    pub fn release(&mut self, offer: &Offer, out: &mut Vec<Effect>) {
-        self.start_nameless(offer, out);
-        self.tell_held(out);
-    }
-
-    fn tell_held(&mut self, out: &mut Vec<Effect>) {
+    /// Tells what is held, as it is: nothing comes any more that could make it an answer.
+    pub fn release(&mut self, out: &mut Vec<Effect>) {
         if let Some(text) = self.take_held() {
             self.voice = Voice::Aloud;
             if !text.is_empty() {
@@ -105,7 +100,12 @@ impl Step {
 
     /// Ends what is still open and returns the step's items in order. `status` is `Incomplete` where the call was cut.
     pub fn close(&mut self, status: Status, offer: &Offer, out: &mut Vec<Effect>) -> Vec<Arc<Item>> {
-        self.start_nameless(offer, out);
+        for call in std::mem::take(&mut self.nameless) {
+            // A call that was cut off before its name came is nothing that could be told.
+            if status == Status::Completed {
+                self.start_call(call, offer, out);
+            }
+        }
         let mut items = Vec::with_capacity(self.slots.len());
         for (slot, index) in std::mem::take(&mut self.slots).into_iter().zip(self.base..) {
             let item = match slot {
@@ -136,7 +136,7 @@ impl Step {
             self.slots.push(Slot::Text(item));
         }
         if let Some(Slot::Text(item)) = self.slots.last_mut() {
-            append(item, &delta);
+            delta.add_to(item);
         }
         let index = self.next_index().saturating_sub(1);
         out.push(Effect::Emit(RunEvent::Delta { index, delta }));
@@ -178,12 +178,6 @@ impl Step {
         id
     }
 
-    fn start_nameless(&mut self, offer: &Offer, out: &mut Vec<Effect>) {
-        for call in std::mem::take(&mut self.nameless) {
-            self.start_call(call, offer, out);
-        }
-    }
-
     fn start_call(&mut self, mut call: CallDraft, offer: &Offer, out: &mut Vec<Effect>) {
         self.close_text(out);
         if let Some(text) = self.take_held() {
@@ -214,21 +208,6 @@ fn blank(run: RunId, index: u32, delta: &Delta) -> Item {
     }
     let (id, role) = (run.item("msg", index), Role::Assistant);
     Item::Message(Message { id, role, status, content: Vec::new(), extra: Map::new() })
-}
-
-fn append(item: &mut Item, delta: &Delta) {
-    match (item, delta) {
-        (Item::Message(message), Delta::Text(text)) => match message.content.last_mut() {
-            Some(Part::Text { text: all }) => all.push_str(text),
-            _ => message.content.push(Part::text(text.clone())),
-        },
-        (Item::Message(message), Delta::Refusal(text)) => match message.content.last_mut() {
-            Some(Part::Refusal { refusal }) => refusal.push_str(text),
-            _ => message.content.push(Part::Refusal { refusal: text.clone() }),
-        },
-        (Item::Reasoning(reasoning), Delta::Reasoning(text)) => reasoning.text.push_str(text),
-        _ => {}
-    }
 }
 
 fn ended(mut item: Item, to: Status) -> Item {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::core::item::{Status, ToolOutput};
+use crate::core::item::{Compaction, Status, ToolOutput};
 
 fn said(role: Role, text: &str) -> Arc<Item> {
     Arc::new(Item::Message(Message::of(role, text)))
@@ -53,6 +53,17 @@ fn a_conversation_is_known_again_in_whatever_form_it_comes_back() {
 
     let somebody_else = [question.as_slice(), &[said(Role::Assistant, "C")]].concat();
     assert_ne!(traced(&somebody_else, of_client), traced(&left, of_client));
+}
+
+#[test]
+fn a_compaction_is_known_again_whatever_comes_before_it() {
+    let compaction = |id: &str| Arc::new(Item::Compaction(Compaction { id: id.into(), ..Compaction::default() }));
+    let before = [said(Role::System, "be nice"), said(Role::User, "hi"), said(Role::Assistant, "A")];
+    let since = |id: &str| vec![compaction(id), said(Role::Assistant, "B"), said(Role::User, "more")];
+    let whole = [before.as_slice(), &since("cmp_1")].concat();
+    assert_eq!(traced(&whole, |_| true).unwrap(), "\ncompaction cmp_1\nassistant B");
+    assert_eq!(traced(&since("cmp_1"), |_| true), traced(&whole, |_| true));
+    assert_eq!(traced(&[compaction("cmp_1")], |_| true).unwrap(), "\ncompaction cmp_1");
 }
 
 /// A turn that ran a tool here before it asked the client for one.

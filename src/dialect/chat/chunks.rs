@@ -43,7 +43,7 @@ impl Projection for ChunkStream {
             RunEvent::Delta { index, delta } => frames.extend(self.delta(*index, delta)),
             RunEvent::StepDone { usage } => self.usage += *usage,
             RunEvent::Finished { outcome } => self.finished(outcome, &mut frames),
-            RunEvent::Started | RunEvent::ItemDone { .. } | RunEvent::Waiting { .. } => {}
+            RunEvent::Started | RunEvent::Resumed | RunEvent::ItemDone { .. } | RunEvent::Waiting { .. } => {}
         }
         frames
     }

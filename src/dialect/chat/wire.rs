@@ -122,19 +122,23 @@ impl From<Usage> for UsageObject {
     }
 }
 
+/// Not as an error that clients meet by asking again: what the run had done would be done again.
+fn cancelled(message: &str) -> ApiError {
+    ApiError::new(499, "invalid_request_error", Some("cancelled"), message)
+}
+
 /// The `finish_reason` of an outcome, or the error that it is told as.
 pub fn finish_reason(outcome: &Outcome) -> Result<&'static str, ApiError> {
     match outcome {
         Outcome::Completed => Ok("stop"),
         Outcome::ClientTools => Ok("tool_calls"),
         Outcome::Incomplete { reason: Cut::ContentFilter } => Ok("content_filter"),
+        // Only a client that was slow, not one that has gone, is left to read this.
+        Outcome::Incomplete { reason: Cut::Disconnected } => {
+            Err(cancelled("The run was cancelled, because its answer was not read for too long."))
+        }
         Outcome::Incomplete { .. } => Ok("length"),
         Outcome::Failed { failure } => Err(failure.into()),
-        // Only a client that was slow, not one that has gone, is left to read this. Not as an error that clients meet
-        // by asking again: what the run had done would be done again.
-        Outcome::Cancelled => {
-            let message = "The run was cancelled, because its answer was not read for too long.";
-            Err(ApiError::new(499, "invalid_request_error", Some("cancelled"), message))
-        }
+        Outcome::Cancelled => Err(cancelled("The run was cancelled, because it was asked to be.")),
     }
 }

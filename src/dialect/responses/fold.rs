@@ -11,11 +11,12 @@ use crate::core::item::{self, Item, ToolOutput};
 use crate::core::usage::Usage;
 use crate::dialect::activity::ToolActivity;
 use crate::dialect::error::ApiError;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// What is known of a response before it begins.
-#[derive(Clone)]
+/// What is known of a response before it begins. Stored with it, so that whatever was said of it can be said again.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Head {
     pub id: String,
     /// Unix time in seconds.
@@ -24,8 +25,31 @@ pub struct Head {
     pub model: String,
     pub settings: Arc<Settings>,
     pub activity: ToolActivity,
-    /// Tells when the response ended. Each fold over a run asks it, and all must be told the same.
-    pub ended: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Kept beside the head, which is written before the run begins.
+    #[serde(skip)]
+    pub ended: EndTime,
+}
+
+/// When a response ended, in Unix seconds. Each fold over a run asks it, and all must be told the same: the clock is
+/// read by the first.
+#[derive(Clone, Default)]
+pub struct EndTime {
+    clock: Option<fn() -> u64>,
+    time: Arc<OnceLock<u64>>,
+}
+
+impl EndTime {
+    pub fn by(clock: fn() -> u64) -> Self {
+        Self { clock: Some(clock), time: Arc::default() }
+    }
+
+    pub fn at(time: Option<u64>) -> Self {
+        Self { clock: None, time: Arc::new(time.map_or_else(OnceLock::new, OnceLock::from)) }
+    }
+
+    pub fn get(&self) -> Option<u64> {
+        self.time.get().copied().or_else(|| self.clock.map(|clock| *self.time.get_or_init(clock)))
+    }
 }
 
 pub struct Fold {
@@ -37,6 +61,8 @@ pub struct Fold {
     /// Place of the `mcp_call` items that wait for their output, by call id.
     running: HashMap<String, usize>,
     usage: Usage,
+    /// The client has been told that the response is in progress. One in the background waits for its turn first.
+    begun: bool,
     outcome: Option<Outcome>,
 }
 
@@ -48,23 +74,33 @@ struct Slot {
 impl Fold {
     pub fn new(head: Head) -> Self {
         let (slots, by_index, running) = Default::default();
-        Self { head, slots, by_index, running, usage: Usage::default(), outcome: None }
+        let begun = !head.settings.background;
+        Self { head, slots, by_index, running, usage: Usage::default(), begun, outcome: None }
+    }
+
+    /// Whether the response can be asked for again.
+    pub fn is_stored(&self) -> bool {
+        self.head.settings.store
     }
 
     /// The events before the run has said anything.
     pub fn open(&self) -> [Event; 2] {
-        ["response.created", "response.in_progress"].map(|kind| self.snapshot(kind))
+        let state = if self.begun { "response.in_progress" } else { "response.queued" };
+        ["response.created", state].map(|kind| self.snapshot(kind))
     }
 
     pub fn on(&mut self, event: &RunEvent) -> Vec<Event> {
         let mut out = Vec::new();
+        if !std::mem::replace(&mut self.begun, true) {
+            out.push(self.snapshot("response.in_progress"));
+        }
         match event {
             RunEvent::ItemStarted { index, item } => self.started(*index, item, &mut out),
             RunEvent::Delta { index, delta } => self.delta(*index, delta, &mut out),
             RunEvent::ItemDone { index, item } => self.done(*index, item, &mut out),
             RunEvent::StepDone { usage } => self.usage += *usage,
             RunEvent::Finished { outcome } => self.finished(outcome, &mut out),
-            RunEvent::Started | RunEvent::Waiting { .. } => {}
+            RunEvent::Started | RunEvent::Resumed | RunEvent::Waiting { .. } => {}
         }
         out
     }
@@ -73,12 +109,13 @@ impl Fold {
     pub fn resource(&self) -> Resource {
         let Head { id, created_at, model, settings, ended, .. } = &self.head;
         let outcome = self.outcome.as_ref();
-        let status = outcome.map_or("in_progress", status);
+        let waiting = if self.begun { "in_progress" } else { "queued" };
+        let status = outcome.map_or(waiting, status);
         Resource {
             id: id.clone(),
             object: "response",
             created_at: *created_at,
-            completed_at: (status == "completed").then(|| ended()),
+            completed_at: if status == "completed" { ended.get() } else { None },
             status,
             incomplete_details: outcome.and_then(incomplete_details),
             error: outcome.and_then(|outcome| match outcome {
@@ -149,6 +186,7 @@ impl Fold {
                 }
             }
             Item::ToolOutput(output) => slot.answer(at, output, out),
+            Item::Compaction(_) => slot.close(at, Status::Completed, out),
             Item::Opaque { .. } => {}
         }
     }

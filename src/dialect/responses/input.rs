@@ -2,7 +2,8 @@
 
 use super::content;
 use super::items::call_id_of;
-use crate::core::item::{Item, Message, Origin, Part, Reasoning, Role, Status, ToolCall, ToolOutput};
+use super::sealed;
+use crate::core::item::{Compaction, Item, Message, Origin, Part, Reasoning, Role, Status, ToolCall, ToolOutput};
 use crate::dialect::error::ApiError;
 use crate::dialect::fields::{Fields, wrong};
 use serde_json::{Map, Value};
@@ -12,20 +13,22 @@ type Parsed<T> = Result<T, ApiError>;
 
 /// Reads `input`: a string is what the user says.
 pub(super) fn parse(input: Value) -> Parsed<Vec<Arc<Item>>> {
-    let items = match input {
-        Value::String(text) => vec![Item::Message(Message::of(Role::User, text))],
+    match input {
+        Value::String(text) => Ok(vec![Arc::new(Item::Message(Message::of(Role::User, text)))]),
         Value::Array(values) if values.is_empty() => {
-            return Err(ApiError::invalid("input", "`input` must hold at least one item."));
+            Err(ApiError::invalid("input", "`input` must hold at least one item."))
         }
-        Value::Array(values) => {
-            let mut items = Vec::with_capacity(values.len());
-            for (at, value) in values.into_iter().enumerate() {
-                item(Fields::of(value, format!("input[{at}]"))?, &mut items)?;
-            }
-            items
-        }
-        other => return Err(wrong("input", "a string or an array of items", &other)),
-    };
+        Value::Array(values) => items(values, "input"),
+        other => Err(wrong("input", "a string or an array of items", &other)),
+    }
+}
+
+/// Reads a list of items; `path` is where it stands.
+pub(super) fn items(values: Vec<Value>, path: &str) -> Parsed<Vec<Arc<Item>>> {
+    let mut items = Vec::with_capacity(values.len());
+    for (at, value) in values.into_iter().enumerate() {
+        item(Fields::of(value, format!("{path}[{at}]"))?, &mut items)?;
+    }
     Ok(items.into_iter().map(Arc::new).collect())
 }
 
@@ -43,12 +46,13 @@ fn item(mut fields: Fields, items: &mut Vec<Item>) -> Parsed<()> {
         "function_call_output" => items.push(Item::ToolOutput(function_call_output(fields)?)),
         "reasoning" => items.extend(reasoning(fields)?),
         "mcp_call" => mcp_call(fields, items)?,
+        "compaction" => items.push(Item::Compaction(compaction(fields)?)),
         "item_reference" => {
             let message = format!("`{path}` `item_reference` is not supported yet: send the item itself.");
             return Err(ApiError::invalid(path, message));
         }
         _ => {
-            let known = "message, function_call, function_call_output, reasoning and mcp_call";
+            let known = "message, function_call, function_call_output, reasoning, mcp_call and compaction";
             return Err(ApiError::invalid(
                 &path,
                 format!("`{path}` names an item that is not supported: send {known}."),
@@ -127,6 +131,17 @@ fn reasoning(mut fields: Fields) -> Parsed<Option<Item>> {
     }
     let text = texts.join("\n\n");
     Ok((!text.is_empty()).then(|| Item::Reasoning(Reasoning { id, status: Status::Completed, text })))
+}
+
+/// Only its own maker can read it, so another's cannot be gone on from. The id it was made with is within.
+fn compaction(mut fields: Fields) -> Parsed<Compaction> {
+    let path = fields.path("encrypted_content");
+    let content = fields.need_string("encrypted_content")?;
+    sealed::open(&content).ok_or_else(|| {
+        let message =
+            format!("`{path}` is of another service's making, or not whole: send the items that it stands for.");
+        ApiError::invalid(path, message)
+    })
 }
 
 /// A call that a server has run, ours or another: to the model it is a call with its output.

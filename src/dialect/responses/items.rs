@@ -1,9 +1,11 @@
 //! Items as the Responses API writes them: what a response holds, and what its input is listed as.
 
 use super::content::{Content, input_parts, message_parts};
+use super::sealed;
 use crate::core::item::{self, Item, Origin, Role, text_of};
 use crate::dialect::activity::ToolActivity;
 use serde::Serialize;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Where the tools live that are built into the server, as `mcp_call` items say.
@@ -49,6 +51,11 @@ pub enum WireItem {
         approval_request_id: Option<()>,
         output: Option<String>,
         error: Option<ToolCallError>,
+    },
+    /// What was said before it, in short. It is whole from the beginning and has no status.
+    Compaction {
+        id: String,
+        encrypted_content: String,
     },
 }
 
@@ -127,6 +134,9 @@ impl WireItem {
                 call_id: output.call_id.clone(),
                 output: Output::Text(String::new()),
             },
+            Item::Compaction(compaction) => {
+                Self::Compaction { id: compaction.id.clone(), encrypted_content: sealed::seal(compaction) }
+            }
             Item::ToolOutput(_) | Item::Opaque { .. } => return None,
         })
     }
@@ -146,37 +156,71 @@ impl WireItem {
 
     /// The items of a request, as they are listed. They have ids since they were stored.
     pub fn of_input(items: &[Arc<Item>]) -> Vec<Self> {
+        Self::listed(items, ToolActivity::Standard, ToolActivity::FunctionCall)
+    }
+
+    /// The items that a run has made, as its response shows them.
+    pub fn of_output(items: &[Arc<Item>], activity: ToolActivity) -> Vec<Self> {
+        Self::listed(items, activity, activity)
+    }
+
+    fn listed(items: &[Arc<Item>], calls: ToolActivity, outputs: ToolActivity) -> Vec<Self> {
         let mut listed: Vec<Self> = Vec::with_capacity(items.len());
+        // A call that a server has run is one item with its output.
+        let mut running: HashMap<&str, usize> = HashMap::new();
         for item in items {
-            match (item.as_ref(), listed.last_mut()) {
-                // A call that a server has run came as one item and is listed as one.
-                (Item::ToolOutput(output), Some(call @ Self::McpCall { .. })) => call.answer(output),
-                (item, _) => listed.extend(Self::sent(item)),
+            match item.as_ref() {
+                Item::ToolOutput(output) => {
+                    match running.remove(output.call_id.as_str()).and_then(|at| listed.get_mut(at)) {
+                        Some(call) => call.answer(output),
+                        None => listed.extend(Self::whole(item, outputs)),
+                    }
+                }
+                Item::ToolCall(call) => {
+                    let wire = Self::whole(item, calls);
+                    if let Some(Self::McpCall { .. }) = &wire {
+                        running.insert(&call.call_id, listed.len());
+                    }
+                    listed.extend(wire);
+                }
+                _ => listed.extend(Self::whole(item, calls)),
             }
         }
         listed
     }
 
-    fn sent(item: &Item) -> Option<Self> {
-        let mut wire = match item {
-            Item::ToolOutput(_) => Self::begun(item, ToolActivity::FunctionCall)?,
-            item => Self::begun(item, ToolActivity::Standard)?,
-        };
+    /// An item with all that is in it.
+    fn whole(item: &Item, activity: ToolActivity) -> Option<Self> {
+        let mut wire = Self::begun(item, activity)?;
         match (item, &mut wire) {
-            (Item::Message(message), Self::Message { content, .. }) => {
+            (Item::Message(message), Self::Message { content, status, .. }) => {
                 *content = message_parts(message.role, &message.content);
+                *status = message.status.into();
             }
-            (Item::Reasoning(reasoning), Self::Reasoning { content, .. }) => {
+            (Item::Reasoning(reasoning), Self::Reasoning { content, status, .. }) => {
                 content.push(Content::ReasoningText { text: reasoning.text.clone() });
+                *status = reasoning.status.into();
             }
-            (Item::ToolCall(call), Self::FunctionCall { arguments, .. } | Self::McpCall { arguments, .. }) => {
+            (
+                Item::ToolCall(call),
+                Self::FunctionCall { arguments, status, .. } | Self::McpCall { arguments, status, .. },
+            ) => {
                 arguments.clone_from(&call.arguments);
+                *status = call.status.into();
             }
             (Item::ToolOutput(output), wire) => wire.answer(output),
             _ => {}
         }
-        wire.set_status(Status::Completed);
         Some(wire)
+    }
+
+    /// Whether it is what a client sees of this item.
+    pub fn shows(&self, item: &Item) -> bool {
+        match (self, item) {
+            (Self::McpCall { id, .. }, Item::ToolCall(call)) => call_id_of(id) == call.call_id,
+            (Self::McpCall { id, .. }, Item::ToolOutput(output)) => call_id_of(id) == output.call_id,
+            _ => self.id() == item.id(),
+        }
     }
 
     /// Takes what a tool has said.
@@ -207,7 +251,8 @@ impl WireItem {
             | Self::Reasoning { id, .. }
             | Self::FunctionCall { id, .. }
             | Self::FunctionCallOutput { id, .. }
-            | Self::McpCall { id, .. } => id,
+            | Self::McpCall { id, .. }
+            | Self::Compaction { id, .. } => id,
         }
     }
 
@@ -218,6 +263,7 @@ impl WireItem {
             | Self::FunctionCall { status, .. }
             | Self::FunctionCallOutput { status, .. }
             | Self::McpCall { status, .. } => *status,
+            Self::Compaction { .. } => Status::Completed,
         }
     }
 
@@ -228,6 +274,7 @@ impl WireItem {
             | Self::FunctionCall { status, .. }
             | Self::FunctionCallOutput { status, .. }
             | Self::McpCall { status, .. } => *status = to,
+            Self::Compaction { .. } => {}
         }
     }
 

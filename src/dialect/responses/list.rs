@@ -1,18 +1,31 @@
-//! Lists of items, in pages.
+//! Lists, in pages.
 
 use super::items::WireItem;
-use crate::core::item::Item;
 use crate::dialect::error::ApiError;
 use serde::Serialize;
-use std::sync::Arc;
 
+/// A page of a list.
 #[derive(Debug, PartialEq, Serialize)]
-pub struct ItemList {
+pub struct List<T> {
     object: &'static str,
-    data: Vec<WireItem>,
+    data: Vec<T>,
     first_id: Option<String>,
     last_id: Option<String>,
     has_more: bool,
+}
+
+impl<T> List<T> {
+    pub fn new(data: Vec<T>, has_more: bool, id: impl Fn(&T) -> &str) -> Self {
+        let id = |item: Option<&T>| item.map(|item| id(item).to_owned());
+        Self { object: "list", first_id: id(data.first()), last_id: id(data.last()), data, has_more }
+    }
+
+    /// The first `limit` of these.
+    pub fn first(mut data: Vec<T>, limit: usize, id: impl Fn(&T) -> &str) -> Self {
+        let has_more = data.len() > limit;
+        data.truncate(limit);
+        Self::new(data, has_more, id)
+    }
 }
 
 /// Which part of a list is asked for.
@@ -51,8 +64,8 @@ impl Page {
         Ok(page)
     }
 
-    pub fn of_input(&self, items: &[Arc<Item>]) -> Result<ItemList, ApiError> {
-        let mut data = WireItem::of_input(items);
+    /// This page of items that are in the order in which they were said.
+    pub fn of(&self, mut data: Vec<WireItem>) -> Result<List<WireItem>, ApiError> {
         if self.newest_first {
             data.reverse();
         }
@@ -61,9 +74,6 @@ impl Page {
             let at = at.ok_or_else(|| ApiError::invalid("after", "`after` names no item of this list."))?;
             data.drain(..=at);
         }
-        let has_more = data.len() > self.limit;
-        data.truncate(self.limit);
-        let id = |item: Option<&WireItem>| item.map(|item| item.id().to_owned());
-        Ok(ItemList { object: "list", first_id: id(data.first()), last_id: id(data.last()), data, has_more })
+        Ok(List::first(data, self.limit, WireItem::id))
     }
 }

@@ -1,64 +1,79 @@
-//! What is stored of a response: the same fold as the stream, and the items as the core knows them.
+//! What is kept of a response: how it began, and what its request brought. What came of it is in the run's journal, and
+//! the object and its stream are made from both, as often as they are asked for.
 
-use super::fold::{Fold, Head};
-use crate::core::event::RunEvent;
+use super::fold::{EndTime, Fold, Head};
+use super::ids;
+use super::resource::Resource;
+use crate::core::event::{Outcome, RunEvent};
 use crate::core::id::RunId;
 use crate::core::item::Item;
+use crate::core::journal::Journal;
 use crate::core::ports::store::StoredResponse;
+use crate::dialect::activity::ToolActivity;
+use serde::Deserialize;
 use std::sync::Arc;
 
+#[derive(Clone)]
 pub struct Record {
-    fold: Fold,
-    id: String,
-    previous: Option<String>,
-    instructions: Option<String>,
-    input: Vec<Arc<Item>>,
+    pub head: Head,
+    input: Arc<[Arc<Item>]>,
 }
 
 impl Record {
     /// `input` is what the request brought, without the history.
     pub fn new(run: RunId, head: Head, input: Vec<Arc<Item>>) -> Self {
-        let (id, settings) = (head.id.clone(), Arc::clone(&head.settings));
-        Self {
-            fold: Fold::new(head),
-            id,
-            previous: settings.previous_response_id.clone(),
-            instructions: settings.instructions.clone(),
-            input: input.into_iter().zip(0..).map(|(item, number)| with_id(run, item, number)).collect(),
-        }
+        let input = match head.settings.conversation {
+            None => ids::fill(run, input),
+            Some(_) => ids::renew(run, input),
+        };
+        Self { head, input }
     }
 
-    pub fn on(&mut self, event: &RunEvent) {
-        self.fold.on(event);
+    /// Reads what was stored. `None` if it is not what we have written.
+    pub fn of(stored: &StoredResponse) -> Option<Self> {
+        let mut head: Head = serde_json::from_str(&stored.head).ok()?;
+        head.ended = EndTime::at(stored.ended_at);
+        Some(Self { head, input: Arc::clone(&stored.input) })
     }
 
-    /// What there is to store once the run is over. `output` is all that the run has made.
-    pub fn stored(&self, output: &[Arc<Item>]) -> StoredResponse {
+    /// The response as these events leave it.
+    pub fn resource(&self, events: impl Iterator<Item = RunEvent>) -> Resource {
+        let mut fold = Fold::new(self.head.clone());
+        events.for_each(|event| drop(fold.on(&event)));
+        fold.resource()
+    }
+
+    pub fn input(&self) -> &[Arc<Item>] {
+        &self.input
+    }
+
+    /// What there is to store once the run is over. `previous` is the link that it went on from.
+    ///
+    /// A run that was ended before it had made anything is no part of its conversation: what was asked is asked again.
+    pub fn stored(&self, previous: Option<String>, journal: Journal) -> StoredResponse {
+        let Head { id, settings, .. } = &self.head;
+        let output: Arc<[_]> = journal.items().into();
+        let ended_well = matches!(journal.outcome(), Some(Outcome::Completed | Outcome::ClientTools));
+        let conversation = settings.conversation.as_ref().filter(|_| ended_well || !output.is_empty());
         StoredResponse {
-            id: self.id.clone(),
-            previous: self.previous.clone(),
-            instructions: self.instructions.clone(),
-            input: self.input.as_slice().into(),
-            output: output.into(),
-            resource: serde_json::to_string(&self.fold.resource()).unwrap_or_default(),
+            id: id.clone(),
+            previous,
+            conversation: conversation.map(|conversation| conversation.id.clone()),
+            instructions: settings.instructions.clone(),
+            input: Arc::clone(&self.input),
+            output,
+            head: serde_json::to_string(&self.head).unwrap_or_default(),
+            journal: Arc::new(journal),
+            ended_at: self.head.ended.get(),
         }
     }
 }
 
-/// An item that came without an id gets one that no item of the output has.
-fn with_id(run: RunId, mut item: Arc<Item>, number: u32) -> Arc<Item> {
-    match Arc::make_mut(&mut item) {
-        Item::Message(message) => fill(&mut message.id, run, "msg_in", number),
-        Item::Reasoning(reasoning) => fill(&mut reasoning.id, run, "rs_in", number),
-        Item::ToolCall(call) => fill(&mut call.id, run, "fc_in", number),
-        Item::ToolOutput(output) => fill(&mut output.id, run, "fco_in", number),
-        Item::Opaque { .. } => {}
+/// How the response that begins so shows what the server's tools did.
+pub(super) fn activity(head: &str) -> ToolActivity {
+    #[derive(Deserialize)]
+    struct Shown {
+        activity: ToolActivity,
     }
-    item
-}
-
-fn fill(id: &mut String, run: RunId, prefix: &str, number: u32) {
-    if id.is_empty() {
-        *id = run.item(prefix, number);
-    }
+    serde_json::from_str::<Shown>(head).map(|shown| shown.activity).unwrap_or_default()
 }

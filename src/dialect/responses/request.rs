@@ -1,11 +1,11 @@
 //! A Responses request body into a `RunSpec`. `docs/responses.md` lists every field and what becomes of it.
 
+use super::history::{self, History};
 use super::settings::Settings;
-use super::text::one_of;
-use super::{history, input, text, tools};
+use super::{context, conversations, input, text, tools};
 use crate::core::item::Item;
-use crate::core::ports::store::StoredResponse;
-use crate::core::run::RunSpec;
+use crate::core::ports::conversations::ConversationKey;
+use crate::core::run::{Compaction, RunSpec};
 use crate::dialect::error::ApiError;
 use crate::dialect::fields::{Check, Fields, integer};
 use serde_json::{Map, Value};
@@ -17,8 +17,9 @@ pub struct ResponsesRequest {
     /// The profile asked for.
     pub model: String,
     pub stream: bool,
-    /// What is new; the history comes from `settings.previous_response_id`.
+    /// What is new; the history comes from `settings.previous_response_id` or from the conversation.
     pub input: Vec<Arc<Item>>,
+    pub conversation: Option<ConversationKey>,
     pub settings: Settings,
     spec: RunSpec,
 }
@@ -38,9 +39,7 @@ const PASSED_ON: &[(&str, Check)] = &[
 
 /// Fields that would change the answer and that we cannot serve.
 const UNSUPPORTED: &[(&str, &str)] = &[
-    ("conversation", "send `previous_response_id` or the items themselves"),
     ("prompt", "send `instructions` and `input`"),
-    ("context_management", "this server does not shorten a conversation"),
     ("max_tool_calls", "the profile limits the steps of a run"),
     ("moderation", "this server moderates nothing"),
     ("image", "this server answers in text"),
@@ -63,13 +62,25 @@ const INCLUDABLE: &[&str] = &[
 
 /// Reads a body. Errors name the field and what it should be.
 pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
-    let mut fields = Fields::of(body, "")?;
+    let fields = Fields::of(body, "")?;
+    read(fields, true)
+}
+
+/// Reads a body that is about a conversation and asks nothing: if it goes on from a response, it needs no `input`.
+pub fn parse_conversation(body: Value) -> Result<ResponsesRequest, ApiError> {
+    let fields = Fields::of(body, "")?;
+    let asks = !fields.has("previous_response_id") && !fields.has("conversation");
+    read(fields, asks)
+}
+
+fn read(mut fields: Fields, needs_input: bool) -> Result<ResponsesRequest, ApiError> {
     let model = fields.need_string("model")?;
     refuse_unsupported(&mut fields)?;
     let stream = fields.take_bool("stream")?.unwrap_or(false);
     stream_options(&mut fields, stream)?;
     let input = match fields.take("input") {
         Some(value) => input::parse(value)?,
+        None if !needs_input => Vec::new(),
         None => return Err(fields.missing("input", "a string or an array of items")),
     };
     let instructions = fields.take_string("instructions")?.filter(|text| !text.is_empty());
@@ -77,22 +88,36 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
         true => Some(fields.need_string("previous_response_id")?),
         false => None,
     };
+    let conversation = fields.take("conversation").map(conversations::key).transpose()?;
+    if conversation.is_some() && previous_response_id.is_some() {
+        let message = "`conversation` and `previous_response_id` exclude each other: each says what the request goes on from. Send one of them.";
+        return Err(ApiError::invalid("conversation", message));
+    }
     let tools = fields.take_array("tools")?.map(tools::parse).transpose()?.flatten();
     let choice = tools::choice(fields.take("tool_choice"))?;
     let mut params = passed_on(&mut fields)?;
     let (format, text) = text::parse(fields.take_object("text")?, &mut params)?;
     let reasoning = text::reasoning(fields.take_object("reasoning")?, &mut params)?;
+    let (truncation, compaction) = (context::truncation(&mut fields)?, context::compaction(&mut fields)?);
     let max_output_tokens = fields.take("max_output_tokens").map(|max| integer("max_output_tokens", &max, 1));
     let max_output_tokens = max_output_tokens.transpose()?.and_then(|max| u64::try_from(max).ok());
     fields.check("metadata", Check::Metadata)?;
     let metadata = fields.take("metadata").and_then(|value| value.as_object().cloned()).unwrap_or_default();
+    let store = fields.take_bool("store")?.unwrap_or(true);
+    let background = fields.take_bool("background")?.unwrap_or(false);
+    if background && !store {
+        let message =
+            "`background` needs `store`: its answer is fetched by its id. Leave `store` out or set it to true.";
+        return Err(ApiError::invalid("background", message));
+    }
     let string = |key: &str| params.get(key).and_then(Value::as_str).map(str::to_owned);
     let settings = Settings {
         previous_response_id,
+        conversation: None,
         instructions,
         tools: tools.iter().flatten().map(tools::echo).collect(),
         tool_choice: choice.echo,
-        truncation: "disabled",
+        truncation: context::word(truncation).to_owned(),
         parallel_tool_calls: params.get("parallel_tool_calls").and_then(Value::as_bool).unwrap_or(true),
         text,
         top_p: 1.0,
@@ -103,34 +128,59 @@ pub fn parse(body: Value) -> Result<ResponsesRequest, ApiError> {
         reasoning,
         max_output_tokens,
         max_tool_calls: None,
-        store: fields.take_bool("store")?.unwrap_or(true),
-        background: false,
+        store,
+        background,
         service_tier: string("service_tier").unwrap_or_else(|| "default".to_owned()),
         metadata,
         safety_identifier: string("safety_identifier"),
         prompt_cache_key: string("prompt_cache_key"),
     };
     let (tool_choice, allowed_tools) = (choice.choice, choice.allowed);
-    let spec = RunSpec { input: Vec::new(), tools, tool_choice, allowed_tools, format, params, max_output_tokens };
-    Ok(ResponsesRequest { model, stream, input, settings, spec })
+    let spec = RunSpec {
+        tools,
+        tool_choice,
+        allowed_tools,
+        format,
+        params,
+        max_output_tokens,
+        truncation,
+        compaction,
+        ..RunSpec::default()
+    };
+    Ok(ResponsesRequest { model, stream, input, conversation, settings, spec })
 }
 
 impl ResponsesRequest {
-    /// What to run: the instructions, what `chain` tells of the conversation, and what is new. `sampling` is the profile's.
-    pub fn spec(&mut self, chain: &[Arc<StoredResponse>], sampling: &Map<String, Value>) -> Result<RunSpec, ApiError> {
-        let history = history::of_chain(chain);
-        history::check_pairs(&history, &self.input)?;
+    /// Fills in what the profile's sampling says where the request left something out.
+    pub fn adopt(&mut self, sampling: &Map<String, Value>) {
         self.settings.adopt(&self.spec, sampling);
+    }
+
+    /// Takes the instructions that the conversation had before, if it brought none.
+    pub fn inherit_instructions(&mut self, history: &History) {
+        let own = &mut self.settings.instructions;
+        if own.is_none() {
+            own.clone_from(&history.instructions);
+        }
+    }
+
+    /// What to run: the instructions, what was said before, and what is new.
+    pub fn spec(&self, history: &History) -> Result<RunSpec, ApiError> {
+        let before = history.before(&self.input);
+        history::check_pairs(&before, &self.input)?;
         let system = history::system(self.settings.instructions.as_deref());
-        let input = system.into_iter().chain(history).chain(self.input.iter().cloned()).collect();
+        let input = system.into_iter().chain(before).chain(self.input.iter().cloned()).collect();
         Ok(RunSpec { input, ..self.spec.clone() })
     }
 
-    /// The conversation as it began, by which its session is known: later instructions may differ. `None` if it begins here.
-    pub fn opening(&self, chain: &[Arc<StoredResponse>]) -> Option<Vec<Arc<Item>>> {
-        let system = history::system(chain.first()?.instructions.as_deref());
-        let history = history::of_chain(chain);
-        Some(system.into_iter().chain(history).chain(self.input.iter().cloned()).collect())
+    /// What to run for nothing but a summary of the conversation.
+    pub fn compaction(&self, history: &History) -> Result<RunSpec, ApiError> {
+        let before = history.before(&self.input);
+        history::check_pairs(&before, &self.input)?;
+        let input = before.into_iter().chain(self.input.iter().cloned()).collect();
+        let (tools, told) = (Some(Vec::new()), self.settings.instructions.clone());
+        let (params, compaction) = (self.spec.params.clone(), Some(Compaction::Only { told }));
+        Ok(RunSpec { input, tools, params, compaction, ..RunSpec::default() })
     }
 }
 
@@ -168,14 +218,6 @@ fn refuse_unsupported(fields: &mut Fields) -> Result<(), ApiError> {
         if fields.has(key) {
             return Err(ApiError::invalid(*key, format!("`{key}` is not supported here: {instead}.")));
         }
-    }
-    if fields.take_bool("background")? == Some(true) {
-        let message = "`background` is not supported yet: leave it out and read the answer, or its stream.";
-        return Err(ApiError::invalid("background", message));
-    }
-    if one_of(fields, "truncation", &["auto", "disabled"])?.as_deref() == Some("auto") {
-        let message = "`truncation` `auto` is not supported yet: leave it out and send a shorter conversation.";
-        return Err(ApiError::invalid("truncation", message));
     }
     let logprobs = fields.take("top_logprobs").map_or(Ok(0), |value| integer("top_logprobs", &value, 0))?;
     if logprobs > 0 {

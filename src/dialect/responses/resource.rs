@@ -72,11 +72,12 @@ impl From<Usage> for UsageObject {
     }
 }
 
-/// The `status` of an outcome, which is also the name of its event.
+/// The `status` of an outcome.
 pub(super) fn status(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Completed | Outcome::ClientTools => "completed",
-        Outcome::Incomplete { .. } | Outcome::Cancelled => "incomplete",
+        Outcome::Incomplete { .. } => "incomplete",
+        Outcome::Cancelled => "cancelled",
         Outcome::Failed { .. } => "failed",
     }
 }
@@ -87,8 +88,8 @@ pub(super) fn incomplete_details(outcome: &Outcome) -> Option<IncompleteDetails>
         Outcome::Incomplete { reason: Cut::OutputTokens } => ("max_output_tokens", "output_tokens"),
         Outcome::Incomplete { reason: Cut::Steps } => ("max_output_tokens", "steps"),
         Outcome::Incomplete { reason: Cut::WallTime } => ("max_output_tokens", "wall_time"),
-        Outcome::Cancelled => ("max_output_tokens", "disconnected"),
-        Outcome::Completed | Outcome::ClientTools | Outcome::Failed { .. } => return None,
+        Outcome::Incomplete { reason: Cut::Disconnected } => ("max_output_tokens", "disconnected"),
+        Outcome::Completed | Outcome::ClientTools | Outcome::Failed { .. } | Outcome::Cancelled => return None,
     };
     Some(IncompleteDetails { reason, detail })
 }

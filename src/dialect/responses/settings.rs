@@ -3,16 +3,19 @@
 use crate::core::run::RunSpec;
 use crate::dialect::fields::Fields;
 use crate::dialect::format;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     pub previous_response_id: Option<String>,
+    /// Beyond the specification, so it is there only where there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<InConversation>,
     pub instructions: Option<String>,
     pub tools: Vec<Value>,
     pub tool_choice: Value,
-    pub truncation: &'static str,
+    pub truncation: String,
     pub parallel_tool_calls: bool,
     pub text: Value,
     pub top_p: f64,
@@ -31,9 +34,15 @@ pub struct Settings {
     pub prompt_cache_key: Option<String>,
 }
 
+/// The conversation that a response is made in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InConversation {
+    pub id: String,
+}
+
 impl Settings {
     /// Fills in the profile's values for what the request left out: `sampling` has them under their chat names.
-    pub fn adopt(&mut self, sent: &RunSpec, sampling: &Map<String, Value>) {
+    pub(super) fn adopt(&mut self, sent: &RunSpec, sampling: &Map<String, Value>) {
         let numbers = [
             ("temperature", &mut self.temperature),
             ("top_p", &mut self.top_p),

@@ -4,13 +4,15 @@ mod properties;
 mod requests;
 mod streams;
 
-use super::events::EventStream;
-use super::fold::{Fold, Head};
+use super::events::{EventStream, Numbering};
+use super::fold::{EndTime, Fold, Head};
+use super::history::History;
 use super::record::Record;
 use super::request;
 use crate::core::event::RunEvent;
 use crate::core::id::RunId;
 use crate::core::item::Part;
+use crate::core::journal::{Journal, Told};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::{ToolCallFragment, UpstreamEvent};
 use crate::core::run::{Agent, Effect, Input, Limits, Machine, ToolDone};
@@ -29,6 +31,8 @@ struct Shown {
     stream: EventStream,
     fold: Fold,
     record: Record,
+    numbering: Numbering,
+    journal: Journal,
     frames: Vec<String>,
 }
 
@@ -39,15 +43,18 @@ impl Shown {
         let limits = Limits { steps: 3, ..Limits::default() };
         let agent = Agent { tools, with_effects: ["act".to_owned()].into(), limits, ..Agent::default() };
         let mut asked = request::parse(body).unwrap();
-        let machine = Machine::new(run, Arc::new(agent), asked.spec(&[], &Map::new()).unwrap()).unwrap();
+        asked.adopt(&Map::new());
+        let machine = Machine::new(run, Arc::new(agent), asked.spec(&History::default()).unwrap()).unwrap();
         let settings = Arc::new(asked.settings);
         let (id, model) = ("resp_1".to_owned(), "m".to_owned());
-        let head = Head { id, created_at: 7, model, settings, activity, ended: Arc::new(|| 9) };
+        let head = Head { id, created_at: 7, model, settings, activity, ended: EndTime::by(|| 9) };
         let mut shown = Self {
             machine,
             stream: EventStream::new(head.clone()),
             fold: Fold::new(head.clone()),
+            numbering: Numbering::new(head.clone()),
             record: Record::new(run, head, asked.input),
+            journal: Journal::default(),
             frames: Vec::new(),
         };
         let opening = shown.stream.open();
@@ -67,7 +74,7 @@ impl Shown {
 
     fn see(&mut self, event: &RunEvent) {
         self.fold.on(event);
-        self.record.on(event);
+        self.journal.push(Told { sequence: self.numbering.number(event), event: event.clone() });
         let frames = self.stream.on(event);
         self.write(&frames);
     }

@@ -81,10 +81,27 @@ fn a_conversation_too_long_is_known_by_code_or_words() {
         (400, json!({"error": {"message": "input length and `max_tokens` exceed context limit: 9 + 8 > 10"}})),
         (400, json!({"message": "Input is too long for requested model."})),
         (400, json!({"error": {"message": "Please reduce the length of the messages or completion."}})),
+        (400, json!({"error": "This model's maximum prompt length is 131072 but the request contains 537812 tokens."})),
+        (400, json!({"message": "Prompt contains 9 tokens, too large for model with 8 maximum context length"})),
+        (400, json!({"error": {"message": "Your request exceeded model token limit: 8 (requested: 9)"}})),
+        (400, json!({"message": "The input (9 tokens) is longer than the model's context length (8 tokens)."})),
+        (400, json!({"error": {"message": "invalid params, context window exceeds limit"}})),
     ];
     for (status, body) in bodies {
         assert_eq!(failure(status, &body.to_string()).kind, ContextLength, "{body}");
     }
+}
+
+#[test]
+fn the_numbers_of_an_overflow_are_read_from_fields_and_words_and_from_nothing_else() {
+    let llama = json!({"error": {"code": 400, "type": "exceed_context_size_error", "n_ctx": 4096, "n_prompt_tokens": 5000,
+        "message": "the request exceeds the available context size, try increasing it"}});
+    let openai = json!({"error": {"code": "context_length_exceeded", "message": "This model's maximum context length is \
+        8192 tokens. However, your messages resulted in 9000 tokens."}});
+    let other = json!({"error": {"message": "`max_tokens` must be <= 4096", "n_ctx": 4096}});
+    let found = [llama, openai, other].map(|body| failure(400, &body.to_string()).overflow.map(|overflow| *overflow));
+    let overflow = |window, tokens| Some(Overflow { window: Some(window), tokens: Some(tokens) });
+    assert_eq!(found, [overflow(4096, 5000), overflow(8192, 9000), None]);
 }
 
 #[test]

@@ -3,12 +3,16 @@
 use super::super::request::Body;
 use super::turn::Turn;
 use crate::core::format::FormatSupport;
-use crate::core::item::text_of;
+use crate::core::item::{Item, Role, text_of};
 use crate::core::ports::upstream::ModelRequest;
+use crate::core::run::SUMMARY_INSTRUCTIONS;
 use serde_json::{Map, Value};
 
 /// How much of a tool's output a summary repeats.
 const MAX_OUTPUT: usize = 2000;
+
+/// How much of a question a summary of the conversation repeats.
+const MAX_LINE: usize = 80;
 
 /// What of a request a script can have said back, in the form in which a chat server would have got it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +122,26 @@ pub fn housekeeping(request: &ModelRequest, question: &str) -> Option<&'static s
         return Some(known.map_or(r#"{"title": "Rehearsal"}"#, |(_, answer)| answer));
     }
     Echo::System.of(request).contains("title generator").then_some("Rehearsal")
+}
+
+/// The answer where the conversation is to be summed up; `None` if that is not asked.
+pub fn sum_up(request: &ModelRequest) -> Option<String> {
+    request.instructions.as_deref().filter(|text| text.starts_with(SUMMARY_INSTRUCTIONS))?;
+    let mut asked: Vec<String> = request.items.iter().filter_map(|item| first_line(item)).collect();
+    // The last message asks for this.
+    asked.pop();
+    Some(format!("The rehearsal was asked:{}", asked.concat()))
+}
+
+fn first_line(item: &Item) -> Option<String> {
+    match item {
+        Item::Message(message) if message.role == Role::User => {
+            let text = text_of(&message.content);
+            let line: String = text.lines().next().unwrap_or_default().chars().take(MAX_LINE).collect();
+            Some(format!("\n- {line}"))
+        }
+        _ => None,
+    }
 }
 
 fn outputs(turn: &Turn<'_>) -> String {

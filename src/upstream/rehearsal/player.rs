@@ -218,7 +218,7 @@ fn words_in(request: &ModelRequest) -> u64 {
         Item::Reasoning(reasoning) => count(&reasoning.text),
         Item::ToolCall(call) => count(&call.arguments),
         Item::ToolOutput(output) => count(&text_of(&output.content)),
-        Item::Opaque { .. } => 0,
+        Item::Compaction(_) | Item::Opaque { .. } => 0,
     };
     let instructions = request.instructions.as_deref().map_or(0, count);
     instructions + request.items.iter().map(|item| item_words(item)).sum::<u64>()

@@ -3,6 +3,7 @@ use crate::core::failure::{Failure, FailureKind};
 use crate::core::item::{Item, Message, Origin, Part, Role, Status, ToolCall, ToolOutput};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::{FinishReason, UpstreamEvent};
+use crate::core::run::SUMMARY_INSTRUCTIONS;
 use crate::core::run::demand::REPAIR;
 use crate::core::usage::Usage;
 use futures_util::StreamExt;
@@ -318,6 +319,15 @@ async fn housekeeping_gets_a_plausible_answer() {
         let request = ModelRequest { instructions, tools: Arc::new([]), ..request(vec![user(message)]) };
         assert_eq!(play(request).await, says(expected), "{message}");
     }
+}
+
+#[tokio::test]
+async fn a_conversation_is_summed_up_by_its_questions() {
+    let instructions = Some(format!("{SUMMARY_INSTRUCTIONS}\n\nBe brief.").into());
+    let items =
+        vec![user("run: ls\nthen"), called("c", "terminal"), returned("c", "a", false), user("And?"), user("Now.")];
+    let request = ModelRequest { instructions, tools: Arc::new([]), ..request(items) };
+    assert_eq!(play(request).await, says("The rehearsal was asked:\n- run: ls\n- And?"));
 }
 
 #[tokio::test]

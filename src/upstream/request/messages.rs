@@ -150,7 +150,8 @@ impl<'a> Writer<'a> {
                 self.end_step();
                 self.messages.push(ChatMessage::Verbatim(value));
             }
-            Item::Opaque { .. } => {}
+            // The run has made a message of its summary.
+            Item::Compaction(_) | Item::Opaque { .. } => {}
         }
     }
 

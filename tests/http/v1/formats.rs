@@ -232,7 +232,9 @@ async fn a_profile_can_ask_for_a_form_and_a_request_for_another() {
     }
     let asked = json!({"model": "nuncio", "input": "say: {\"name\": \"Bonn\"}"});
     let response = client().post(daemon.url("/v1/responses")).json(&asked).send().await.unwrap();
-    assert_eq!(response.json::<Value>().await.unwrap()["text"], json!({"format": city()}));
+    let mut echo = city();
+    echo["description"] = Value::Null;
+    assert_eq!(response.json::<Value>().await.unwrap()["text"], json!({"format": echo}));
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 """Fixtures all tests share: daemons and SDK clients."""
 
+import functools
+import sys
+
 import pytest
+import scenarios
 from openai import OpenAI
 
 from daemon import Daemon
@@ -8,6 +12,22 @@ from daemon import Daemon
 
 # Named, because with nothing named a local Ollama would be asked.
 REHEARSAL = {"upstreams": {"rehearsal": {"kind": "rehearsal"}}}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_leaves_the_machine():
+    """No library reports to anybody: loopback is all there is, and a try of anything else fails the run."""
+    tried = []
+
+    def hook(event, args):
+        host = {"socket.getaddrinfo": lambda: args[0], "socket.connect": lambda: args[1][0]}.get(event, lambda: None)()
+        if isinstance(host, str) and host not in ("127.0.0.1", "localhost", "::1"):
+            tried.append(host)
+            raise OSError(f"{host} is not this machine")
+
+    sys.addaudithook(hook)
+    yield
+    assert tried == []
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +50,19 @@ def daemon(start):
 @pytest.fixture(scope="session")
 def client(daemon):
     return strict_client(daemon)
+
+
+@pytest.fixture(scope="session")
+def every_profile(start):
+    """A daemon with the profiles that the scenarios name."""
+    with start(scenarios.CONFIG) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def heard(every_profile):
+    """`heard(scenario)`: what the daemon said to it. It is asked once, however many read the answer."""
+    return functools.cache(lambda scenario: scenarios.hear(scenario, every_profile.base_url))
 
 
 def strict_client(daemon: Daemon, api_key: str = "none", **options) -> OpenAI:

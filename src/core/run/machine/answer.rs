@@ -11,12 +11,24 @@ use crate::core::run::step::Step;
 use std::sync::Arc;
 
 impl Machine {
+    /// Nothing but words may follow, so no tools are offered.
+    pub(super) fn is_last_call(&self) -> bool {
+        self.cut.is_some() || !self.repair.is_empty()
+    }
+
+    /// Whether answers are told only once they were checked.
+    pub(super) fn holds(&self) -> bool {
+        self.demand.as_ref().is_some_and(|demand| demand.held)
+    }
+
     /// Ends the run with what the model has said, `items` and what is held, once that has the form it must have.
     pub(super) fn conclude(&mut self, items: &[Arc<Item>], out: &mut Vec<Effect>) {
-        let (Phase::Calling(step), Some(_), Some(said)) = (&mut self.phase, &self.demand, demand::said(items)) else {
-            return self.finish(self.end(), out);
+        let (Some(_), Some(said)) = (&self.demand, demand::said(items)) else { return self.finish(self.end(), out) };
+        let held = match &mut self.phase {
+            Phase::Calling(step) => step.take_held(),
+            _ => None,
         };
-        let answer = step.take_held().map_or(said, |held| unfenced(&held).to_owned());
+        let answer = held.map_or(said, |held| unfenced(&held).to_owned());
         out.push(Effect::CheckAnswer(answer.clone()));
         self.phase = Phase::Checking(answer);
     }
@@ -39,11 +51,12 @@ impl Machine {
         }
     }
 
-    /// Tells an answer that was held.
+    /// Tells an answer that was held, as a step of its own: the end of that says to a journal that it is all there.
     fn tell(&mut self, answer: String, out: &mut Vec<Effect>) {
         let mut step = Step::new(self.id, index(self.output.len()), self.calls, false);
         step.on(UpstreamEvent::Text(answer), &self.offer, out);
-        self.output.extend(step.close(Status::Completed, &self.offer, out));
+        self.phase = Phase::Calling(step);
+        self.close_step(Status::Completed, out);
     }
 
     /// The outcome of a run that has said all it had to say.

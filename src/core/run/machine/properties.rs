@@ -1,12 +1,14 @@
 //! Whatever happens in whatever order, the events of a run are well formed. The checker knows nothing of the machine.
 
-use super::tests::{agent, machine, spec, tool};
+use super::tests::{agent, machine, tool};
 use super::*;
 use crate::core::event::Delta;
+use crate::core::failure::Overflow;
 use crate::core::format::{FormatSupport, OutputFormat, Shape};
-use crate::core::item::{Origin, ToolCall, text_of};
+use crate::core::item::{Message, Origin, Role, ToolCall, ToolOutput, text_of};
+use crate::core::journal::{Journal, Told};
 use crate::core::ports::upstream::ToolCallFragment;
-use crate::core::run::Limits;
+use crate::core::run::{Compaction, Limits, Truncation};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,14 +42,44 @@ fn input() -> impl Strategy<Value = Input> {
         8 => fragment,
         6 => Just(Input::UpstreamClosed(Ok(()))),
         1 => Just(Input::UpstreamClosed(Err(failure()))),
+        2 => prop::option::of(20..200_u64).prop_map(|window| Input::UpstreamClosed(Err(too_long(window)))),
         8 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Ok(vec![Part::text("out")]) })),
         1 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Err(ToolError::Fatal("x".into())) })),
         2 => ids().prop_map(|id| Input::ToolStarted { call_id: id, doing: "p".into() }),
         3 => Just(Input::AnswerChecked(Ok(()))),
         3 => Just(Input::AnswerChecked(Err("bad".into()))),
         1 => Just(Input::Deadline),
-        1 => Just(Input::Cancelled(Cancel::Client)),
+        1 => Just(Input::Cancelled(Cancel::Disconnected)),
     ]
+}
+
+fn too_long(window: Option<u64>) -> Failure {
+    let overflow = window.map(|window| Box::new(Overflow { window: Some(window), tokens: None }));
+    Failure { overflow, ..Failure::new(FailureKind::ContextLength, "long") }
+}
+
+/// Two turns, the first with a call.
+fn history() -> Vec<Arc<Item>> {
+    let said = |role, text: &str| Item::Message(Message::of(role, text));
+    let (id, call_id, name, arguments) = (String::new(), "old".to_owned(), "look".to_owned(), "{}".to_owned());
+    let (origin, status, extra) = (Origin::Server, Status::Completed, Map::new());
+    let output =
+        ToolOutput { id: id.clone(), call_id: call_id.clone(), content: vec![], failed: false, extra: Map::new() };
+    let call = ToolCall { id, call_id, name, arguments, origin, status, extra };
+    let turn =
+        [said(Role::User, "look"), Item::ToolCall(call), Item::ToolOutput(output), said(Role::Assistant, "seen")];
+    turn.into_iter().chain([said(Role::User, "and now?")]).map(Arc::new).collect()
+}
+
+fn about_length() -> impl Strategy<Value = (Truncation, Option<Compaction>)> {
+    let compaction = prop_oneof![
+        3 => Just(None),
+        1 => Just(Some(Compaction::At(1))),
+        1 => Just(Some(Compaction::At(70))),
+        1 => Just(Some(Compaction::NearlyFull)),
+        1 => Just(Some(Compaction::Only { told: None })),
+    ];
+    (prop::sample::select(vec![Truncation::Disabled, Truncation::Auto]), compaction)
 }
 
 #[derive(Default)]
@@ -55,6 +87,9 @@ struct Checker {
     open: BTreeMap<u32, (Item, String)>,
     done: BTreeMap<u32, Arc<Item>>,
     started_tools: BTreeSet<String>,
+    /// Calls of tools with effects that are known to have begun, and calls that have ended.
+    final_tools: BTreeSet<String>,
+    journal: Journal,
     finished: Option<Outcome>,
     /// The answers that had to be checked, and the last of them while its verdict is out.
     checks: usize,
@@ -87,8 +122,17 @@ impl Checker {
                 paired(&request.items);
             }
             Effect::Abort => {}
-            Effect::Emit(event) => self.event(event),
+            Effect::Emit(event) => {
+                self.journal.push(Told { sequence: self.journal.len(), event: event.clone() });
+                self.event(event);
+            }
         }
+    }
+
+    /// The process is gone. What only reads may be run again, and what had not begun; answers have to be checked anew.
+    fn crash(&mut self) {
+        self.started_tools.retain(|call_id| self.final_tools.contains(call_id));
+        (self.checks, self.in_check) = (0, None);
     }
 
     fn event(&mut self, event: &RunEvent) {
@@ -106,7 +150,13 @@ impl Checker {
                     Delta::Text(more) | Delta::Refusal(more) | Delta::Reasoning(more) | Delta::Arguments(more) => {
                         text.push_str(more);
                     }
-                    Delta::Progress(_) => {}
+                    Delta::Progress(_) => {
+                        let Some((Item::ToolOutput(output), _)) = self.open.get(index) else { panic!("{event:?}") };
+                        let acts = |item: &Item| matches!(item, Item::ToolCall(call) if call.call_id == output.call_id && call.name == "act");
+                        if self.done.values().any(|item| acts(item)) {
+                            self.final_tools.insert(output.call_id.clone());
+                        }
+                    }
                 }
             }
             RunEvent::ItemDone { index, item } => {
@@ -119,6 +169,7 @@ impl Checker {
                     Item::Message(message) => assert_eq!(text_of(&message.content), text),
                     Item::Reasoning(reasoning) => assert_eq!(reasoning.text, text),
                     Item::ToolCall(call) => assert_eq!(call.arguments, text),
+                    Item::ToolOutput(output) => drop(self.final_tools.insert(output.call_id.clone())),
                     _ => {}
                 }
                 self.done.insert(*index, Arc::clone(item));
@@ -127,7 +178,7 @@ impl Checker {
                 assert!(self.open.is_empty(), "{:?} left open", self.open);
                 self.finished = Some(outcome.clone());
             }
-            RunEvent::Started | RunEvent::StepDone { .. } | RunEvent::Waiting { .. } => {}
+            RunEvent::Started | RunEvent::Resumed | RunEvent::StepDone { .. } | RunEvent::Waiting { .. } => {}
         }
     }
 }
@@ -138,6 +189,7 @@ fn id(item: &Item) -> &str {
         Item::Reasoning(item) => &item.id,
         Item::ToolCall(item) => &item.id,
         Item::ToolOutput(item) => &item.id,
+        Item::Compaction(item) => &item.id,
         Item::Opaque { .. } => "",
     }
 }
@@ -160,31 +212,43 @@ fn paired(items: &[Arc<Item>]) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// Also of a run whose process dies, as often as it may: what was shown stays shown, and no effect comes twice.
     #[test]
     fn any_sequence_of_inputs_gives_a_well_formed_run(
-        inputs in prop::collection::vec(input(), 0..60),
-        brings in any::<bool>(),
+        inputs in prop::collection::vec((input(), prop::bool::weighted(0.1)), 0..60),
+        (brings, mortal) in any::<(bool, bool)>(),
+        (truncation, compaction) in about_length(),
         support in prop::option::of(prop::sample::select(vec![FormatSupport::Passed, FormatSupport::Enforced])),
     ) {
-        let format = support.map(|_| Arc::new(OutputFormat::new(Shape::Object)));
-        let spec = RunSpec { tools: brings.then(|| vec![tool("ask")]), format, ..spec() };
-        let limits = Limits { steps: 3, ..Limits::default() };
-        let agent = Agent { format_support: support.unwrap_or_default(), ..Agent::clone(&agent(limits)) };
-        let mut machine = machine(Arc::new(agent), spec);
-        let mut checker = Checker { held: support == Some(FormatSupport::Passed), ..Checker::default() };
-        let end = [Input::Cancelled(Cancel::Client)];
-        for input in [Input::Submitted].into_iter().chain(inputs).chain(end) {
+        let new = || {
+            let tools = brings.then(|| vec![tool("ask")]);
+            let format = support.map(|_| Arc::new(OutputFormat::new(Shape::Object)));
+            let compaction = compaction.clone();
+            let spec = RunSpec { input: history(), tools, format, truncation, compaction, ..RunSpec::default() };
+            let agent = agent(Limits { steps: 3, ..Limits::default() });
+            let format_support = support.unwrap_or_default();
+            machine(Arc::new(Agent { format_support, ..Agent::clone(&agent) }), spec)
+        };
+        let held = support == Some(FormatSupport::Passed);
+        let (mut machine, mut checker) = (new(), Checker { held, ..Checker::default() });
+        let end = (Input::Cancelled(Cancel::Disconnected), false);
+        for (input, crashes) in [(Input::Submitted, false)].into_iter().chain(inputs).chain([end]) {
             if let Input::AnswerChecked(verdict) = &input {
                 checker.verdict(verdict.is_ok());
             }
-            for effect in machine.on(input) {
-                checker.see(&effect);
+            machine.on(input).iter().for_each(|effect| checker.see(effect));
+            if crashes && mortal && checker.finished.is_none() {
+                machine = new();
+                checker.crash();
+                machine.on(Input::Resumed(checker.journal.clone())).iter().for_each(|effect| checker.see(effect));
             }
         }
         prop_assert!(checker.finished.is_some(), "a run that does not end");
-        if support.is_some() && checker.finished == Some(Outcome::Completed) {
+        let answers = !matches!(compaction, Some(Compaction::Only { .. }));
+        if support.is_some() && answers && checker.finished == Some(Outcome::Completed) {
             prop_assert!(checker.found_good.is_some() || checker.refused, "the answer was not found good");
         }
+        prop_assert_eq!(checker.journal.items(), machine.output());
         let folded: Vec<Arc<Item>> = checker.done.into_values().collect();
         prop_assert_eq!(folded.as_slice(), machine.output());
         paired(machine.output());

@@ -1,6 +1,8 @@
 //! What the loop does, ordering by ordering. Effects are compared as a whole, in a short notation.
 
 mod answers;
+mod length;
+mod resume;
 
 use super::*;
 use crate::core::event::Delta;
@@ -86,6 +88,7 @@ fn note(effect: &Effect) -> String {
         Effect::Abort => "abort".into(),
         Effect::Emit(event) => match event {
             RunEvent::Started => "started".into(),
+            RunEvent::Resumed => "resumed".into(),
             RunEvent::ItemStarted { index, item } => format!("+{index} {}", short(item)),
             RunEvent::Delta { index, delta } => match delta {
                 Delta::Text(text) | Delta::Refusal(text) | Delta::Reasoning(text) => format!("~{index} {text}"),
@@ -121,6 +124,7 @@ fn short(item: &Item) -> String {
             let verdict = if output.failed { "failed" } else { "output" };
             format!("{verdict} {} '{}'", output.call_id, crate::core::item::text_of(&output.content))
         }
+        Item::Compaction(compaction) => format!("compaction '{}'", compaction.summary),
         Item::Opaque { .. } => "opaque".into(),
     }
 }
@@ -341,7 +345,7 @@ fn the_closing_words_have_a_deadline_too() {
 fn a_cancel_closes_what_is_open_and_nothing_follows(#[case] before: Vec<Input>, #[case] expected: Vec<&str>) {
     let mut run = machine(agent(Limits::default()), spec());
     play(&mut run, [Input::Submitted, OPENED].into_iter().chain(before));
-    assert_eq!(play(&mut run, [Input::Cancelled(Cancel::Client)]), expected);
+    assert_eq!(play(&mut run, [Input::Cancelled(Cancel::Asked)]), expected);
     let late =
         [text("late"), CLOSED, done("c1", "late"), Input::Deadline, Input::Cancelled(Cancel::Shutdown), broken()];
     assert_eq!(play(&mut run, late), Vec::<String>::new());

@@ -3,11 +3,13 @@
 
 use super::*;
 use crate::core::failure::{Failure, FailureKind};
+use crate::core::ports::store::Link;
 use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::FinishReason;
 use crate::core::run::Cancel;
+use crate::dialect::responses::contents;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn input() -> impl Strategy<Value = Input> {
     let name = prop::sample::select(vec!["", "look", "act", "ask", "guess"]);
@@ -33,7 +35,7 @@ fn input() -> impl Strategy<Value = Input> {
         3 => Just(Input::AnswerChecked(Ok(()))),
         3 => Just(Input::AnswerChecked(Err("bad".into()))),
         1 => Just(Input::Deadline),
-        1 => Just(Input::Cancelled(Cancel::Client)),
+        1 => Just(Input::Cancelled(Cancel::Disconnected)),
     ]
 }
 
@@ -41,6 +43,7 @@ fn input() -> impl Strategy<Value = Input> {
 #[derive(Default)]
 struct Client {
     next: u64,
+    queued: bool,
     open: BTreeMap<u64, Value>,
     done: BTreeMap<u64, Value>,
     last: Option<Value>,
@@ -63,8 +66,13 @@ impl Client {
         assert_eq!(event["sequence_number"], self.next);
         match self.next {
             0 => assert_eq!(name, "response.created"),
+            1 if name == "response.queued" => self.queued = true,
             1 => assert_eq!(name, "response.in_progress"),
+            2 if self.queued => assert_eq!(name, "response.in_progress"),
             _ => self.event(name, &event),
+        }
+        if self.next < 2 {
+            assert_eq!(event["response"]["status"], if background(&event) { "queued" } else { "in_progress" });
         }
         self.next += 1;
     }
@@ -102,6 +110,10 @@ impl Client {
             }
         }
     }
+}
+
+fn background(event: &Value) -> bool {
+    event["response"]["background"] == true
 }
 
 fn apply(item: &mut Value, piece: &str, event: &Value) {
@@ -145,28 +157,51 @@ proptest! {
     #[test]
     fn any_run_is_a_well_formed_stream_that_adds_up_to_the_object(
         inputs in prop::collection::vec(input(), 0..60),
-        brings in any::<bool>(),
-        demands in any::<bool>(),
+        (brings, background, sums_up, demands) in any::<(bool, bool, bool, bool)>(),
+        seen in any::<prop::sample::Index>(),
         activity in prop::sample::select(vec![ToolActivity::Standard, ToolActivity::Hidden, ToolActivity::FunctionCall]),
     ) {
         let mut body = asked();
+        body["background"] = json!(background);
         if brings {
             body["tools"] = json!([{"type": "function", "name": "ask"}]);
+        }
+        if sums_up {
+            body["context_management"] = json!([{"type": "compaction", "compact_threshold": 1}]);
         }
         if demands {
             body["text"] = json!({"format": {"type": "json_object"}});
         }
         let mut shown = Shown::new(body, activity);
-        shown.feed(inputs.into_iter().chain([Input::Cancelled(Cancel::Client)]));
+        shown.feed(inputs.into_iter().chain([Input::Cancelled(Cancel::Disconnected)]));
         let mut client = Client::default();
         shown.frames.iter().for_each(|frame| client.read(frame));
         prop_assert!(client.ended, "a stream that does not end");
         let last = client.last.unwrap();
         prop_assert_eq!(&last["output"], &client.done.into_values().collect::<Value>());
         prop_assert_eq!(&last, &serde_json::to_value(shown.fold.resource()).unwrap());
-        let stored = shown.record.stored(shown.machine.output());
-        prop_assert_eq!(&last, &serde_json::from_str::<Value>(&stored.resource).unwrap());
+        let stored = shown.record.stored(None, shown.journal);
         prop_assert_eq!(stored.output.as_ref(), shown.machine.output());
+        let record = Record::of(&stored).unwrap();
+        prop_assert_eq!(&last, &serde_json::to_value(record.resource(stored.journal.events())).unwrap());
+        // A conversation shows its items as they were shown.
+        let chain = [Link::Response(Arc::new(stored.clone()))];
+        let listed = serde_json::to_value(contents::of(&chain, &BTreeSet::new())).unwrap();
+        prop_assert_eq!(&listed.as_array().unwrap()[1..], last["output"].as_array().unwrap().as_slice());
+        // Whoever has seen a part of the stream gets the rest of it, to the letter.
+        let rest = |seen: Option<u64>| {
+            let mut stream = EventStream::after(record.head.clone(), seen);
+            let mut frames = stream.open();
+            for told in stored.journal.told() {
+                stream.number(told.sequence);
+                frames.extend(stream.on(&told.event));
+            }
+            frames.into_iter().map(|frame| String::from_utf8(frame.to_vec()).unwrap()).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(&rest(None), &shown.frames);
+        let seen = seen.index(shown.frames.len());
+        let done = shown.frames.len() - 1;
+        prop_assert_eq!(&rest(Some(seen as u64)), &shown.frames[done.min(seen + 1)..]);
         if activity != ToolActivity::FunctionCall {
             let calls = last["output"].as_array().unwrap().iter().filter(|item| item["type"] == "function_call");
             prop_assert!(calls.clone().all(|call| call["name"] == "ask"), "a server's call as the client's: {:?}", calls.collect::<Vec<_>>());

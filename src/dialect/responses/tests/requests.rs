@@ -1,16 +1,19 @@
 //! What becomes of a request.
 
 use super::*;
+use crate::core::event::Outcome;
 use crate::core::format::{JsonSchema, OutputFormat, Shape};
-use crate::core::item::{Item, Message, Origin, Reasoning, Role, Status, ToolCall, ToolOutput};
-use crate::core::ports::store::StoredResponse;
+use crate::core::item::{Compaction, Item, Message, Origin, Reasoning, Role, Status, ToolCall, ToolOutput};
+use crate::core::ports::store::{AddedItems, Link, StoredResponse};
 use crate::core::ports::upstream::ToolChoice;
-use crate::core::run::RunSpec;
+use crate::core::run::{Compaction as Compact, RunSpec, Truncation};
+use crate::dialect::responses::items::WireItem;
 use crate::dialect::responses::list::Page;
 use rstest::rstest;
+use std::collections::BTreeSet;
 
 fn understood(body: Value) -> RunSpec {
-    request::parse(body).unwrap().spec(&[], &Map::new()).unwrap()
+    request::parse(body).unwrap().spec(&History::default()).unwrap()
 }
 
 fn said(role: Role, text: &str) -> Item {
@@ -96,8 +99,61 @@ fn parameters_get_their_chat_names_and_nothing_else_is_passed_on() {
         .cloned()
         .unwrap(),
         max_output_tokens: Some(99),
+        ..RunSpec::default()
     };
     assert_eq!(spec, expected);
+}
+
+#[test]
+fn a_compaction_comes_back_as_it_was_sent_out() {
+    let (system, question) = (vec![Message::of(Role::System, "be")], vec![Message::of(Role::User, "é?")]);
+    let compaction = Item::Compaction(Compaction { id: "cmp_1".into(), summary: "all".into(), system, question });
+    let sent = serde_json::to_value(WireItem::begun(&compaction, ToolActivity::Hidden)).unwrap();
+    let content = sent["encrypted_content"].as_str().unwrap();
+    assert_eq!(sent, json!({"type": "compaction", "id": "cmp_1", "encrypted_content": content}));
+    assert!(content.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)), "{content}");
+    // A client may leave out the id and add what it likes.
+    let again = json!({"type": "compaction", "id": null, "encrypted_content": content, "created_by": "x"});
+    assert_eq!(understood(json!({"model": "m", "input": [again]})).input, [Arc::new(compaction)]);
+    for damaged in [&content[..content.len() - 1], "gAAAAABpM0Yj-...=", "nuncio1.e30", "nuncio1."] {
+        let body = json!({"model": "m", "input": ["x", {"type": "compaction", "encrypted_content": damaged}]});
+        let input = json!([{"role": "user", "content": "x"}, body["input"][1]]);
+        let error = request::parse(json!({"model": "m", "input": input})).unwrap_err();
+        assert_eq!((error.status, error.error.param.as_deref()), (400, Some("input[1].encrypted_content")));
+    }
+}
+
+#[test]
+fn what_to_do_about_length_is_understood() {
+    let about = |truncation: Value, management: Value| {
+        let body = json!({"model": "m", "input": "go", "truncation": truncation, "context_management": management});
+        let spec = understood(body);
+        (spec.truncation, spec.compaction)
+    };
+    let entry = |threshold: Value| json!([{"type": "compaction", "compact_threshold": threshold}]);
+    assert_eq!(about(json!("auto"), json!(null)), (Truncation::Auto, None));
+    assert_eq!(about(json!("disabled"), entry(json!(1000))), (Truncation::Disabled, Some(Compact::At(1000))));
+    assert_eq!(about(json!(null), entry(json!(null))), (Truncation::Disabled, Some(Compact::NearlyFull)));
+    assert_eq!(about(json!(null), json!([])), (Truncation::Disabled, None));
+}
+
+#[test]
+fn a_request_for_a_compaction_runs_nothing_else() {
+    let (question, answer) = (said(Role::User, "1"), said(Role::Assistant, "one"));
+    let chain = [responded(Some("old"), vec![question], vec![answer], Outcome::Completed)];
+    let body = json!({"model": "m", "previous_response_id": "a", "instructions": "be", "user": "u",
+        "tools": [{"type": "function", "name": "ask"}], "context_management": [{"type": "compaction"}]});
+    let spec = request::parse_conversation(body).unwrap().compaction(&History::of(&chain, &BTreeSet::new())).unwrap();
+    let expected = RunSpec {
+        input: [said(Role::User, "1"), said(Role::Assistant, "one")].map(Arc::new).to_vec(),
+        tools: Some(Vec::new()),
+        params: json!({"user": "u"}).as_object().cloned().unwrap(),
+        compaction: Some(Compact::Only { told: Some("be".into()) }),
+        ..RunSpec::default()
+    };
+    assert_eq!(spec, expected);
+    let error = request::parse_conversation(json!({"model": "m"})).unwrap_err();
+    assert_eq!(error.error.param.as_deref(), Some("input"));
 }
 
 #[test]
@@ -121,11 +177,41 @@ fn tools_that_are_not_allowed_are_not_offered() {
     assert_eq!(offered, [["look"], ["look"]]);
 }
 
-fn stored(id: &str, instructions: Option<&str>, input: Vec<Item>, output: Vec<Item>) -> Arc<StoredResponse> {
-    let items = |items: Vec<Item>| items.into_iter().map(Arc::new).collect();
-    let (input, output) = (items(input), items(output));
-    let instructions = instructions.map(str::to_owned);
-    Arc::new(StoredResponse { id: id.into(), previous: None, instructions, input, output, resource: String::new() })
+fn items(items: Vec<Item>) -> Arc<[Arc<Item>]> {
+    items.into_iter().map(Arc::new).collect()
+}
+
+fn responded(instructions: Option<&str>, input: Vec<Item>, output: Vec<Item>, outcome: Outcome) -> Link {
+    let mut journal = Journal::default();
+    journal.push(Told { sequence: 0, event: RunEvent::Finished { outcome } });
+    Link::Response(Arc::new(StoredResponse {
+        id: String::new(),
+        previous: None,
+        conversation: None,
+        instructions: instructions.map(str::to_owned),
+        input: items(input),
+        output: items(output),
+        head: String::new(),
+        journal: Arc::new(journal),
+        ended_at: None,
+    }))
+}
+
+fn put_in(brought: Vec<Item>) -> Link {
+    let (id, conversation, items) = ("i".into(), "c".into(), items(brought));
+    Link::Items(Arc::new(AddedItems { id, previous: None, conversation, items }))
+}
+
+fn gone() -> Link {
+    Link::Gone { id: "g".into(), previous: None, conversation: None }
+}
+
+fn with_id(id: &str, item: Item) -> Item {
+    match item {
+        Item::Message(message) => Item::Message(Message { id: id.into(), ..message }),
+        Item::ToolOutput(output) => Item::ToolOutput(ToolOutput { id: id.into(), ..output }),
+        other => other,
+    }
 }
 
 #[test]
@@ -133,11 +219,16 @@ fn a_chain_goes_before_what_is_new_without_its_instructions_and_cut_calls() {
     let Item::ToolCall(call) = called("fc", "cut", Origin::Server) else { unreachable!() };
     let cut = Item::ToolCall(ToolCall { status: Status::Incomplete, ..call });
     let chain = [
-        stored("a", Some("old"), vec![said(Role::User, "1")], vec![said(Role::Assistant, "one"), cut]),
-        stored("b", None, vec![said(Role::User, "2")], vec![called("f", "c", Origin::Client)]),
+        responded(
+            Some("old"),
+            vec![said(Role::User, "1")],
+            vec![said(Role::Assistant, "one"), cut],
+            Outcome::Cancelled,
+        ),
+        responded(None, vec![said(Role::User, "2")], vec![called("f", "c", Origin::Client)], Outcome::ClientTools),
     ];
     let output = json!([{"type": "function_call_output", "call_id": "c", "output": "out"}]);
-    let mut asked = request::parse(json!({"model": "m", "instructions": "new", "input": output})).unwrap();
+    let asked = request::parse(json!({"model": "m", "instructions": "new", "input": output})).unwrap();
     let begun = |system: &str| {
         let items =
             [said(Role::System, system), said(Role::User, "1"), said(Role::Assistant, "one"), said(Role::User, "2")];
@@ -147,9 +238,40 @@ fn a_chain_goes_before_what_is_new_without_its_instructions_and_cut_calls() {
             .map(Arc::new)
             .collect::<Vec<_>>()
     };
-    assert_eq!(asked.spec(&chain, &Map::new()).unwrap().input, begun("new"));
-    assert_eq!(asked.opening(&chain), Some(begun("old")));
-    assert_eq!(asked.opening(&[]), None);
+    let history = History::of(&chain, &BTreeSet::new());
+    assert_eq!(asked.spec(&history).unwrap().input, begun("new"));
+    assert_eq!((history.opening(&asked.input), history.is_new), (begun("old"), false));
+    assert_eq!(history.instructions.as_deref(), Some("old"));
+}
+
+/// What the model gets of a conversation is whole, whatever was taken out of it.
+#[test]
+fn a_call_and_its_output_stay_and_go_together() {
+    let user = |text: &str| said(Role::User, text);
+    let call = |id: &str| called(&format!("fc_{id}"), id, Origin::Client);
+    let output = |id: &str| with_id(&format!("fco_{id}"), answered(id, "out", false));
+    let asked_for = |call_id: &str| responded(None, vec![user("?")], vec![call(call_id)], Outcome::ClientTools);
+    let before = |chain: &[Link], removed: &[&str], input: Vec<Item>| {
+        let removed = removed.iter().map(|id| (*id).to_owned()).collect();
+        let before = History::of(chain, &removed).before(&items(input));
+        before.iter().map(|item| item.as_ref().clone()).collect::<Vec<_>>()
+    };
+    let answered = [asked_for("a"), put_in(vec![output("a"), user("and")])];
+    for removed in ["fc_a", "fco_a"] {
+        assert_eq!(before(&answered, &[removed], vec![]), [user("?"), user("and")], "{removed}");
+    }
+    // The response that brought the output was deleted: the call is open again, for who answers it.
+    let reopened = [asked_for("a"), gone()];
+    assert_eq!(before(&reopened, &[], vec![]), [user("?")]);
+    assert_eq!(before(&reopened, &[], vec![output("a")]), [user("?"), call("a")]);
+    // So was the one that made the call.
+    assert_eq!(before(&[gone(), put_in(vec![output("a"), user("and")])], &[], vec![]), [user("and")]);
+    // A call that a client was asked to run waits for it; one of a run that was ended does not.
+    assert_eq!(before(&[asked_for("a")], &[], vec![]), [user("?"), call("a")]);
+    assert_eq!(before(&[put_in(vec![call("a")])], &[], vec![]), [call("a")]);
+    let ended = [responded(None, vec![user("?")], vec![call("a")], Outcome::Cancelled)];
+    assert_eq!(before(&ended, &[], vec![]), [user("?")]);
+    assert_eq!(before(&ended, &[], vec![output("a")]), [user("?"), call("a")]);
 }
 
 #[rstest]
@@ -167,8 +289,8 @@ fn a_chain_goes_before_what_is_new_without_its_instructions_and_cut_calls() {
     {"type": "function_call", "call_id": "x", "name": "look", "arguments": "{}"}, {"role": "user", "content": "go on"},
 ]), "No tool output found for the call `x`: send a `function_call_output` for each call before anything new is said.")]
 fn calls_and_outputs_must_pair_up(#[case] input: Value, #[case] message: &str) {
-    let mut asked = request::parse(json!({"model": "m", "input": input})).unwrap();
-    let error = asked.spec(&[], &Map::new()).unwrap_err();
+    let asked = request::parse(json!({"model": "m", "input": input})).unwrap();
+    let error = asked.spec(&History::default()).unwrap_err();
     assert_eq!(
         (error.status, error.error.param.as_deref(), error.error.message.as_str()),
         (400, Some("input"), message)
@@ -188,7 +310,8 @@ fn input_is_listed_in_pages_as_it_was_sent() {
     ]);
     let items = request::parse(json!({"model": "m", "input": sent})).unwrap().input;
     let page = |query: &[(&str, &str)]| {
-        serde_json::to_value(Page::parse(query.iter().copied()).unwrap().of_input(&items).unwrap()).unwrap()
+        serde_json::to_value(Page::parse(query.iter().copied()).unwrap().of(WireItem::of_input(&items)).unwrap())
+            .unwrap()
     };
     let list = |data: Value, first: &str, last: &str, more: bool| json!({"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": more});
     assert_eq!(page(&[("order", "asc")]), list(sent.clone(), "m1", "o1", false));

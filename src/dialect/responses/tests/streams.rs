@@ -48,6 +48,19 @@ fn reasoning_then_text() {
     assert_stream!(told(asked(), ToolActivity::Standard, inputs));
 }
 
+#[test]
+fn a_compaction_before_the_answer() {
+    let said = |role: &str, text: &str| json!({"role": role, "content": text});
+    let input = json!([said("user", &"long ".repeat(500)), said("assistant", "yes"), said("user", "go")]);
+    let management = json!([{"type": "compaction", "compact_threshold": 400}]);
+    let body = json!({"model": "m", "input": input, "context_management": management, "truncation": "auto"});
+    let summed_up = Usage { input: 500, output: 9, ..Usage::default() };
+    let answered = Usage { input: 20, output: 1, ..Usage::default() };
+    let inputs = [text("all"), upstream(UpstreamEvent::Usage(summed_up)), CLOSED];
+    let inputs = inputs.into_iter().chain([text("Hi"), upstream(UpstreamEvent::Usage(answered)), CLOSED]);
+    assert_stream!(told(body, ToolActivity::Standard, inputs));
+}
+
 /// The second call ends first and fails.
 fn two_calls() -> Vec<Input> {
     let number = RunId::new(uuid::Uuid::nil()).call(1);
@@ -106,7 +119,7 @@ fn a_failure_after_effects() {
 
 #[test]
 fn a_cancel_while_a_tool_runs() {
-    let inputs = [call(0, "look", "{}"), CLOSED, Input::Cancelled(Cancel::Client)];
+    let inputs = [call(0, "look", "{}"), CLOSED, Input::Cancelled(Cancel::Disconnected)];
     assert_stream!(told(asked(), ToolActivity::Standard, inputs));
 }
 

@@ -31,6 +31,9 @@ fn bodies() -> Vec<Value> {
         json!({"model": "nuncio"}),
         json!({"model": "nuncio", "messages": [{"role": "user", "content": "x"}]}),
         with("tools", json!([ask, ask])),
+        json!({"model": "nuncio", "input": "say: Hello", "background": true, "store": false}),
+        json!({"model": "nuncio", "input": "say: Hello", "conversation": "c", "previous_response_id": "resp_1"}),
+        json!({"model": "nuncio", "input": "say: Hello", "conversation": "é".repeat(129)}),
     ];
     bodies.extend([json!(7), json!([]), json!({}), json!(true)].map(|input| with("input", input)));
     bodies.extend(
@@ -40,7 +43,9 @@ fn bodies() -> Vec<Value> {
             json!({"type": 7}),
             json!({"type": "web_search_call", "id": "ws_1"}),
             json!({"type": "item_reference", "id": "msg_1"}),
-            json!({"type": "compaction", "id": "c", "encrypted_content": "x"}),
+            json!({"type": "compaction", "id": "c"}),
+            json!({"type": "compaction", "id": "c", "encrypted_content": 7}),
+            json!({"type": "compaction", "id": "c", "encrypted_content": "gAAAAABpM0Yj-...="}),
             json!({"type": "message", "content": "x"}),
             json!({"role": "tool", "content": "x"}),
             json!({"role": "robot", "content": "x"}),
@@ -101,13 +106,28 @@ const FIELDS: &[(&str, &str)] = &[
     ("previous_response_id", "\"\""),
     ("previous_response_id", "\"resp_unknown\""),
     ("conversation", "7"),
-    ("conversation", "{\"id\": \"conv_1\"}"),
+    ("conversation", "true"),
+    ("conversation", "[]"),
+    ("conversation", "{}"),
+    ("conversation", "{\"id\": 7}"),
+    ("conversation", "{\"id\": \"\"}"),
+    ("conversation", "{\"id\": \"my-project\"}"),
+    ("conversation", "{\"id\": \"conv_unknown\"}"),
+    ("conversation", "\"conv_unknown\""),
+    ("conversation", "\"\""),
+    ("conversation", "\"one\\ntwo\""),
+    ("conversation", "\"nul\\u0000\""),
     ("prompt", "{\"id\": \"p\"}"),
-    ("context_management", "[]"),
-    ("background", "true"),
+    ("context_management", "{}"),
+    ("context_management", "[7]"),
+    ("context_management", "[{}]"),
+    ("context_management", "[{\"type\": \"clear_tool_uses\"}]"),
+    ("context_management", "[{\"type\": \"compaction\", \"compact_threshold\": 0}]"),
+    ("context_management", "[{\"type\": \"compaction\", \"compact_threshold\": \"many\"}]"),
+    ("context_management", "[{\"type\": \"compaction\"}, {\"type\": \"compaction\"}]"),
     ("background", "\"no\""),
     ("truncation", "\"banana\""),
-    ("truncation", "\"auto\""),
+    ("truncation", "7"),
     ("include", "[\"message.output_text.logprobs\"]"),
     ("include", "\"all\""),
     ("top_logprobs", "3"),
@@ -186,6 +206,32 @@ async fn every_malformed_request_is_told_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
+async fn what_is_asked_about_no_conversation_is_told_so() {
+    let daemon = Daemon::rehearsing();
+    let item = json!({"type": "function_call_output", "call_id": "c", "output": "x"});
+    let bodies = [
+        (json!([]), 400, Value::Null),
+        (json!({"input": "x"}), 400, json!("model")),
+        (json!({"model": "nuncio"}), 400, json!("input")),
+        (json!({"model": "nuncio", "input": []}), 400, json!("input")),
+        (json!({"model": "nuncio", "input": [{"type": "image"}]}), 400, json!("input[0].type")),
+        (json!({"model": "nuncio", "input": [item]}), 400, json!("input")),
+        (json!({"model": "nobody", "input": "x"}), 404, json!("model")),
+        (json!({"model": "nuncio", "input": "x", "instructions": []}), 400, json!("instructions")),
+        (json!({"model": "nuncio", "previous_response_id": 7}), 400, json!("previous_response_id")),
+        (json!({"model": "nuncio", "previous_response_id": "resp_x"}), 404, json!("previous_response_id")),
+    ];
+    for path in ["compact", "input_tokens"] {
+        let url = daemon.url(&format!("/v1/responses/{path}"));
+        for (body, expected, param) in &bodies {
+            let (status, answer) = answer(client().post(&url).json(body)).await;
+            assert_eq!((status, &answer["error"]["param"]), (*expected, param), "{path} {body}: {answer}");
+        }
+        assert_eq!(answer(client().get(&url)).await.0, 405);
+    }
+}
+
+#[tokio::test]
 async fn malformed_queries_are_told_what_is_wrong_with_them() {
     let daemon = Daemon::rehearsing();
     let (_, kept) = post(&daemon, &with("metadata", json!({}))).await;
@@ -193,13 +239,15 @@ async fn malformed_queries_are_told_what_is_wrong_with_them() {
     let told = [
         ("", 200, Value::Null),
         ("?stream=false", 200, Value::Null),
-        ("?stream=true", 400, json!("stream")),
+        ("?stream=yes", 400, json!("stream")),
         ("?starting_after=3", 400, json!("starting_after")),
+        ("?stream=true&starting_after=-1", 400, json!("starting_after")),
+        ("?stream=true&starting_after=x", 400, json!("starting_after")),
         ("/input_items?limit=0", 400, json!("limit")),
         ("/input_items?limit=101", 400, json!("limit")),
         ("/input_items?order=up", 400, json!("order")),
         ("/input_items?after=nothing", 400, json!("after")),
-        ("/cancel", 404, Value::Null),
+        ("/cancel", 405, Value::Null),
         ("%ff", 404, json!("id")),
     ];
     for (query, expected, param) in told {

@@ -1,47 +1,90 @@
 //! `/v1/responses`.
 
+mod attached;
+mod background;
+mod context;
 mod malformed;
+mod websocket;
 
 use crate::support::{Daemon, REHEARSAL, client};
 use nuncio::config::auth::KeyHash;
 use serde_json::{Value, json};
 
-async fn post(daemon: &Daemon, body: &Value) -> (u16, Value) {
+pub async fn post(daemon: &Daemon, body: &Value) -> (u16, Value) {
     answer(client().post(daemon.url("/v1/responses")).json(body)).await
 }
 
-async fn get(daemon: &Daemon, path: &str) -> (u16, Value) {
+pub async fn get(daemon: &Daemon, path: &str) -> (u16, Value) {
     answer(client().get(daemon.url(&format!("/v1/responses/{path}")))).await
 }
 
-async fn delete(daemon: &Daemon, id: &str) -> (u16, Value) {
+pub async fn delete(daemon: &Daemon, id: &str) -> (u16, Value) {
     answer(client().delete(daemon.url(&format!("/v1/responses/{id}")))).await
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+pub async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
     let response = request.send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
 /// The events of a stream that ends with `[DONE]`.
-async fn stream(daemon: &Daemon, mut body: Value) -> Vec<Value> {
+pub async fn stream(daemon: &Daemon, mut body: Value) -> Vec<Value> {
     body["stream"] = json!(true);
-    let response = client().post(daemon.url("/v1/responses")).json(&body).send().await.unwrap();
-    assert_eq!(response.status(), 200);
-    assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
-    let text = response.text().await.unwrap();
-    let events = text.strip_suffix("data: [DONE]\n\n").unwrap();
-    let frame = |frame: &str| serde_json::from_str(frame.split_once("\ndata: ").unwrap().1).unwrap();
-    events.trim_end().split("\n\n").map(frame).collect()
+    events(client().post(daemon.url("/v1/responses")).json(&body)).await
 }
 
-fn text(response: &Value) -> String {
+pub async fn events(request: reqwest::RequestBuilder) -> Vec<Value> {
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
+    read_events(&response.text().await.unwrap())
+}
+
+pub fn read_events(text: &str) -> Vec<Value> {
+    let events = text.strip_suffix("data: [DONE]\n\n").unwrap_or_else(|| panic!("a stream without its end: {text}"));
+    let frame = |frame: &str| serde_json::from_str(frame.split_once("\ndata: ")?.1).ok();
+    events.split("\n\n").filter_map(frame).collect()
+}
+
+/// A stream that is read up to the first frame with these words, and then left to its reader.
+pub async fn begin(daemon: &Daemon, body: Value, headers: &[(&str, &str)], words: &str) -> (String, reqwest::Response) {
+    let mut body = body;
+    body["stream"] = json!(true);
+    let mut request = client().post(daemon.url("/v1/responses")).json(&body);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let mut response = request.send().await.unwrap();
+    let mut read = String::new();
+    while !read.contains(words) {
+        read += std::str::from_utf8(&response.chunk().await.unwrap().expect("the stream goes on")).unwrap();
+    }
+    (read.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned(), response)
+}
+
+/// Asks for a response until it is as wanted.
+pub async fn until(daemon: &Daemon, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    for _ in 0..400 {
+        let (status, response) = get(daemon, id).await;
+        if status == 200 && wanted(&response) {
+            return response;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("{id} does not become what it should: {:?}", get(daemon, id).await);
+}
+
+pub async fn until_status(daemon: &Daemon, id: &str, status: &str) -> Value {
+    until(daemon, id, |response| response["status"] == status).await
+}
+
+pub fn text(response: &Value) -> String {
     let parts = response["output"].as_array().unwrap().iter().filter_map(|item| item["content"].as_array()).flatten();
     parts.filter_map(|part| part["text"].as_str()).collect()
 }
 
 /// What an `echo: messages` says: the history as the model got it.
-fn history(response: &Value) -> Value {
+pub fn history(response: &Value) -> Value {
     serde_json::from_str(&text(response)).unwrap()
 }
 
@@ -121,6 +164,10 @@ async fn what_is_not_kept_cannot_be_found() {
     unkept["store"] = json!(false);
     let (_, unkept) = ask("ann", unkept).await;
     assert_eq!((unkept["status"].as_str(), &unkept["store"]), (Some("completed"), &json!(false)));
+    let streamed = json!({"model": "nuncio", "input": "say: One\nrun: echo", "store": false, "stream": true});
+    let told = events(client().post(daemon.url("/v1/responses")).bearer_auth("ann").json(&streamed)).await;
+    let numbers: Vec<u64> = told.iter().map(|event| event["sequence_number"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (0..told.len() as u64).collect::<Vec<_>>());
     let from = |id: &Value| json!({"model": "nuncio", "input": "say: More", "previous_response_id": id});
     assert_eq!(ask("ann", from(&kept["id"])).await.0, 200);
     for (key, id) in [("bob", &kept["id"]), ("ann", &unkept["id"]), ("ann", &json!("resp_x"))] {
@@ -200,24 +247,11 @@ async fn a_failure_is_a_status_at_first_and_a_failed_response_later() {
 #[tokio::test]
 async fn what_was_done_for_a_client_that_left_is_kept_as_incomplete() {
     let daemon = Daemon::rehearsing();
-    let body = json!({"model": "nuncio", "input": "say: Begun\nstall", "stream": true});
-    let mut response = client().post(daemon.url("/v1/responses")).json(&body).send().await.unwrap();
-    let mut read = String::new();
-    while !read.contains("\"delta\":\"Begun\"") {
-        read += std::str::from_utf8(&response.chunk().await.unwrap().expect("the stream goes on")).unwrap();
-    }
+    let body = json!({"model": "nuncio", "input": "say: Begun\nstall"});
+    let (id, response) = begin(&daemon, body, &[], "\"delta\":\"Begun\"").await;
     drop(response);
-    let id = read.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-    for _ in 0..200 {
-        let (status, kept) = get(&daemon, id).await;
-        if status == 200 {
-            assert_eq!((&kept["status"], text(&kept).as_str()), (&json!("incomplete"), "Begun"));
-            assert_eq!(kept["incomplete_details"]["detail"], "disconnected");
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("it was not kept");
+    let kept = until_status(&daemon, &id, "incomplete").await;
+    assert_eq!((text(&kept).as_str(), &kept["incomplete_details"]["detail"]), ("Begun", &json!("disconnected")));
 }
 
 #[tokio::test]

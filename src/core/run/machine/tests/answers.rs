@@ -4,17 +4,17 @@ use super::*;
 use crate::core::format::{FormatSupport, OutputFormat, Shape};
 
 /// A run whose answer must be an object, over an upstream that does this about it.
-fn demanding(format_support: FormatSupport, spec: RunSpec) -> Machine {
+pub(super) fn demanding(format_support: FormatSupport, spec: RunSpec) -> Machine {
     let format = Some(Arc::new(OutputFormat::new(Shape::Object)));
     let agent = Agent { format_support, ..Agent::clone(&agent(Limits { steps: 3, ..Limits::default() })) };
     machine(Arc::new(agent), RunSpec { format, ..spec })
 }
 
-fn holding() -> Machine {
+pub(super) fn holding() -> Machine {
     demanding(FormatSupport::Passed, spec())
 }
 
-fn verdict(problem: &str) -> Input {
+pub(super) fn verdict(problem: &str) -> Input {
     Input::AnswerChecked(Err(problem.into()))
 }
 
@@ -22,11 +22,11 @@ fn refusal(text: &str) -> Input {
     Input::Upstream(UpstreamEvent::Refusal(text.into()))
 }
 
-fn thought(text: &str) -> Input {
+pub(super) fn thought(text: &str) -> Input {
     Input::Upstream(UpstreamEvent::Reasoning(text.into()))
 }
 
-const GOOD: Input = Input::AnswerChecked(Ok(()));
+pub(super) const GOOD: Input = Input::AnswerChecked(Ok(()));
 
 /// What the model is asked that shall mend `answer`, in which `problem` was found.
 fn repair(before: &str, answer: &str, problem: &str) -> String {
@@ -55,6 +55,7 @@ fn a_held_answer_is_told_in_one_piece_once_it_is_found_good() {
             "+1 assistant ''",
             "~1 {}",
             "=1 assistant '{}'",
+            "step 0+0",
             "finished Completed",
         ]
     );
@@ -80,6 +81,7 @@ fn a_bad_answer_is_mended_once_and_never_told() {
             "+1 assistant ''",
             "~1 {}",
             "=1 assistant '{}'",
+            "step 0+0",
             "finished Completed",
         ]
     );
@@ -154,13 +156,13 @@ fn a_call_of_the_client_ends_the_turn_unchecked() {
 #[case::the_deadline(vec![text("{\"a"), Input::Deadline], vec![
     "abort", "+0 assistant ''", "~0 {\"a", "=0 assistant! '{\"a'", "step 0+0", "finished Incomplete { reason: WallTime }",
 ])]
-#[case::a_cancel(vec![text("{\"a"), Input::Cancelled(Cancel::Client)], vec!["abort", "step 0+0", "finished Cancelled"])]
+#[case::a_cancel(vec![text("{\"a"), Input::Cancelled(Cancel::Asked)], vec!["abort", "step 0+0", "finished Cancelled"])]
 #[case::a_failure(vec![text("{\"a"), broken()], vec!["abort", "step 0+0", "failed UpstreamBroken"])]
-#[case::a_cancel_in_the_check(vec![text("{}"), CLOSED, Input::Cancelled(Cancel::Client), GOOD], vec![
+#[case::a_cancel_in_the_check(vec![text("{}"), CLOSED, Input::Cancelled(Cancel::Asked), GOOD], vec![
     "step 0+0", "check {}", "abort", "finished Cancelled",
 ])]
 #[case::the_deadline_in_the_check(vec![text("{}"), CLOSED, Input::Deadline, GOOD], vec![
-    "step 0+0", "check {}", "+0 assistant ''", "~0 {}", "=0 assistant '{}'", "finished Completed",
+    "step 0+0", "check {}", "+0 assistant ''", "~0 {}", "=0 assistant '{}'", "step 0+0", "finished Completed",
 ])]
 fn what_becomes_of_held_text_at(#[case] inputs: Vec<Input>, #[case] expected: Vec<&str>) {
     let mut run = holding();
@@ -178,7 +180,8 @@ fn the_last_words_at_a_limit_have_the_form_too() {
         "The time you were given is over, so no tools can be called any more. Answer now with what you have.";
     assert_eq!((last.instructions.as_deref(), last.format.is_some()), (Some(expected), true));
     let notes = play(&mut run, [OPENED, text("{}"), CLOSED, GOOD]);
-    let end = ["check {}", "+0 assistant ''", "~0 {}", "=0 assistant '{}'", "finished Incomplete { reason: WallTime }"];
+    let told = ["check {}", "+0 assistant ''", "~0 {}", "=0 assistant '{}'", "step 0+0"];
+    let end = [told.as_slice(), &["finished Incomplete { reason: WallTime }"]].concat();
     assert_eq!(notes[1..], end);
 }
 

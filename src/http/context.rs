@@ -1,0 +1,62 @@
+//! What is asked about a conversation and not in it: `POST /v1/responses/compact` and `/v1/responses/input_tokens`.
+
+use super::auth::Principal;
+use super::clock::now;
+use super::error::Rejection;
+use super::responses::{ID_PREFIX, history};
+use super::state::Gateway;
+use super::{body, headers};
+use crate::core::run::{OnDisconnect, input_tokens as estimate};
+use crate::dialect::responses::compact::{CompactedWindow, Compacting};
+use crate::dialect::responses::request;
+use crate::runs::session::SessionKey;
+use crate::runs::{Brief, Briefing, RunRequest, Runs};
+use axum::Json;
+use axum::extract::{Extension, Request, State};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Sums a conversation up. Nothing is stored: the client has all there is to go on from.
+pub async fn compact(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(principal): Extension<Principal>,
+    request: Request,
+) -> Result<Json<CompactedWindow>, Rejection> {
+    let mut session = headers::session(request.headers())?;
+    let asked = request::parse_conversation(body::json(request, gateway.settings.body_limit).await?)?;
+    let profile = gateway.profile(&asked.model)?;
+    let history = history(&gateway, &principal.name, &asked).await?;
+    if session == SessionKey::ByHistory && !history.is_new {
+        session = SessionKey::ByOpening(history.opening(&asked.input));
+    }
+    let run = Runs::new_id();
+    let brief = Brief { spec: asked.compaction(&history)?, session, housekeeping: false, previous: None, place: None };
+    let request = RunRequest {
+        run,
+        principal: principal.name,
+        max_runs: principal.max_runs,
+        profile,
+        brief: Briefing::Done(brief.into()),
+        record: None,
+        on_disconnect: OnDisconnect::Cancel,
+    };
+    let mut listener = gateway.runs.start(request).await?;
+    // A client that leaves drops this handler, and its listener with it.
+    let mut compacting = Compacting::default();
+    while let Some(told) = listener.next().await {
+        compacting.on(&told.event);
+    }
+    Ok(Json(compacting.into_window(run.answer(ID_PREFIX), now())?))
+}
+
+/// Counts the tokens that a request would begin with, by estimate, and runs nothing.
+pub async fn input_tokens(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(principal): Extension<Principal>,
+    request: Request,
+) -> Result<Json<Value>, Rejection> {
+    let asked = request::parse_conversation(body::json(request, gateway.settings.body_limit).await?)?;
+    let profile = gateway.profile(&asked.model)?;
+    let spec = asked.spec(&history(&gateway, &principal.name, &asked).await?)?;
+    Ok(Json(json!({"object": "response.input_tokens", "input_tokens": estimate(&profile.agent, &spec)})))
+}

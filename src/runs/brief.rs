@@ -1,0 +1,26 @@
+//! What a run is told to do, which may take its time to be known.
+
+use super::session::SessionKey;
+use super::turns::Place;
+use crate::core::run::RunSpec;
+use crate::dialect::error::ApiError;
+use futures_util::future::BoxFuture;
+
+/// Everything that a run needs to begin.
+pub struct Brief {
+    pub spec: RunSpec,
+    pub session: SessionKey,
+    /// A frontend's call on the side (a title, tags): no tools, no instructions, no session.
+    pub housekeeping: bool,
+    /// The link of a stored chain that it goes on from.
+    pub previous: Option<String>,
+    /// Its turn in a conversation, kept until what the run adds is stored.
+    pub place: Option<Place>,
+}
+
+/// When a run is briefed.
+pub enum Briefing {
+    Done(Box<Brief>),
+    /// Once its turn has come: what others say before it is part of what it goes on from. An error ends the run.
+    Awaited(BoxFuture<'static, Result<Brief, ApiError>>),
+}

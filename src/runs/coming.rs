@@ -1,0 +1,165 @@
+//! A run on its way from the door to its driver.
+
+use super::admission::Permit;
+use super::brief::Brief;
+use super::driver::Driver;
+use super::format::AnswerCheck;
+use super::live::Presence;
+use super::profile::Profile;
+use super::registry::Runs;
+use super::scribe::Scribe;
+use super::session::{SessionFinder, SessionKey};
+use super::toolbox::Toolbox;
+use super::turns::Place;
+use crate::core::event::{Outcome, RunEvent};
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::item::Item;
+use crate::core::ports::store::{Store, Turn};
+use crate::core::ports::upstream::ToolChoice;
+use crate::core::run::{Cancel, Machine, OnDisconnect, RunSpec};
+use crate::core::transcript::{restore_turns, turn_keys};
+use crate::dialect::error::ApiError;
+use futures_util::future::BoxFuture;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A run that has been let in and is not under way yet.
+pub struct Coming {
+    pub runs: Arc<Runs>,
+    pub presence: Presence,
+    pub permit: Permit,
+    pub profile: Arc<Profile>,
+    pub scribe: Scribe,
+    pub on_disconnect: OnDisconnect,
+}
+
+/// What is carried out, as soon as nothing can go wrong with it any more.
+pub struct Plan {
+    machine: Machine,
+    answer: AnswerCheck,
+    history: Vec<Arc<Item>>,
+    session: SessionKey,
+    previous: Option<String>,
+    place: Option<Place>,
+}
+
+impl Coming {
+    /// Waits for the brief and carries it out.
+    pub async fn once_briefed(self, brief: BoxFuture<'static, Result<Brief, ApiError>>) -> Outcome {
+        let planned = match self.brief(brief).await {
+            Ok(brief) => self.plan(brief).await.map_err(|failure| Outcome::Failed { failure }),
+            Err(outcome) => Err(outcome),
+        };
+        match planned {
+            Ok(plan) => self.driver(plan).drive().await,
+            Err(outcome) => self.never_begun(outcome).await,
+        }
+    }
+
+    /// Waits for the brief. Who is ended before that has never begun.
+    async fn brief(&self, brief: BoxFuture<'static, Result<Brief, ApiError>>) -> Result<Brief, Outcome> {
+        let live = &self.presence.live;
+        tokio::select! {
+            biased;
+            () = self.runs.shutdown.cancelled() => Err(Cancel::Shutdown.outcome()),
+            () = live.asked.cancelled() => Err(Cancel::Asked.outcome()),
+            () = live.log.abandoned(self.on_disconnect) => Err(Cancel::Disconnected.outcome()),
+            brief = brief => brief.map_err(|error| Outcome::Failed { failure: error.into() }),
+        }
+    }
+
+    async fn never_begun(mut self, outcome: Outcome) -> Outcome {
+        drop(self.permit);
+        self.scribe.tell_end(RunEvent::Finished { outcome: outcome.clone() }, None).await;
+        outcome
+    }
+
+    /// Fails where the brief cannot be carried out.
+    pub async fn plan(&self, brief: Brief) -> Result<Plan, Failure> {
+        let Brief { mut spec, session, housekeeping, previous, place } = brief;
+        restore(&*self.runs.store, &self.presence.live.principal, &mut spec).await?;
+        let agent = if housekeeping { &self.profile.housekeeping } else { &self.profile.agent };
+        if housekeeping {
+            (spec.tools, spec.tool_choice, spec.allowed_tools) = (Some(Vec::new()), ToolChoice::Auto, None);
+        }
+        let history = spec.input.clone();
+        let machine = Machine::new(self.presence.live.run, Arc::clone(agent), spec)?;
+        let machine = machine.knowing(self.profile.upstream.window());
+        let answer = AnswerCheck::of_request(machine.format()).await?;
+        Ok(Plan { machine, answer, history, session, previous, place })
+    }
+
+    pub fn driver(self, plan: Plan) -> Driver {
+        let Self { runs, presence, permit, profile, scribe, on_disconnect } = self;
+        let Plan { machine, answer, history, session, previous, place } = plan;
+        let finder = SessionFinder {
+            store: Arc::clone(&runs.store),
+            principal: Arc::clone(&presence.live.principal),
+            key: session,
+            root: Arc::clone(&runs.workspaces),
+            fixed: profile.workspace.clone(),
+        };
+        let wall_time = profile.agent.limits.wall_time;
+        Driver {
+            machine,
+            upstream: Arc::clone(&profile.upstream),
+            toolbox: Toolbox::new(profile, presence.live.run, finder),
+            answer,
+            store: Arc::clone(&runs.store),
+            presence,
+            history,
+            scribe,
+            on_disconnect,
+            previous,
+            permit: Some(permit),
+            place,
+            shutdown: runs.shutdown.child_token(),
+            deadline: Instant::now().checked_add(wall_time).unwrap_or_else(far_away),
+        }
+    }
+}
+
+/// Tells the log how a run ended.
+pub async fn told(run: impl Future<Output = Outcome>) -> Outcome {
+    let begun = Instant::now();
+    let outcome = run.await;
+    tracing::info!(outcome = word(&outcome), ms = begun.elapsed().as_millis() as u64, "run ended");
+    outcome
+}
+
+/// Gives the turns of the history back what the server did in them.
+async fn restore(store: &dyn Store, principal: &str, spec: &mut RunSpec) -> Result<(), Failure> {
+    let mut known: HashMap<String, Turn> = HashMap::new();
+    for key in turn_keys(&spec.input) {
+        match store.turn(principal, &key).await {
+            Ok(turn) => known.extend(turn.map(|turn| (key, turn))),
+            Err(error) => {
+                tracing::error!(%error, "a turn could not be loaded");
+                let text = "The conversation's stored part could not be read.";
+                return Err(Failure::new(FailureKind::Internal, text));
+            }
+        }
+    }
+    if !known.is_empty() {
+        spec.input = restore_turns(std::mem::take(&mut spec.input), |key| known.get(key).cloned());
+    }
+    Ok(())
+}
+
+/// An outcome for the log, which must hold nothing that a client or an upstream said.
+fn word(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Failed { failure } => format!("failed: {:?}", failure.kind),
+        Outcome::Incomplete { reason } => format!("incomplete: {reason:?}"),
+        Outcome::Completed => "completed".to_owned(),
+        Outcome::ClientTools => "client tools".to_owned(),
+        Outcome::Cancelled => "cancelled".to_owned(),
+    }
+}
+
+/// For a limit too long to add to a clock.
+fn far_away() -> Instant {
+    Instant::now() + Duration::from_secs(365 * 24 * 3600) // invariant: a year fits
+}

@@ -1,0 +1,74 @@
+//! Runs in flight, as others see them: to listen to, to look at, to cancel.
+
+use super::log::RunLog;
+use crate::core::id::RunId;
+use crate::dialect::responses::record::Record;
+use crate::dialect::responses::resource::Resource;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// A run in flight. It may end at any time; whoever holds this can still read what it has told.
+pub struct LiveRun {
+    pub run: RunId,
+    pub principal: Arc<str>,
+    pub log: Arc<RunLog>,
+    /// Of a response that is stored at its end.
+    pub record: Option<Record>,
+    /// Somebody has asked for its end.
+    pub(super) asked: CancellationToken,
+    ended: CancellationToken,
+}
+
+impl LiveRun {
+    pub fn new(run: RunId, principal: Arc<str>, record: Option<Record>) -> Arc<Self> {
+        let (log, asked, ended) = Default::default();
+        Arc::new(Self { run, principal, log, record, asked, ended })
+    }
+
+    /// Ends the run, down to the last process of its tools, and waits until that is done and stored.
+    pub async fn cancel(&self) {
+        self.asked.cancel();
+        self.ended.cancelled().await;
+    }
+
+    /// The response as it stands; `None` for a run that keeps none.
+    pub fn resource(&self) -> Option<Resource> {
+        let record = self.record.as_ref()?;
+        Some(self.log.read(|journal| record.resource(journal.events())))
+    }
+}
+
+/// The runs in flight by id: as many as are admitted.
+#[derive(Default)]
+pub struct LiveRuns(Mutex<HashMap<RunId, Arc<LiveRun>>>);
+
+impl LiveRuns {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Arc<LiveRun>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A run of this principal; another's is as good as absent.
+    pub fn find(&self, principal: &str, run: RunId) -> Option<Arc<LiveRun>> {
+        self.lock().get(&run).filter(|live| *live.principal == *principal).cloned()
+    }
+
+    pub fn enter(self: &Arc<Self>, live: Arc<LiveRun>) -> Presence {
+        self.lock().insert(live.run, Arc::clone(&live));
+        Presence { runs: Arc::clone(self), live }
+    }
+}
+
+/// The place of a run among those in flight. Dropped when it is over, however it came to that.
+pub struct Presence {
+    runs: Arc<LiveRuns>,
+    pub live: Arc<LiveRun>,
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.runs.lock().remove(&self.live.run);
+        self.live.log.close();
+        self.live.ended.cancel();
+    }
+}

@@ -1,0 +1,219 @@
+//! What a run has told so far, and those who listen: any number, from any place on, each at its own pace.
+
+use crate::core::journal::{Cursor, Journal, Told};
+use crate::core::run::OnDisconnect;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+/// The log of one run. The run appends, [`Listener`]s read.
+#[derive(Debug, Default)]
+pub struct RunLog {
+    state: Mutex<State>,
+    /// Something was appended, or the log was closed.
+    told: Notify,
+    /// A listener has read on, come or gone. The run alone waits for that.
+    heard: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    journal: Journal,
+    closed: bool,
+    /// How far each listener is, by its number.
+    listeners: Vec<(u64, u64)>,
+    next_listener: u64,
+    /// When the last listener left; `None` while there is one, or before the first.
+    left_at: Option<Instant>,
+}
+
+/// One reader of a run. While there is one the run is not taken for abandoned.
+#[derive(Debug)]
+pub struct Listener {
+    log: Arc<RunLog>,
+    number: u64,
+    cursor: Cursor,
+}
+
+impl RunLog {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn append(&self, told: Told) {
+        self.lock().journal.push(told);
+        self.told.notify_waiters();
+    }
+
+    /// Nothing more will be told.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.told.notify_waiters();
+    }
+
+    /// What has been told so far.
+    pub fn read<T>(&self, read: impl FnOnce(&Journal) -> T) -> T {
+        read(&self.lock().journal)
+    }
+
+    /// Listens from the first event on.
+    pub fn listen(self: &Arc<Self>) -> Listener {
+        let mut state = self.lock();
+        let number = state.next_listener;
+        state.next_listener = number.saturating_add(1);
+        state.listeners.push((number, 0));
+        state.left_at = None;
+        drop(state);
+        self.heard.notify_one();
+        Listener { log: Arc::clone(self), number, cursor: Cursor::default() }
+    }
+
+    /// Waits until the listener that is ahead of the others has at most `ahead` events before it, or there is none.
+    pub async fn keep_pace(&self, ahead: u64) {
+        while self.lock().lag() > ahead {
+            self.heard.notified().await;
+        }
+    }
+
+    /// Waits until nobody listens and the run is to end for that.
+    pub async fn abandoned(&self, policy: OnDisconnect) {
+        loop {
+            let left_at = self.lock().left_at;
+            match (policy, left_at) {
+                (OnDisconnect::Detach, _) => return std::future::pending().await,
+                (_, None) => self.heard.notified().await,
+                (OnDisconnect::Cancel, Some(_)) => return,
+                (OnDisconnect::Grace(time), Some(left_at)) => {
+                    let Some(end) = left_at.checked_add(time) else { return std::future::pending().await };
+                    tokio::select! {
+                        () = sleep_until(end) => return,
+                        () = self.heard.notified() => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl State {
+    fn lag(&self) -> u64 {
+        let front = self.listeners.iter().map(|(_, at)| *at).max();
+        front.map_or(0, |front| self.journal.len().saturating_sub(front))
+    }
+}
+
+impl Listener {
+    /// Listens to a run that is over.
+    pub fn to_journal(journal: Arc<Journal>) -> Self {
+        let state = State { journal: Journal::clone(&journal), closed: true, ..State::default() };
+        Arc::new(RunLog { state: Mutex::new(state), ..RunLog::default() }).listen()
+    }
+
+    /// What this listens to.
+    pub fn log(&self) -> Arc<RunLog> {
+        Arc::clone(&self.log)
+    }
+
+    /// The next event; `None` once everything has been told. Can be dropped at any time.
+    pub async fn next(&mut self) -> Option<Told> {
+        let log = Arc::clone(&self.log);
+        loop {
+            // Made before the look, so that what is told in between wakes it.
+            let told = log.told.notified();
+            match self.take() {
+                Ok(told) => return told,
+                Err(NotYet) => told.await,
+            }
+        }
+    }
+
+    fn take(&mut self) -> Result<Option<Told>, NotYet> {
+        let mut state = self.log.lock();
+        let Some(told) = state.journal.next(&mut self.cursor) else {
+            return if state.closed { Ok(None) } else { Err(NotYet) };
+        };
+        if let Some((_, at)) = state.listeners.iter_mut().find(|(number, _)| *number == self.number) {
+            *at = self.cursor.at;
+        }
+        drop(state);
+        self.log.heard.notify_one();
+        Ok(Some(told))
+    }
+}
+
+/// Nothing has been told since the last look.
+struct NotYet;
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let mut state = self.log.lock();
+        state.listeners.retain(|(number, _)| *number != self.number);
+        if state.listeners.is_empty() {
+            state.left_at = Some(Instant::now());
+        }
+        drop(state);
+        self.log.heard.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::event::{Delta, RunEvent};
+    use std::pin::pin;
+    use std::time::Duration;
+
+    fn word(sequence: u64) -> Told {
+        Told { sequence, event: RunEvent::Delta { index: 0, delta: Delta::Text("a".into()) } }
+    }
+
+    #[tokio::test]
+    async fn listeners_come_at_any_time_and_hear_everything_once() {
+        let log = Arc::new(RunLog::default());
+        let mut early = log.listen();
+        log.append(word(0));
+        assert_eq!(early.next().await, Some(word(0)));
+        log.append(word(1));
+        let mut late = log.listen();
+        log.append(word(5));
+        log.close();
+        for expected in [Some(word(1)), Some(word(5)), None] {
+            assert_eq!(early.next().await, expected);
+        }
+        for expected in [Some(word(0)), Some(word(1)), Some(word(5)), None] {
+            assert_eq!(late.next().await, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_fastest_listener_sets_the_pace_and_without_one_there_is_none() {
+        let log = Arc::new(RunLog::default());
+        let (mut fast, slow) = (log.listen(), log.listen());
+        (0..5).for_each(|sequence| log.append(word(sequence)));
+        let waits = async |log: &RunLog| futures_util::poll!(pin!(log.keep_pace(3))).is_pending();
+        assert!(waits(&log).await);
+        for _ in 0..2 {
+            fast.next().await;
+        }
+        assert!(!waits(&log).await);
+        drop(fast);
+        assert!(waits(&log).await, "the slow one is the fastest now");
+        drop(slow);
+        assert!(!waits(&log).await);
+    }
+
+    #[tokio::test]
+    async fn a_run_is_abandoned_as_its_policy_says() {
+        let log = Arc::new(RunLog::default());
+        let waits = async |policy| futures_util::poll!(pin!(log.abandoned(policy))).is_pending();
+        let (short, long) = (OnDisconnect::Grace(Duration::ZERO), OnDisconnect::Grace(Duration::from_secs(3600)));
+        let listener = log.listen();
+        assert!(waits(OnDisconnect::Cancel).await && waits(short).await);
+        drop(listener);
+        assert!(waits(OnDisconnect::Detach).await && waits(long).await);
+        log.abandoned(OnDisconnect::Cancel).await;
+        log.abandoned(short).await;
+        let _back = log.listen();
+        assert!(waits(OnDisconnect::Cancel).await && waits(short).await);
+    }
+}
