@@ -11,11 +11,15 @@ use crate::config::error::ConfigError;
 use crate::config::profiles::{self, AllowedTools};
 use crate::config::server::UnknownModel;
 use crate::config::{Config, Loaded, auth};
+use crate::core::format::OutputFormat;
 use crate::core::ports::store::Store;
 use crate::core::run::{Agent, Limits};
 use crate::dialect::activity::ToolActivity;
+use crate::dialect::fields::Fields;
+use crate::dialect::format;
 use crate::http::auth::{Key, Keys};
 use crate::http::{Gateway, HttpSettings, Probe};
+use crate::runs::format::AnswerCheck;
 use crate::runs::registry::RunsSettings;
 use crate::runs::{Profile, Runs};
 use crate::sandbox::{CommandsLock, Supervisor};
@@ -174,6 +178,7 @@ fn profile(
     };
     let tools = tools.select(&allowed)?;
     let with_effects = tools.names().filter(|name| tools.get(name).is_some_and(|tool| tool.has_effects()));
+    let format = format(profile).map_err(fault)?;
     let agent = Agent {
         instructions: Some(profile.instructions.trim()).filter(|text| !text.is_empty()).map(Into::into),
         tools: tools.specs(),
@@ -186,6 +191,8 @@ fn profile(
         },
         context_window: profile.context_window.map(u64::from),
         sampling: profile.sampling.clone(),
+        format: format.map(Arc::new),
+        format_support: upstream.format_support(),
     };
     if let Some(workspace) = &profile.workspace {
         let problem = |error| fault(format!("the workspace {} cannot be used: {error}", workspace.display()));
@@ -207,6 +214,15 @@ fn profile(
         inherit_instructions: profile.inherit_instructions,
         workspace: profile.workspace.as_deref().map(Into::into),
     })
+}
+
+/// The form of answers that a profile's `sampling` asks for, as clients do in `response_format`.
+fn format(profile: &profiles::Profile) -> Result<Option<OutputFormat>, String> {
+    let Some(format) = profile.sampling.get("response_format") else { return Ok(None) };
+    let fields = Fields::of(format.clone(), "response_format");
+    let format = fields.and_then(format::of_chat).map_err(|error| format!("sampling: {}", error.error.message))?;
+    AnswerCheck::of(Some(&format)).map_err(|failure| format!("sampling: {failure}"))?;
+    Ok(Some(format))
 }
 
 fn keys(config: &Config) -> Keys {

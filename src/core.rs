@@ -3,6 +3,7 @@
 pub mod estimate;
 pub mod event;
 pub mod failure;
+pub mod format;
 pub mod housekeeping;
 pub mod id;
 pub mod item;
@@ -11,5 +12,6 @@ pub mod logprob;
 pub mod ports;
 pub mod run;
 pub mod sealed;
+pub mod text;
 pub mod transcript;
 pub mod usage;

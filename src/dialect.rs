@@ -4,6 +4,7 @@ pub mod activity;
 pub mod chat;
 pub mod error;
 pub mod fields;
+pub mod format;
 mod offer;
 pub mod responses;
 pub mod sse;

@@ -7,6 +7,7 @@
 //! - [`core`] and [`dialect`] are pure: types, the agent loop as a state machine, projections onto the wire.
 //! - [`runs`] carries the machine's effects out, through the core's ports; [`http`] is its edge to clients.
 //! - [`upstream`], [`tools`] (on [`sandbox`]) and [`store`] implement the ports and do not know of each other.
+//! - [`schema`] checks values, for the runs and the tools.
 //! - [`app`] joins them, from what [`cli`] and [`config`] say.
 //!
 //! `tests/architecture.rs` holds these borders; `docs/architecture.md` is the longer story.
@@ -23,6 +24,7 @@ pub mod dialect;
 pub mod http;
 pub mod runs;
 pub mod sandbox;
+pub mod schema;
 pub mod shutdown;
 pub mod store;
 pub mod system;

@@ -4,6 +4,7 @@ pub mod admission;
 pub mod brief;
 mod coming;
 mod driver;
+pub mod format;
 pub mod live;
 pub mod log;
 pub mod profile;

@@ -10,10 +10,11 @@ use syn::visit::{self, Visit};
 const ROOMS: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("dialect", &["core"]),
-    ("runs", &["core", "dialect"]),
+    ("runs", &["core", "dialect", "schema"]),
     ("http", &["core", "dialect", "runs"]),
     ("upstream", &["core"]),
-    ("tools", &["core", "sandbox"]),
+    ("schema", &["core"]),
+    ("tools", &["core", "sandbox", "schema"]),
     ("store", &["core"]),
     ("sandbox", &[]),
     ("config", &["cli", "core"]),
@@ -38,7 +39,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sd_notify", &["shutdown"]),
     ("serde_saphyr", &["config"]),
     ("schemars", &["tools"]),
-    ("jsonschema", &["tools"]),
+    ("jsonschema", &["schema"]),
 ];
 
 /// What would make the pure rooms impure.

@@ -218,6 +218,10 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "upstreams: {a: {kind: rehearsal, base_url: 'http://h'}}\n",
     "1:34: upstreams.a.base_url: expected nothing: kind rehearsal calls no one"
 )]
+#[case::rehearsal_with_a_format(
+    "upstreams: {a: {kind: rehearsal, structured_output: enforced}}\n",
+    "1:34: upstreams.a.structured_output: expected nothing: kind rehearsal calls no one"
+)]
 #[case::unknown_upstream(
     "upstreams: {a: {kind: rehearsal}, b: {kind: rehearsal}}\nprofiles: {p: {upstream: c}}\n",
     "2:16: profiles.p.upstream: expected one of a, b; found `c`"
@@ -614,6 +618,12 @@ fn the_example_in_full_is_a_configuration_whose_upstream_says_the_defaults() {
         ..Upstream::default()
     };
     assert_eq!(debug(written), debug(&expected));
+}
+
+#[test]
+fn a_long_section_may_be_commented_out() {
+    let yaml = format!("upstreams:\n{}profiles: {{p: {{}}}}\n", "  # a line\n".repeat(300));
+    assert_eq!(Machine::with_yaml(&yaml).load().profiles.keys().collect::<Vec<_>>(), ["p"]);
 }
 
 /// The keys that a place takes, as the error for a key that is certainly not one of them lists them.

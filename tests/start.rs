@@ -132,6 +132,20 @@ fn folders_that_cannot_be_written_are_said_before_any_run() {
 }
 
 #[test]
+fn a_format_that_cannot_be_used_stops_the_start() {
+    let schema = "{type: json_schema, json_schema: {name: n, schema: {type: xml}}}";
+    for (format, problem) in [
+        ("{type: xml}", "`response_format.type` must be text, json_object or json_schema."),
+        (schema, "`response_format.json_schema.schema` cannot be used: at /type: \"xml\" is not valid"),
+    ] {
+        let folder = folder_with(&format!("{REHEARSAL}profiles: {{p: {{sampling: {{response_format: {format}}}}}}}\n"));
+        let (code, _, said) = ended(command(folder.path()).arg("check"));
+        assert_eq!(code, Some(1));
+        assert!(said.starts_with(&format!("nuncio: profile `p`: sampling: {problem}")), "{said}");
+    }
+}
+
+#[test]
 fn a_second_daemon_on_the_port_says_so() {
     let daemon = Daemon::rehearsing();
     let port = daemon.address().rsplit(':').next().unwrap().to_owned();

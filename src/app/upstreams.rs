@@ -1,8 +1,9 @@
 //! Which upstreams there are: from the configuration, or found at start.
 
 use crate::config::environment::UpstreamSource;
-use crate::config::upstreams::{DEFAULT, MaxTokensField, REHEARSAL_MODEL, Upstream, UpstreamKind};
+use crate::config::upstreams::{DEFAULT, MaxTokensField, REHEARSAL_MODEL, StructuredOutput, Upstream, UpstreamKind};
 use crate::config::{Config, Loaded};
+use crate::core::format::FormatSupport;
 use crate::upstream::discover::{self, OLLAMA, Ollama};
 use crate::upstream::registry::{REHEARSAL, Registry, UpstreamReport};
 use crate::upstream::settings::{self, UpstreamSettings};
@@ -77,6 +78,12 @@ pub fn settings(config: &Config) -> Vec<UpstreamSettings> {
                 MaxTokensField::Auto => settings::MaxTokensField::Auto,
                 MaxTokensField::MaxTokens => settings::MaxTokensField::MaxTokens,
                 MaxTokensField::MaxCompletionTokens => settings::MaxTokensField::MaxCompletionTokens,
+            },
+            format_support: match upstream.structured_output {
+                StructuredOutput::Auto => None,
+                StructuredOutput::Enforced => Some(FormatSupport::Enforced),
+                StructuredOutput::Passed => Some(FormatSupport::Passed),
+                StructuredOutput::Prompted => Some(FormatSupport::Prompted),
             },
         })
         .collect()

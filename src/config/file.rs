@@ -87,6 +87,8 @@ fn parse(path: &Path, text: &str) -> Result<(Document, Outline), ConfigError> {
         // Bare `true` and `123` are no texts: they would pass as host and model names.
         no_schema: true,
         reject_unsupported_tags: true,
+        // Nobody reads them here, and kept ones are limited: a section that is commented out may be long.
+        emit_comments: false,
         with_snippet: false,
     };
     match serde_saphyr::from_str_with_options(text, options) {

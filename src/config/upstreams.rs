@@ -48,6 +48,7 @@ pub struct Upstream {
     #[serde(deserialize_with = "value::duration")]
     pub retry_base_delay: Duration,
     pub max_tokens_field: MaxTokensField,
+    pub structured_output: StructuredOutput,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -69,6 +70,20 @@ pub enum MaxTokensField {
     MaxCompletionTokens,
 }
 
+/// What the service does about the form that a client wants an answer in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StructuredOutput {
+    /// By the address: api.openai.com enforces what is strict, all others are as `passed`.
+    Auto,
+    /// It gets the format and enforces it, so the text is shown as it comes.
+    Enforced,
+    /// It gets the format and is not relied on.
+    Passed,
+    /// It does not know the field: the model is told in words.
+    Prompted,
+}
+
 impl Default for Upstream {
     fn default() -> Self {
         Self {
@@ -84,6 +99,7 @@ impl Default for Upstream {
             max_retries: 2,
             retry_base_delay: Duration::from_millis(500),
             max_tokens_field: MaxTokensField::Auto,
+            structured_output: StructuredOutput::Auto,
         }
     }
 }
@@ -135,6 +151,7 @@ impl Upstream {
             ("base_url", self.base_url.is_some()),
             ("api_key", self.api_key.is_some()),
             ("headers", !self.headers.is_empty()),
+            ("structured_output", self.structured_output != StructuredOutput::Auto),
         ];
         for (name, given) in given {
             problems.expect(!given, format!("{at}.{name}"), "expected nothing: kind rehearsal calls no one");

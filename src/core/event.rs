@@ -30,7 +30,7 @@ pub enum RunEvent {
         index: u32,
         item: Arc<Item>,
     },
-    /// One model call is over; `usage` is that call's alone.
+    /// One model call is over, or an answer that was held after one is told; `usage` is that call's alone.
     StepDone {
         usage: Usage,
     },

@@ -55,6 +55,8 @@ pub enum FailureKind {
     UpstreamTimeout,
     /// The upstream's stream broke off or made no sense.
     UpstreamBroken,
+    /// The model's answer does not have the form that was asked for, and could not be mended.
+    InvalidOutput,
     /// The daemon is stopping.
     ShuttingDown,
     /// Nothing can be stored at the moment.

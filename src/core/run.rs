@@ -3,6 +3,7 @@
 pub mod agent;
 mod allowance;
 mod call;
+pub mod demand;
 pub mod effect;
 pub mod input;
 pub mod limits;

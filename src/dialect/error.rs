@@ -107,6 +107,7 @@ impl From<&Failure> for ApiError {
             FailureKind::UpstreamUnavailable => (502, "upstream_error", Some("upstream_unavailable")),
             FailureKind::UpstreamBroken => (502, "upstream_error", Some("upstream_broken")),
             FailureKind::UpstreamTimeout => (504, "upstream_error", Some("upstream_timeout")),
+            FailureKind::InvalidOutput => (502, "upstream_error", Some("invalid_output_format")),
             FailureKind::ShuttingDown => (503, "server_error", Some("shutting_down")),
             FailureKind::StoreUnavailable => (503, "server_error", Some("store_unavailable")),
             FailureKind::Internal => (500, "server_error", Some("internal_error")),

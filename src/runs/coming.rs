@@ -3,6 +3,7 @@
 use super::admission::Permit;
 use super::brief::Brief;
 use super::driver::Driver;
+use super::format::AnswerCheck;
 use super::live::Presence;
 use super::profile::Profile;
 use super::registry::{Runs, StartError};
@@ -39,6 +40,7 @@ pub struct Coming {
 /// What is carried out, as soon as nothing can go wrong with it any more.
 pub struct Plan {
     machine: Machine,
+    answer: AnswerCheck,
     history: Vec<Arc<Item>>,
     session: SessionKey,
     previous: Option<String>,
@@ -119,12 +121,14 @@ impl Coming {
         let history = spec.input.clone();
         let machine = Machine::new(self.presence.live.run, Arc::clone(agent), spec)?;
         let machine = machine.knowing(self.profile.upstream.window());
-        Ok(Plan { machine, history, session, previous, place })
+        let machine = machine.telling_whole_calls(self.on_disconnect == OnDisconnect::Detach);
+        let answer = AnswerCheck::of_request(machine.format()).await?;
+        Ok(Plan { machine, answer, history, session, previous, place })
     }
 
     pub fn driver(self, plan: Plan) -> Driver {
         let Self { runs, presence, permit, profile, scribe, on_disconnect } = self;
-        let Plan { machine, history, session, previous, place } = plan;
+        let Plan { machine, answer, history, session, previous, place } = plan;
         let finder = SessionFinder {
             store: Arc::clone(&runs.store),
             principal: Arc::clone(&presence.live.principal),
@@ -137,6 +141,7 @@ impl Coming {
             machine,
             upstream: Arc::clone(&profile.upstream),
             toolbox: Toolbox::new(profile, presence.live.run, finder),
+            answer,
             store: Arc::clone(&runs.store),
             presence,
             history,

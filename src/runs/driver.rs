@@ -1,6 +1,7 @@
 //! Drives one run: carries out the machine's effects and feeds the results back, until the run is over.
 
 use super::admission::Permit;
+use super::format::AnswerCheck;
 use super::live::{LiveRun, Presence};
 use super::scribe::Scribe;
 use super::toolbox::{Ready, Toolbox};
@@ -22,6 +23,7 @@ pub struct Driver {
     pub machine: Machine,
     pub upstream: Arc<dyn Upstream>,
     pub toolbox: Toolbox,
+    pub answer: AnswerCheck,
     pub store: Arc<dyn Store>,
     /// Where the run is known to others, and its log.
     pub presence: Presence,
@@ -144,9 +146,10 @@ impl Driver {
             for effect in self.machine.on(input) {
                 match effect {
                     // The cancel is on its way to the machine, and nothing more may begin before it is there.
-                    Effect::CallUpstream(_) | Effect::RunTool(_) if held.unheard => {}
+                    Effect::CallUpstream(_) | Effect::RunTool(_) | Effect::CheckAnswer(_) if held.unheard => {}
                     Effect::CallUpstream(request) => held.upstream = Some(self.upstream.call(request)),
                     Effect::RunTool(call) => inputs.push_back(self.prepare(&call).await),
+                    Effect::CheckAnswer(text) => inputs.push_back((self.check_answer(text).await, None)),
                     Effect::Abort => {
                         held.upstream = None;
                         self.toolbox.abort();
@@ -200,6 +203,13 @@ impl Driver {
                 (Input::ToolDone(done), None)
             }
         }
+    }
+
+    async fn check_answer(&self, text: String) -> Input {
+        let verdict = self.answer.check(text).await;
+        // What is wrong may quote the answer.
+        tracing::debug!(?verdict, "answer checked");
+        Input::AnswerChecked(verdict)
     }
 
     /// Puts away what the next request may ask for, before the client can make it.

@@ -31,6 +31,11 @@ pub struct Profile {
 impl Profile {
     /// What a plain model call of this profile needs: its sampling and limits alone.
     pub fn housekeeping_of(agent: &Agent) -> Arc<Agent> {
-        Arc::new(Agent { limits: agent.limits.clone(), sampling: agent.sampling.clone(), ..Agent::default() })
+        Arc::new(Agent {
+            limits: agent.limits.clone(),
+            sampling: agent.sampling.clone(),
+            format_support: agent.format_support,
+            ..Agent::default()
+        })
     }
 }

@@ -1,21 +1,12 @@
 //! The tools of a daemon by name, each with its schema compiled once.
 
 use crate::core::ports::tool::{Tool, ToolSpec, Toolset};
+use crate::schema::Schema;
 use crate::tools::text;
-use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-
-/// How many faults of one call are told: enough to mend it in one go, too few to drown the model.
-const MAX_FAULTS: usize = 5;
-
-/// Longest value that is repeated to the model that wrote it, in bytes.
-const MAX_VALUE: usize = 60;
-
-/// Longest text about one fault, in characters.
-const MAX_FAULT: usize = 400;
 
 /// Tools by name, in the order of the alphabet, so that every prompt begins with the same text. Cheap to clone.
 #[derive(Clone, Default)]
@@ -29,7 +20,7 @@ pub struct ToolSet {
 struct Entry {
     tool: Arc<dyn Tool>,
     /// `None` for a tool that says nothing of its arguments.
-    validator: Option<Arc<Validator>>,
+    schema: Option<Arc<Schema>>,
 }
 
 /// Which of the daemon's tools a profile offers.
@@ -56,11 +47,11 @@ impl ToolSet {
         for tool in tools {
             let spec = tool.spec();
             let name = spec.name.clone();
-            let validator = match &spec.parameters {
+            let schema = match &spec.parameters {
                 None => None,
                 Some(schema) => Some(Arc::new(compile(&name, schema)?)),
             };
-            if entries.insert(name.clone(), Entry { tool, validator }).is_some() {
+            if entries.insert(name.clone(), Entry { tool, schema }).is_some() {
                 return Err(RegistryError::Duplicate(name));
             }
         }
@@ -100,8 +91,8 @@ impl ToolSet {
         let Some(entry) = self.tools.get(name) else {
             return Err(format!("There is no tool {}. The tools are: {}.", text::quoted(name), self.known()));
         };
-        match &entry.validator {
-            Some(validator) => check(validator, arguments)
+        match &entry.schema {
+            Some(schema) => check(schema, arguments)
                 .map_err(|faults| format!("The arguments of {name} do not fit its schema:{faults}")),
             None => Ok(()),
         }
@@ -128,43 +119,20 @@ impl fmt::Debug for ToolSet {
     }
 }
 
-fn compile(tool: &str, schema: &Value) -> Result<Validator, RegistryError> {
-    jsonschema::validator_for(schema)
-        .map_err(|error| RegistryError::Schema { tool: tool.to_owned(), reason: error.to_string() })
+fn compile(tool: &str, schema: &Value) -> Result<Schema, RegistryError> {
+    Schema::new(schema).map_err(|reason| RegistryError::Schema { tool: tool.to_owned(), reason })
 }
 
 /// Models that were trained on strict schemas write `null` for what they leave out; so it counts as left out.
-fn check(validator: &Validator, arguments: &Value) -> Result<(), String> {
-    if validator.is_valid(arguments) {
+fn check(schema: &Schema, arguments: &Value) -> Result<(), String> {
+    if schema.accepts(arguments) {
         return Ok(());
     }
     let mut arguments = arguments.clone();
     if let Value::Object(members) = &mut arguments {
         members.retain(|_, value| !value.is_null());
     }
-    let mut faults = String::new();
-    for (index, error) in validator.iter_errors(&arguments).take(MAX_FAULTS + 1).enumerate() {
-        faults.push_str("\n- ");
-        match index {
-            MAX_FAULTS => faults.push_str("… and more"),
-            _ => faults.push_str(&fault(&error)),
-        }
-    }
-    if faults.is_empty() { Ok(()) } else { Err(faults) }
-}
-
-fn fault(error: &ValidationError<'_>) -> String {
-    let short = match error.instance().as_ref() {
-        Value::String(text) => text.len() <= MAX_VALUE,
-        Value::Array(_) | Value::Object(_) => false,
-        Value::Null | Value::Bool(_) | Value::Number(_) => true,
-    };
-    let text = if short { error.to_string() } else { error.masked_with("the value").to_string() };
-    let text = match error.instance_path().as_str() {
-        "" => text,
-        path => format!("at {path}: {text}"),
-    };
-    text::ellipsis(&text, MAX_FAULT)
+    if schema.accepts(&arguments) { Ok(()) } else { Err(schema.faults(&arguments)) }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The wording of what models and people read: names that cannot break a line, numbers, cuts that fall between characters.
 
+pub use crate::core::text::ellipsis;
 use std::path::Path;
 
 /// Longest name or excerpt in a message, in characters.
@@ -45,14 +46,6 @@ fn escaped(name: &str) -> String {
         }
     }
     line
-}
-
-/// At most `limit` characters, the last of them `…` if some are missing.
-pub fn ellipsis(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        None => text.to_owned(),
-        Some(_) => text.chars().take(limit.saturating_sub(1)).chain(['…']).collect(),
-    }
 }
 
 /// The longest start of `bytes` within `limit` that does not end inside a character.

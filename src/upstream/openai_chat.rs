@@ -4,6 +4,7 @@ use super::reader::Reader;
 use super::request::Body;
 use super::server::Server;
 use crate::core::failure::{Failure, FailureKind};
+use crate::core::format::FormatSupport;
 use crate::core::ports::upstream::{ModelRequest, Upstream, UpstreamEvent, UpstreamStream};
 use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
@@ -38,6 +39,10 @@ impl Upstream for OpenAiChat {
         let call = Call { server, model, maker, state: State::Ready(request) };
         let events = stream::unfold(call, |mut call| async move { Some((call.next().await?, call)) });
         Box::pin(events.fuse())
+    }
+
+    fn format_support(&self) -> FormatSupport {
+        self.server.format_support()
     }
 }
 
@@ -78,7 +83,8 @@ impl Call {
     }
 
     async fn open(&mut self, request: &ModelRequest) -> Result<UpstreamEvent, Failure> {
-        let body = Body { model: &self.model, maker: &self.maker, request, limit_field: self.server.limit_field() };
+        let (limit_field, format_support) = (self.server.limit_field(), self.server.format_support());
+        let body = Body { model: &self.model, maker: &self.maker, request, limit_field, format_support };
         let body = serde_json::to_vec(&body)
             .map_err(|error| Failure::new(FailureKind::Internal, format!("the request cannot be written: {error}")))?;
         let (response, patience) = self.server.open(body).await?;

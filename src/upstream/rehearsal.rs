@@ -34,6 +34,11 @@ fn plan(request: &ModelRequest) -> Vec<Action> {
         Script::Wrong(problem) => return vec![Action::say(problem)],
         Script::None => return improvise(request, &turn, tools_off),
     };
+    if turn.mends
+        && let Some(mended) = steps.iter().flatten().find_map(Action::mended)
+    {
+        return vec![Action::say(mended)];
+    }
     let total = steps.len();
     let Some(step) = steps.into_iter().nth(turn.steps) else { return vec![Action::say(answer::summary(&turn))] };
     let cannot = |action: &Action| tools_off && matches!(action, Action::Call { shape, .. } if !shape.unasked);

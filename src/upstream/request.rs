@@ -1,9 +1,12 @@
 //! Writes a model call as the body of a chat completions request.
 
+mod format;
 mod messages;
 
+use crate::core::format::{FormatSupport, OutputFormat};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::{ModelRequest, ToolChoice};
+use format::ResponseFormat;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -16,20 +19,26 @@ pub struct Body<'a> {
     pub request: &'a ModelRequest,
     /// The name for `max_output_tokens` where the client used none.
     pub limit_field: &'a str,
+    pub format_support: FormatSupport,
 }
 
 /// Keys of `params` that are never sent, because they are written from elsewhere.
-const OURS: [&str; 6] = ["model", "messages", "stream", "stream_options", "tools", "tool_choice"];
+const OURS: [&str; 7] = ["model", "messages", "stream", "stream_options", "tools", "tool_choice", "response_format"];
 
 /// The two names of one limit.
 const LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ModelRequest { tools, tool_choice, params, max_output_tokens, .. } = self.request;
+        let ModelRequest { tools, tool_choice, format, params, max_output_tokens, .. } = self.request;
+        let (told, sent) = match self.format_support {
+            FormatSupport::Prompted => (format.as_deref(), None),
+            FormatSupport::Passed | FormatSupport::Strict | FormatSupport::Enforced => (None, format.as_deref()),
+        };
         let mut body = serializer.serialize_map(None)?;
         body.serialize_entry("model", self.model)?;
-        body.serialize_entry("messages", &messages::of(self.request, self.maker))?;
+        let told = told.map(OutputFormat::in_words);
+        body.serialize_entry("messages", &messages::of(self.request, self.maker, told.as_deref()))?;
         body.serialize_entry("stream", &true)?;
         body.serialize_entry("stream_options", &json!({"include_usage": true}))?;
         for (key, value) in params.iter().filter(|(key, _)| !OURS.contains(&key.as_str())) {
@@ -44,6 +53,9 @@ impl Serialize for Body<'_> {
             && !LIMITS.iter().any(|name| params.contains_key(*name))
         {
             body.serialize_entry(self.limit_field, limit)?;
+        }
+        if let Some(format) = sent {
+            body.serialize_entry("response_format", &ResponseFormat::new(format))?;
         }
         if !tools.is_empty() {
             body.serialize_entry("tools", &tools.iter().map(Offer::new).collect::<Vec<_>>())?;

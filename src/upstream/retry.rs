@@ -2,6 +2,7 @@
 
 use super::health::UpstreamHealth;
 use crate::core::failure::{Failure, FailureKind};
+use crate::core::format::FormatSupport;
 use crate::core::ports::upstream::{ModelRequest, Upstream, UpstreamEvent, UpstreamStream};
 use futures_util::{StreamExt, stream};
 use std::hash::{BuildHasher, RandomState};
@@ -73,6 +74,11 @@ impl Upstream for Chain {
             Call { candidates, request, at: 0, repeats: 0, attempt: None, opened: false, said: false, refusal: None };
         let events = stream::unfold(call, |mut call| async move { Some((call.next().await?, call)) });
         Box::pin(events.fuse())
+    }
+
+    /// Nobody knows beforehand whose turn it will be, so the weakest counts.
+    fn format_support(&self) -> FormatSupport {
+        self.candidates.iter().map(|candidate| candidate.upstream.format_support()).min().unwrap_or_default()
     }
 
     /// The largest of all its models, as the longest conversation goes there. One that is not known may be larger still.
@@ -162,7 +168,7 @@ impl Call {
         match failure.kind {
             _ if self.said => Next::Fail,
             // Another attempt, here or elsewhere, would meet the same request.
-            InvalidRequest | ShuttingDown | StoreUnavailable | Internal => Next::Fail,
+            InvalidRequest | InvalidOutput | ShuttingDown | StoreUnavailable | Internal => Next::Fail,
             // The next model may have a larger window.
             ContextLength | UpstreamAuth | UpstreamNotFound => elsewhere,
             RateLimited | UpstreamUnavailable | UpstreamTimeout | UpstreamBroken => {

@@ -5,6 +5,7 @@ use super::patience::{Overdue, Patience};
 use super::secrets::Secrets;
 use super::settings::{MaxTokensField, UpstreamSettings};
 use crate::core::failure::{Failure, FailureKind};
+use crate::core::format::FormatSupport;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 use secrecy::ExposeSecret;
@@ -32,6 +33,7 @@ pub struct Server {
     headers: HeaderMap,
     client: Client,
     limit_field: &'static str,
+    format_support: FormatSupport,
     secrets: Secrets,
 }
 
@@ -50,11 +52,13 @@ impl Server {
         let base_url = base_url(&settings.base_url).map_err(|problem| error("base_url", problem))?;
         let client = client(settings.connect_timeout, &base_url)
             .map_err(|cause| error("base_url", format!("no HTTPS client can be made: {}", root_cause(&cause))))?;
+        let is_openai = base_url.host_str() == Some("api.openai.com");
         let limit_field = match settings.max_tokens_field {
-            MaxTokensField::Auto if base_url.host_str() == Some("api.openai.com") => "max_completion_tokens",
+            MaxTokensField::Auto if is_openai => "max_completion_tokens",
             MaxTokensField::MaxCompletionTokens => "max_completion_tokens",
             MaxTokensField::Auto | MaxTokensField::MaxTokens => "max_tokens",
         };
+        let known = if is_openai { FormatSupport::Strict } else { FormatSupport::Passed };
         Ok(Self {
             name: settings.name.as_str().into(),
             idle_timeout: settings.idle_timeout,
@@ -64,6 +68,7 @@ impl Server {
             headers: headers(settings).map_err(|(key, problem)| error(key, problem))?,
             client,
             limit_field,
+            format_support: settings.format_support.unwrap_or(known),
             secrets: Secrets::of(settings),
         })
     }
@@ -84,6 +89,11 @@ impl Server {
     /// The name for a limit on output tokens where the client used none.
     pub(super) fn limit_field(&self) -> &'static str {
         self.limit_field
+    }
+
+    /// What it does about the form of an answer.
+    pub(super) fn format_support(&self) -> FormatSupport {
+        self.format_support
     }
 
     /// Sends a request for a completion. Gives the accepted answer, and how long to wait for more of it.

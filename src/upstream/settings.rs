@@ -1,6 +1,7 @@
 //! What an upstream is made from: plain values, already read and checked for type by the configuration. Their defaults
 //! are the configuration's too.
 
+use crate::core::format::FormatSupport;
 use secrecy::SecretString;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub struct UpstreamSettings {
     /// The pause before the first repeat; it doubles with each, up to 8 s.
     pub retry_base_delay: Duration,
     pub max_tokens_field: MaxTokensField,
+    /// What the server does about the form of an answer. `None` leaves it to what is known of the address: OpenAI itself
+    /// enforces what is `strict`, others get the field and are not relied on.
+    pub format_support: Option<FormatSupport>,
 }
 
 /// The name of the output limit where the client has not chosen one.

@@ -38,7 +38,7 @@ impl Recorder {
         let mut bodies = self.bodies().await;
         assert_eq!(bodies.len(), 1, "{bodies:#?}");
         self.0.reset().await;
-        let answers = Answers { answers: vec![says("ok")], given: AtomicUsize::new(0) };
+        let answers = Answers { answers: vec![says("{}")], given: AtomicUsize::new(0) };
         Mock::given(any()).respond_with(answers).mount(&self.0).await;
         bodies.remove(0)
     }

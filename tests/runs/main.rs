@@ -2,6 +2,7 @@
 
 mod client;
 mod crowd;
+mod formats;
 mod gone;
 mod late;
 mod opening;

@@ -221,3 +221,24 @@ async fn of_calls_that_come_to_nothing() {
     let (shape, _) = shape_of(vec![turn(calls, "tool_calls"), turn([finishes("stop")], "stop")], "", json!({})).await;
     assert_snapshot!(shape);
 }
+
+/// The first answer and what was wrong with it are for the model alone; what both cost is for the client too.
+#[tokio::test]
+async fn of_an_answer_that_was_mended() {
+    let step = [says("I look."), runs(0, "c1", "echo one"), usage(10, 4)];
+    let bad = [thinks("Hm."), says("The city "), says("is Bonn."), usage(20, 6)];
+    let good = [says("```json\\n{\\\"name\\\": "), says("\\\"Bonn\\\"}\\n```"), usage(40, 8)];
+    let scripts = vec![turn(step, "tool_calls"), turn(bad, "stop"), turn(good, "stop")];
+    let schema = json!({"type": "object", "required": ["name"]});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "city", "schema": schema}});
+    let asked = json!({"response_format": format, "stream_options": {"include_usage": true}});
+    let (shape, upstream) = shape_of(scripts, "", asked).await;
+    assert_snapshot!("mended_answer", shape);
+    assert_snapshot!("what_the_model_is_asked_to_mend", shape.messages(&upstream, 2));
+    let sent: Vec<_> = upstream
+        .requests()
+        .iter()
+        .map(|request| (request.body["response_format"] == format, request.body.get("tools").is_some()))
+        .collect();
+    assert_eq!(sent, [(true, true), (true, true), (true, false)]);
+}

@@ -4,6 +4,7 @@ use super::server::*;
 use super::*;
 use nuncio::core::failure::FailureKind::*;
 use nuncio::core::failure::Overflow;
+use nuncio::core::format::FormatSupport;
 use nuncio::upstream::registry::ChainError;
 use std::time::Instant;
 
@@ -149,4 +150,24 @@ fn what_cannot_be_built_says_what_to_change() {
     assert_eq!(problem(key), "upstreams.main.api_key: holds characters that no header can");
     let header = UpstreamSettings { headers: vec![("X Y".into(), "z".into())], ..good() };
     assert_eq!(problem(header), "upstreams.main.headers: \"X Y\" is no header name");
+}
+
+#[test]
+fn a_chain_does_for_a_format_what_its_weakest_model_does() {
+    let of = |name: &str, url: &str, format_support| UpstreamSettings { format_support, ..settings(name, url) };
+    let registry = Registry::new(&[
+        of("openai", "https://api.openai.com/v1", None),
+        of("other", "https://example.org/v1", None),
+        of("sure", "https://example.org/v1", Some(FormatSupport::Enforced)),
+        of("deaf", "https://api.openai.com/v1", Some(FormatSupport::Prompted)),
+    ])
+    .unwrap();
+    let support = |names: &[&str]| {
+        let models: Vec<_> = names.iter().map(|name| (*name, "m")).collect();
+        registry.chain(&models).unwrap().format_support()
+    };
+    let alone = ["openai", "other", "sure", "deaf", "rehearsal"].map(|name| support(&[name]));
+    use FormatSupport::*;
+    assert_eq!(alone, [Strict, Passed, Enforced, Prompted, Passed]);
+    assert_eq!([support(&["sure", "openai"]), support(&["openai", "other", "sure"])], [Strict, Passed]);
 }

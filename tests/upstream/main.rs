@@ -34,6 +34,7 @@ fn settings(name: &str, base_url: &str) -> UpstreamSettings {
         max_retries: 2,
         retry_base_delay: Duration::from_millis(1),
         max_tokens_field: MaxTokensField::Auto,
+        format_support: None,
     }
 }
 
@@ -52,6 +53,7 @@ fn question() -> ModelRequest {
         items: vec![Arc::new(Item::Message(Message::of(Role::User, "Hello")))],
         tools: Arc::new([]),
         tool_choice: ToolChoice::Auto,
+        format: None,
         params: Arc::default(),
         max_output_tokens: None,
     }

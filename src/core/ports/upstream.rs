@@ -1,6 +1,7 @@
 //! The port to a language model.
 
 use crate::core::failure::Failure;
+use crate::core::format::{FormatSupport, OutputFormat};
 use crate::core::item::Item;
 use crate::core::logprob::Logprob;
 use crate::core::ports::tool::ToolSpec;
@@ -16,6 +17,11 @@ pub trait Upstream: Send + Sync {
     /// Makes one call. Nothing is sent before the stream is polled, it is read no faster than it is polled, and
     /// dropping it closes the connection. The stream yields one `Opened` first, and a `Finish` last unless it fails.
     fn call(&self, request: ModelRequest) -> UpstreamStream;
+
+    /// What whoever answers does about the form that an answer must have.
+    fn format_support(&self) -> FormatSupport {
+        FormatSupport::Passed
+    }
 
     /// Tokens that it takes, the answer included, as far as its refusals have told.
     fn window(&self) -> Option<u64> {
@@ -33,6 +39,8 @@ pub struct ModelRequest {
     pub items: Vec<Arc<Item>>,
     pub tools: Arc<[ToolSpec]>,
     pub tool_choice: ToolChoice,
+    /// The form that the final answer must have; never plain text.
+    pub format: Option<Arc<OutputFormat>>,
     /// Sampling and other parameters under their chat names, and fields we do not know, as the client sent them.
     pub params: Arc<Map<String, Value>>,
     /// Tokens this call may write. The adapter sends it under the client's own name for it, if `params` holds one.

@@ -2,6 +2,8 @@
 
 use super::limits::Limits;
 use super::spec::RunSpec;
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::format::{FormatSupport, OutputFormat};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::ToolChoice;
 use serde_json::{Map, Value};
@@ -20,6 +22,10 @@ pub struct Agent {
     /// Defaults for parameters that a request leaves out. A limit of tokens among them is one of the whole answer, as a
     /// client's is.
     pub sampling: Map<String, Value>,
+    /// The form of answers to requests that name none.
+    pub format: Option<Arc<OutputFormat>>,
+    /// What the agent's upstream does about a format.
+    pub format_support: FormatSupport,
 }
 
 /// Where a call of some name goes.
@@ -75,6 +81,24 @@ impl Offer {
 
     pub fn has(&self, name: &str) -> bool {
         self.specs.iter().any(|tool| tool.name == name)
+    }
+
+    /// Fails where the request asks for a tool that is not offered.
+    pub fn check(&self, spec: &RunSpec) -> Result<(), Failure> {
+        let stranger = spec.allowed_tools.iter().flatten().find(|name| !self.has(name));
+        let problem = match (&spec.tool_choice, stranger) {
+            (_, Some(name)) => format!("`tool_choice` allows `{name}`, which is not offered."),
+            (ToolChoice::Required, None) if self.specs.is_empty() => {
+                "`tool_choice` is `required`, but no tools are offered.".to_owned()
+            }
+            (ToolChoice::Function(name), None) if !self.has(name) => {
+                let names: Vec<&str> = self.specs.iter().map(|tool| tool.name.as_str()).collect();
+                let offered = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                format!("`tool_choice` names `{name}`, which is not offered. Offered are: {offered}.")
+            }
+            _ => return Ok(()),
+        };
+        Err(Failure::new(FailureKind::InvalidRequest, problem).with_param("tool_choice"))
     }
 
     /// For the model that called a tool nobody has.

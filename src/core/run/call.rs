@@ -40,6 +40,10 @@ impl CallDraft {
         self.place.is_none() && !self.call.name.is_empty()
     }
 
+    pub fn name(&self) -> &str {
+        &self.call.name
+    }
+
     pub fn has_started(&self) -> bool {
         self.place.is_some()
     }

@@ -11,6 +11,8 @@ pub enum Effect {
     CallUpstream(ModelRequest),
     /// Run a server tool and feed back `ToolDone`.
     RunTool(Arc<ToolCall>),
+    /// Check whether this answer has the form that [`super::Machine::format`] says, and feed back `AnswerChecked`.
+    CheckAnswer(String),
     Emit(RunEvent),
     /// Drop the model call and every running tool; nothing of them is fed back any more.
     Abort,

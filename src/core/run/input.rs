@@ -22,6 +22,8 @@ pub enum Input {
         doing: String,
     },
     ToolDone(ToolDone),
+    /// Whether the answer has the form it must have, or what is wrong with it, in words for the model.
+    AnswerChecked(Result<(), String>),
     Cancelled(Cancel),
     /// The time that the run was given is over. The first time it may still say where it stands.
     Deadline,

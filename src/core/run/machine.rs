@@ -1,5 +1,6 @@
 //! The run: a state machine from inputs to effects.
 
+mod answer;
 mod compaction;
 #[cfg(test)]
 mod properties;
@@ -9,16 +10,18 @@ mod tests;
 
 use super::agent::{Agent, Offer};
 use super::allowance::Allowance;
+use super::demand::Demand;
 use super::effect::Effect;
 use super::input::{Cancel, Input, ToolDone};
 use super::pending::Pending;
 use super::spec::RunSpec;
-use super::step::Step;
+use super::step::{Manner, Step};
 use super::summary::Summary;
 use super::view::View;
 use super::window::Window;
 use crate::core::event::{Cut, Outcome, RunEvent};
 use crate::core::failure::{Failure, FailureKind};
+use crate::core::format::OutputFormat;
 use crate::core::id::RunId;
 use crate::core::item::{Item, Part, Status};
 use crate::core::ports::tool::ToolError;
@@ -39,9 +42,11 @@ pub struct Machine {
     tool_choice: ToolChoice,
     params: Arc<Map<String, Value>>,
     max_output_tokens: Option<u64>,
-    /// A step may make one call and no more.
-    one_call: bool,
+    manner: Manner,
     allowance: Allowance,
+    demand: Option<Demand>,
+    /// A bad answer and what is wrong with it, once there was one: the model call under way, or the next one, mends it.
+    repair: Vec<Arc<Item>>,
     /// Calls the model has made so far, to number their ids.
     calls: u32,
     /// What this run has made, in the order of the items' indexes.
@@ -64,6 +69,8 @@ enum Phase {
     Calling(Step),
     SummingUp(Summary),
     RunningTools(Pending),
+    /// This is being checked. It has been shown already, unless it is held.
+    Checking(String),
     Over,
 }
 
@@ -71,7 +78,8 @@ impl Machine {
     /// Fails where the request asks for a tool that is not offered, or is longer than the model's window.
     pub fn new(id: RunId, agent: Arc<Agent>, spec: RunSpec) -> Result<Self, Failure> {
         let offer = Offer::new(&agent, &spec);
-        check_choice(&spec, &offer)?;
+        offer.check(&spec)?;
+        let demand = Demand::of(&agent, &spec);
         let window = Window::new(&agent, &spec, &offer);
         let mut params = agent.sampling.clone();
         params.extend(spec.params);
@@ -89,10 +97,15 @@ impl Machine {
             window,
             offer,
             tool_choice: spec.tool_choice,
-            one_call: params.get("parallel_tool_calls") == Some(&Value::Bool(false)),
+            manner: Manner {
+                one_call: params.get("parallel_tool_calls") == Some(&Value::Bool(false)),
+                ..Manner::default()
+            },
             allowance: Allowance::new(spec.max_tool_calls),
             params: Arc::new(params),
             max_output_tokens,
+            demand,
+            repair: Vec::new(),
             output: Vec::new(),
             interrupted: HashSet::new(),
             usage: Usage::default(),
@@ -102,6 +115,12 @@ impl Machine {
             cut: None,
             phase: Phase::New,
         })
+    }
+
+    /// Tells a client's call once it is whole: half a call could not be taken back after a crash.
+    pub fn telling_whole_calls(mut self, whole_calls: bool) -> Self {
+        self.manner.whole_calls = whole_calls;
+        self
     }
 
     /// Takes what upstreams have said of the model's window so far.
@@ -115,6 +134,11 @@ impl Machine {
         &self.output
     }
 
+    /// The form that the final answer must have, if any.
+    pub fn format(&self) -> Option<&Arc<OutputFormat>> {
+        self.demand.as_ref().map(|demand| &demand.format)
+    }
+
     /// Takes one input. An input that makes no sense in the present state (a late tool result, a second cancel) does nothing.
     pub fn on(&mut self, input: Input) -> Vec<Effect> {
         let mut out = Vec::new();
@@ -125,6 +149,7 @@ impl Machine {
             Input::UpstreamClosed(result) => self.on_closed(result, &mut out),
             Input::ToolStarted { call_id, doing } => self.on_tool_started(&call_id, doing, &mut out),
             Input::ToolDone(done) => self.on_tool(done, &mut out),
+            Input::AnswerChecked(verdict) => self.on_checked(verdict, &mut out),
             Input::Cancelled(cancel) => self.on_cancelled(cancel, &mut out),
             Input::Deadline => self.on_deadline(&mut out),
             Input::Submitted | Input::Resumed(_) => {}
@@ -136,10 +161,10 @@ impl Machine {
         if self.tokens_left() == Some(0) {
             return self.finish(Outcome::Incomplete { reason: Cut::OutputTokens }, out);
         }
-        if self.cut.is_none() && self.is_compaction_due() {
+        if !self.is_last_call() && self.is_compaction_due() {
             return self.sum_up(out);
         }
-        if self.cut.is_none() && self.steps >= self.agent.limits.steps {
+        if !self.is_last_call() && self.steps >= self.agent.limits.steps {
             self.cut = Some(Cut::Steps);
         }
         self.steps = self.steps.saturating_add(1);
@@ -150,20 +175,24 @@ impl Machine {
     fn make_call(&mut self, out: &mut Vec<Effect>) {
         // `required` or a named tool holds for the first call; held for every call it would never end.
         let tool_choice = if self.steps <= 1 { self.tool_choice.clone() } else { ToolChoice::Auto };
-        let (tools, tool_choice) = match self.cut {
+        let (tools, tool_choice) = match self.is_last_call() {
             // What would only be refused is not offered.
-            None if self.allowance.is_used_up() => (self.offer.clients_alone(), tool_choice),
-            None => (Arc::clone(&self.offer.specs), tool_choice),
-            Some(_) => (Arc::default(), ToolChoice::Auto),
+            false if self.allowance.is_used_up() => (self.offer.clients_alone(), tool_choice),
+            false => (Arc::clone(&self.offer.specs), tool_choice),
+            true => (Arc::default(), ToolChoice::Auto),
         };
         let left = self.tokens_left();
-        let items = self.window.show(&self.view(), left);
-        self.phase = Phase::Calling(Step::new(self.id, index(self.output.len()), self.calls, self.one_call));
+        let mut items = self.window.show(&self.view(), left);
+        // Behind the turns and none of them: the question must not be left out to make room for it.
+        items.extend_from_slice(&self.repair);
+        let manner = Manner { held: self.holds(), ..self.manner };
+        self.phase = Phase::Calling(Step::new(self.id, index(self.output.len()), self.calls, manner));
         out.push(Effect::CallUpstream(ModelRequest {
             instructions: self.instructions(),
             items,
             tools,
             tool_choice,
+            format: self.demand.as_ref().map(|demand| Arc::clone(&demand.format)),
             params: Arc::clone(&self.params),
             max_output_tokens: left,
         }));
@@ -186,13 +215,17 @@ impl Machine {
             Cut::Steps => "You have used all the steps you were given",
             _ => "The time you were given is over",
         };
+        let what = match self.demand {
+            None => "Say briefly what is done and what is still open.",
+            Some(_) => "Answer now with what you have.",
+        };
         let core = self.agent.instructions.as_deref().unwrap_or_default();
-        let note =
-            format!("{limit}, so no tools can be called any more. Say briefly what is done and what is still open.");
+        let note = format!("{limit}, so no tools can be called any more. {what}");
         Some(format!("{core}\n\n{note}").trim_start().into())
     }
 
     fn on_upstream(&mut self, event: UpstreamEvent, out: &mut Vec<Effect>) {
+        let last = self.is_last_call();
         if !matches!(self.phase, Phase::Calling(_) | Phase::SummingUp(_)) {
             return;
         }
@@ -204,7 +237,7 @@ impl Machine {
             Phase::SummingUp(summary) => return summary.on(event),
             _ => return,
         };
-        if self.cut.is_some() && matches!(event, UpstreamEvent::ToolCall(_)) {
+        if last && matches!(event, UpstreamEvent::ToolCall(_)) {
             return; // The last call was offered no tools; a model that calls one all the same gets no answer.
         }
         step.on(event, &self.offer, out);
@@ -231,14 +264,17 @@ impl Machine {
             Some(FinishReason::ContentFilter) => Some(Cut::ContentFilter),
             _ => None,
         };
+        // What is cut short has no form any more; its outcome says so.
+        if let (Some(_), Phase::Calling(step)) = (cut, &mut self.phase) {
+            step.release(out);
+        }
         let items = self.close_step(if cut.is_some() { Status::Incomplete } else { Status::Completed }, out);
         if let Some(reason) = cut {
             return self.finish(Outcome::Incomplete { reason }, out);
         }
         let mut pending = Pending::new(self.id, &items, index(self.output.len()));
         if pending.is_empty() {
-            let outcome = self.cut.map_or(Outcome::Completed, |reason| Outcome::Incomplete { reason });
-            return self.finish(outcome, out);
+            return self.conclude(&items, out);
         }
         pending.start(&self.offer, &mut self.allowance, out);
         self.phase = Phase::RunningTools(pending);
@@ -283,7 +319,8 @@ impl Machine {
     fn on_deadline(&mut self, out: &mut Vec<Effect>) {
         let again = self.cut == Some(Cut::WallTime);
         match &mut self.phase {
-            Phase::New | Phase::Over => {}
+            // A check takes moments, and an answer that has come in time counts.
+            Phase::New | Phase::Checking(_) | Phase::Over => {}
             Phase::SummingUp(_) => self.on_deadline_of_summary(out),
             Phase::RunningTools(pending) => {
                 self.cut = Some(Cut::WallTime);
@@ -295,6 +332,9 @@ impl Machine {
                 let silent = !step.has_content();
                 let reason = *self.cut.get_or_insert(Cut::WallTime);
                 out.push(Effect::Abort);
+                if !silent {
+                    step.release(out);
+                }
                 self.close_step(Status::Incomplete, out);
                 // Closing words after a text that stops in mid-sentence would read as its end.
                 if silent && !again && reason == Cut::WallTime {
@@ -350,21 +390,4 @@ impl Machine {
 
 fn index(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-fn check_choice(spec: &RunSpec, offer: &Offer) -> Result<(), Failure> {
-    let stranger = spec.allowed_tools.iter().flatten().find(|name| !offer.has(name));
-    let problem = match (&spec.tool_choice, stranger) {
-        (_, Some(name)) => format!("`tool_choice` allows `{name}`, which is not offered."),
-        (ToolChoice::Required, None) if offer.specs.is_empty() => {
-            "`tool_choice` is `required`, but no tools are offered.".to_owned()
-        }
-        (ToolChoice::Function(name), None) if !offer.has(name) => {
-            let names: Vec<&str> = offer.specs.iter().map(|tool| tool.name.as_str()).collect();
-            let offered = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            format!("`tool_choice` names `{name}`, which is not offered. Offered are: {offered}.")
-        }
-        _ => return Ok(()),
-    };
-    Err(Failure::new(FailureKind::InvalidRequest, problem).with_param("tool_choice"))
 }

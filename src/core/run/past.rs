@@ -90,6 +90,12 @@ impl Past {
             .then(|| self.step.iter().filter_map(|index| self.done.get(index).cloned()).collect())
     }
 
+    /// Takes the last model call for one that was cut off.
+    pub fn take_back_step(&mut self) {
+        self.step_is_done = false;
+        self.resumed();
+    }
+
     /// What comes after this is another process's.
     fn resumed(&mut self) {
         if !self.step_is_done {

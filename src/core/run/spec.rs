@@ -1,5 +1,6 @@
 //! What a client asks of a run, whatever the dialect it asked in.
 
+use crate::core::format::OutputFormat;
 use crate::core::item::Item;
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::ToolChoice;
@@ -16,6 +17,8 @@ pub struct RunSpec {
     pub tool_choice: ToolChoice,
     /// The only tools that may be called, the server's included; `None` allows all that are offered.
     pub allowed_tools: Option<Vec<String>>,
+    /// The form of the final answer; `None` leaves it to the profile.
+    pub format: Option<Arc<OutputFormat>>,
     /// Chat names and values of everything else that goes to the model, fields we do not know included.
     pub params: Map<String, Value>,
     /// Tokens the whole answer may have, over all its model calls.

@@ -1,6 +1,6 @@
 //! One model call, folded: what the upstream yields in, items and their events out.
 
-use super::agent::Offer;
+use super::agent::{Offer, Owner};
 use super::call::CallDraft;
 use super::effect::Effect;
 use crate::core::event::{Delta, RunEvent};
@@ -22,8 +22,7 @@ pub(super) struct Step {
     /// The calls of this step in the order in which they came. Those whose name has not come yet, and those that are one
     /// too many, have no slot: nothing is told of them.
     drafts: Vec<CallDraft>,
-    /// The first call alone counts: the request wants no parallel ones, and many upstreams know no such field.
-    one_call: bool,
+    manner: Manner,
     /// What belongs to the next piece of text.
     logprobs: Vec<Logprob>,
     /// What was sealed while a text was open: a signature that comes late must not cut an answer in two.
@@ -32,6 +31,31 @@ pub(super) struct Step {
     pub calls: u32,
     pub usage: Usage,
     pub finish: Option<FinishReason>,
+    voice: Voice,
+}
+
+/// How a step tells what it yields.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Manner {
+    /// It may make one call and no more.
+    pub one_call: bool,
+    /// The text is not told but by [`Step::release`], or taken by [`Step::take_held`].
+    pub held: bool,
+    /// A client's call is told once it is whole: in a run that may go on after a crash, half a call could not be taken
+    /// back.
+    pub whole_calls: bool,
+}
+
+/// What becomes of the step's text.
+#[derive(Debug)]
+enum Voice {
+    /// It is told as it comes.
+    Aloud,
+    /// It may be an answer that must not be told before it was checked.
+    Held(String),
+    /// It would have been held but stands beside calls, so it is no answer. A client that asked for a form reads every
+    /// message as one in that form; so it is told as reasoning.
+    Aside,
 }
 
 /// A place among the step's items. Only the last one can be open text; calls stay open until the step ends, because
@@ -45,28 +69,56 @@ enum Slot {
 }
 
 impl Step {
-    pub fn new(run: RunId, base: u32, calls: u32, one_call: bool) -> Self {
-        let (slots, drafts, logprobs, late) = Default::default();
-        Self { run, base, slots, drafts, one_call, logprobs, late, calls, usage: Usage::default(), finish: None }
+    pub fn new(run: RunId, base: u32, calls: u32, manner: Manner) -> Self {
+        let (slots, drafts, logprobs, late, usage, finish) = Default::default();
+        let voice = if manner.held { Voice::Held(String::new()) } else { Voice::Aloud };
+        Self { run, base, slots, drafts, manner, logprobs, late, calls, usage, finish, voice }
     }
 
-    /// Something of this call has been shown.
+    /// The model has begun to say something.
     pub fn has_content(&self) -> bool {
-        !self.slots.is_empty()
+        !self.slots.is_empty() || matches!(&self.voice, Voice::Held(text) if !text.trim().is_empty())
     }
 
     pub fn on(&mut self, event: UpstreamEvent, offer: &Offer, out: &mut Vec<Effect>) {
         match event {
             UpstreamEvent::Opened => {}
-            UpstreamEvent::Text(text) => self.add_text(Delta::Text(text), out),
+            UpstreamEvent::Text(text) => match &mut self.voice {
+                Voice::Aloud => self.add_text(Delta::Text(text), out),
+                Voice::Held(held) => held.push_str(&text),
+                Voice::Aside => self.add_text(Delta::Reasoning(text), out),
+            },
             UpstreamEvent::Logprobs(logprobs) => self.logprobs.extend(logprobs),
-            UpstreamEvent::Refusal(text) => self.add_text(Delta::Refusal(text), out),
+            UpstreamEvent::Refusal(text) => {
+                self.release(out);
+                self.add_text(Delta::Refusal(text), out);
+            }
             UpstreamEvent::Reasoning(text) => self.add_text(Delta::Reasoning(text), out),
             UpstreamEvent::Sealed { maker, piece } => self.add_sealed(maker, piece, out),
             UpstreamEvent::ToolCall(fragment) => self.add_fragment(fragment, offer, out),
             // Some upstreams report a running total in every chunk, so the last report counts.
             UpstreamEvent::Usage(usage) => self.usage = usage,
             UpstreamEvent::Finish(reason) => self.finish = Some(reason),
+        }
+    }
+
+    /// Tells what is held, as it is: nothing comes any more that could make it an answer.
+    pub fn release(&mut self, out: &mut Vec<Effect>) {
+        if let Some(text) = self.take_held() {
+            self.voice = Voice::Aloud;
+            if text.is_empty() {
+                self.logprobs.clear();
+            } else {
+                self.add_text(Delta::Text(text), out);
+            }
+        }
+    }
+
+    /// The text that may be an answer; `None` where none is held.
+    pub fn take_held(&mut self) -> Option<String> {
+        match &mut self.voice {
+            Voice::Held(text) => Some(std::mem::take(text)),
+            Voice::Aloud | Voice::Aside => None,
         }
     }
 
@@ -189,7 +241,7 @@ impl Step {
         });
         let Some(call) = self.drafts.get_mut(at) else { return };
         call.add(fragment, out);
-        if call.can_start() {
+        if call.can_start() && !(self.manner.whole_calls && offer.owner(call.name()) == Owner::Client) {
             self.start_call(at, offer, out);
         }
     }
@@ -201,11 +253,19 @@ impl Step {
     }
 
     fn start_call(&mut self, at: usize, offer: &Offer, out: &mut Vec<Effect>) {
-        if self.one_call && at > 0 {
+        if self.manner.one_call && at > 0 {
             return;
         }
         self.close_text(Status::Completed, out);
         self.add_late(Status::Completed, out);
+        if let Some(text) = self.take_held() {
+            self.voice = Voice::Aside;
+            self.logprobs.clear();
+            if !text.trim().is_empty() {
+                self.add_text(Delta::Reasoning(text), out);
+                self.close_text(Status::Completed, out);
+            }
+        }
         let index = self.next_index();
         if let Some(call) = self.drafts.get_mut(at) {
             call.start(self.run, index, offer, out);

@@ -55,6 +55,7 @@ impl Summary {
             items: items.into_iter().chain([demand]).collect(),
             tools: Arc::default(),
             tool_choice: ToolChoice::Auto,
+            format: None,
             params: Arc::new(params.map(|(key, value)| (key.clone(), value.clone())).collect()),
             max_output_tokens: None,
         }

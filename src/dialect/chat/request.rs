@@ -4,7 +4,9 @@ use super::{messages, tools};
 use crate::core::run::RunSpec;
 use crate::dialect::error::ApiError;
 use crate::dialect::fields::{Check, Fields, integer, top_logprobs};
+use crate::dialect::format;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// A chat request, understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +30,6 @@ const PASSED_ON: &[(&str, Check)] = &[
     ("seed", Check::Integer { min: i64::MIN }),
     ("stop", Check::Strings),
     ("logit_bias", Check::Biases),
-    ("response_format", Check::Object),
     ("reasoning_effort", Check::String),
     ("verbosity", Check::String),
     ("user", Check::String),
@@ -55,7 +56,7 @@ pub fn parse(body: Value) -> Result<ChatRequest, ApiError> {
         fields.check(key, *check)?;
     }
     check_logprobs(&mut fields)?;
-    check_response_format(&fields)?;
+    let format = fields.take_object("response_format")?.map(format::of_chat).transpose()?.map(Arc::new);
     let max_output_tokens = max_output_tokens(&fields)?;
     // Storing chat completions is an API of its own that we do not have, and the upstream must not do it in our stead.
     fields.take_bool("store")?;
@@ -65,7 +66,7 @@ pub fn parse(body: Value) -> Result<ChatRequest, ApiError> {
         model,
         stream,
         include_usage,
-        spec: RunSpec { input, tools, tool_choice, params, max_output_tokens, ..RunSpec::default() },
+        spec: RunSpec { input, tools, tool_choice, format, params, max_output_tokens, ..RunSpec::default() },
     })
 }
 
@@ -127,25 +128,4 @@ fn check_logprobs(fields: &mut Fields) -> Result<(), ApiError> {
         fields.take("top_logprobs");
     }
     Ok(())
-}
-
-fn check_response_format(fields: &Fields) -> Result<(), ApiError> {
-    let Some(format) = fields.get("response_format") else { return Ok(()) };
-    let mut format = Fields::of(format.clone(), "response_format")?;
-    let kind = format.need_string("type")?;
-    match kind.as_str() {
-        "json_schema" => {
-            let Some(mut schema) = format.take_object("json_schema")? else {
-                return Err(format.missing("json_schema", "an object with `name` and `schema`"));
-            };
-            schema.need_string("name")?;
-            schema.check("strict", Check::Bool)?;
-            schema.check("schema", Check::Object)
-        }
-        "text" | "json_object" => Ok(()),
-        _ => {
-            let message = "`response_format.type` must be text, json_object or json_schema.";
-            Err(ApiError::invalid("response_format.type", message))
-        }
-    }
 }

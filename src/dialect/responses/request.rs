@@ -85,7 +85,7 @@ fn read(mut fields: Fields, needs_input: bool) -> Result<ResponsesRequest, ApiEr
     prompt_cache_options(&mut fields, &mut params)?;
     let included = view::included(&mut fields)?;
     let top_logprobs = logprobs(&mut fields, included, &mut params)?;
-    let text = text::parse(fields.take_object("text")?, &mut params)?;
+    let (format, text) = text::parse(fields.take_object("text")?, &mut params)?;
     let reasoning = text::reasoning(fields.take_object("reasoning")?, &mut params)?;
     let (truncation, compaction) = (context::truncation(&mut fields)?, context::compaction(&mut fields)?);
     let summary = reasoning.as_ref().is_some_and(|reasoning| reasoning.get("summary").is_some_and(Value::is_string));
@@ -105,6 +105,7 @@ fn read(mut fields: Fields, needs_input: bool) -> Result<ResponsesRequest, ApiEr
         tools,
         tool_choice: choice.choice,
         allowed_tools: choice.allowed,
+        format,
         params,
         max_output_tokens: settings.max_output_tokens,
         max_tool_calls: settings.max_tool_calls,
@@ -181,7 +182,7 @@ impl ResponsesRequest {
 
     /// Fills in what the profile's sampling says where the request left something out.
     pub fn adopt(&mut self, sampling: &Map<String, Value>) {
-        self.settings.adopt(&self.spec.params, sampling);
+        self.settings.adopt(&self.spec, sampling);
     }
 
     /// Takes the instructions that the conversation had before, if it brought none.

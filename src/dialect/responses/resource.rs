@@ -107,6 +107,7 @@ pub(super) fn error_details(failure: &Failure) -> ErrorDetails {
         FailureKind::UpstreamUnavailable
         | FailureKind::UpstreamTimeout
         | FailureKind::UpstreamBroken
+        | FailureKind::InvalidOutput
         | FailureKind::ShuttingDown
         | FailureKind::StoreUnavailable
         | FailureKind::Internal => "server_error",

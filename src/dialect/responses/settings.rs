@@ -1,5 +1,8 @@
 //! What a response repeats of its request. Every field is there, and null only where the specification allows it.
 
+use crate::core::run::RunSpec;
+use crate::dialect::fields::Fields;
+use crate::dialect::format;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -70,7 +73,7 @@ pub struct InConversation {
 
 impl Settings {
     /// Fills in the profile's values for what the request left out: `sampling` has them under their chat names.
-    pub(super) fn adopt(&mut self, sent: &Map<String, Value>, sampling: &Map<String, Value>) {
+    pub(super) fn adopt(&mut self, sent: &RunSpec, sampling: &Map<String, Value>) {
         let numbers = [
             ("temperature", &mut self.temperature),
             ("top_p", &mut self.top_p),
@@ -78,13 +81,19 @@ impl Settings {
             ("frequency_penalty", &mut self.frequency_penalty),
         ];
         for (key, number) in numbers {
-            if let Some(value) = sent.get(key).or_else(|| sampling.get(key)).and_then(Value::as_f64) {
+            if let Some(value) = sent.params.get(key).or_else(|| sampling.get(key)).and_then(Value::as_f64) {
                 *number = value;
             }
         }
-        let held = sent.get("parallel_tool_calls").or_else(|| sampling.get("parallel_tool_calls"));
+        let held = sent.params.get("parallel_tool_calls").or_else(|| sampling.get("parallel_tool_calls"));
         if let Some(held) = held.and_then(Value::as_bool) {
             self.parallel_tool_calls = held;
+        }
+        let adopted = sampling.get("response_format").filter(|_| sent.format.is_none()).cloned();
+        // It was read once before, when the profile was made.
+        let format = adopted.and_then(|value| format::of_chat(Fields::of(value, "response_format").ok()?).ok());
+        if let (Some(format), Some(text)) = (format, self.text.as_object_mut()) {
+            text.insert("format".to_owned(), format::echo(&format));
         }
     }
 }

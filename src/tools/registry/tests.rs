@@ -1,6 +1,7 @@
 use super::*;
 use crate::core::item::Part;
 use crate::core::ports::tool::{ToolContext, ToolError};
+use crate::schema::MAX_FAULT;
 use futures_util::future::BoxFuture;
 use serde_json::json;
 

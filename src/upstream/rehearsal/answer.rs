@@ -2,6 +2,7 @@
 
 use super::super::request::Body;
 use super::turn::Turn;
+use crate::core::format::FormatSupport;
 use crate::core::item::{Item, Role, text_of};
 use crate::core::ports::upstream::ModelRequest;
 use crate::core::run::SUMMARY_INSTRUCTIONS;
@@ -41,7 +42,8 @@ impl Echo {
 
     /// Text as it is, all else as JSON; what is not there is `null`.
     pub fn of(self, request: &ModelRequest) -> String {
-        let body = Body { model: "rehearsal", maker: "rehearsal", request, limit_field: "max_tokens" };
+        let format_support = FormatSupport::Passed;
+        let body = Body { model: "rehearsal", maker: "rehearsal", request, limit_field: "max_tokens", format_support };
         let mut body = match serde_json::to_value(&body) {
             Ok(Value::Object(body)) => body,
             _ => Map::new(),

@@ -165,8 +165,8 @@ fn beats(action: Action, ids: u64, number: u32) -> Beats {
                     .map(Beat::Event),
             )
         }
-        // `prepared` has made it into text.
-        Action::Echo(_) => Box::new(iter::empty()),
+        // `prepared` has made the one into text, and the other is said when it is its turn.
+        Action::Echo(_) | Action::Mend(_) => Box::new(iter::empty()),
         Action::Open => one(Beat::Open),
         Action::Wait(time) => one(Beat::Pause(time)),
         Action::Stall => one(Beat::Stall),

@@ -18,10 +18,22 @@ pub enum Script {
 /// One thing to do. The first that yields something also opens the answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    Say { voice: Voice, text: String },
-    Count { to: u32, pause: Duration },
+    Say {
+        voice: Voice,
+        text: String,
+    },
+    Count {
+        to: u32,
+        pause: Duration,
+    },
     Echo(Echo),
-    Call { name: String, arguments: String, shape: Shape },
+    /// What is said instead of all else when a better answer is asked for.
+    Mend(String),
+    Call {
+        name: String,
+        arguments: String,
+        shape: Shape,
+    },
     Open,
     Wait(Duration),
     Stall,
@@ -62,6 +74,13 @@ const MAX_COUNT: u32 = 10_000_000;
 impl Action {
     pub fn say(text: impl Into<String>) -> Self {
         Self::Say { voice: Voice::Text, text: text.into() }
+    }
+
+    pub fn mended(&self) -> Option<&str> {
+        match self {
+            Self::Mend(text) => Some(text),
+            _ => None,
+        }
     }
 
     fn call(name: &str, arguments: String, shape: Shape) -> Self {
@@ -131,8 +150,10 @@ fn lines(message: &str) -> Result<Vec<Line<'_>>, String> {
 }
 
 fn directive(line: &str) -> Option<(String, &str)> {
-    const WITH_REST: [&str; 13] =
-        ["say", "think", "refuse", "count", "echo", "run", "read", "write", "call", "shape", "wait", "fail", "finish"];
+    const WITH_REST: [&str; 14] = [
+        "say", "think", "refuse", "count", "echo", "mend", "run", "read", "write", "call", "shape", "wait", "fail",
+        "finish",
+    ];
     const BARE: [&str; 4] = ["then", "open", "stall", "cut"];
     let (word, rest) = line.split_once(':').map_or((line, None), |(word, rest)| (word, Some(rest.trim())));
     let word = word.trim().to_lowercase();
@@ -155,6 +176,7 @@ fn action(line: &Line<'_>, shape: Shape) -> Result<Action, String> {
         "say" => say(Voice::Text),
         "think" => say(Voice::Reasoning),
         "refuse" => say(Voice::Refusal),
+        "mend" => Ok(Action::Mend(text())),
         "count" => count(line.rest),
         "echo" => Echo::named(line.rest).map(Action::Echo),
         "run" => Ok(Action::call("terminal", json!({"command": needed("a command")?}).to_string(), shape)),

@@ -5,6 +5,7 @@ use crate::core::logprob::{Likely, Logprob};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::{FinishReason, UpstreamEvent};
 use crate::core::run::SUMMARY_INSTRUCTIONS;
+use crate::core::run::demand::REPAIR;
 use crate::core::usage::Usage;
 use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
@@ -43,6 +44,7 @@ fn request(items: Vec<Item>) -> ModelRequest {
         items: items.into_iter().map(Arc::new).collect(),
         tools: Arc::new([tool("terminal"), tool("get_weather")]),
         tool_choice: ToolChoice::Auto,
+        format: None,
         params: Arc::default(),
         max_output_tokens: None,
     }
@@ -125,6 +127,17 @@ async fn a_script_is_played_step_by_step() {
     let summary = "Done. What the tools said:\n\nterminal:\ntotal 0\n\nget_weather (failed):\nno such tool\n\n\
         write_file:\nwritten";
     assert_eq!(play(request(items)).await, says(summary));
+}
+
+#[tokio::test]
+async fn an_answer_is_mended_as_the_script_says_or_stays_as_it_is() {
+    let note = user(&format!("{REPAIR} it is not JSON."));
+    let asked_again =
+        |script: &str| request(vec![user(script), Item::Message(Message::of(Role::Assistant, "No")), note.clone()]);
+    let script = "say: No\nmend: {\"a\":\n| 1}";
+    assert_eq!(play(request(vec![user(script)])).await, says("No"));
+    assert_eq!(play(asked_again(script)).await, says("{\"a\":\n1}"));
+    assert_eq!(play(asked_again("say: No")).await, says("No"));
 }
 
 #[tokio::test]

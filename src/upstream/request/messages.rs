@@ -82,15 +82,16 @@ impl Serialize for Extra<'_> {
     }
 }
 
-/// All messages of a call.
-pub fn of<'a>(request: &'a ModelRequest, maker: &'a str) -> Vec<ChatMessage<'a>> {
+/// All messages of a call. `more` goes after the instructions.
+pub fn of<'a>(request: &'a ModelRequest, maker: &'a str, more: Option<&'a str>) -> Vec<ChatMessage<'a>> {
     let leading: Vec<&Message> = request.items.iter().map_while(system_message).collect();
     let rest = request.items.get(leading.len()..).unwrap_or_default();
-    let instructions = request.instructions.as_deref().filter(|text| !text.is_empty());
+    let instructions = request.instructions.as_deref().into_iter().chain(more).filter(|text| !text.is_empty());
+    let instructions: Vec<&str> = instructions.collect();
     let messages = Vec::with_capacity(rest.len() + 1);
     let mut writer = Writer { tools: &request.tools, maker, messages, step: Step::default() };
-    if instructions.is_some() || !leading.is_empty() {
-        writer.say("system", Content::leading(instructions, &leading), Extra::of(&leading));
+    if !instructions.is_empty() || !leading.is_empty() {
+        writer.say("system", Content::leading(&instructions, &leading), Extra::of(&leading));
     }
     // Reasoning goes back within the current turn alone: there some models need it, elsewhere some refuse it.
     let turn = rest.iter().rposition(is_question).unwrap_or(0);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::core::format::{JsonSchema, Shape};
 use crate::core::item::{Item, Message, Origin, Part, Phase, Reasoning, Role, Status, ToolCall, ToolOutput};
 use crate::core::logprob::{Likely, Logprob};
 use crate::core::sealed::Sealed;
@@ -47,14 +48,19 @@ fn request(items: Vec<Item>) -> ModelRequest {
         items: items.into_iter().map(Arc::new).collect(),
         tools: Arc::new([]),
         tool_choice: ToolChoice::Auto,
+        format: None,
         params: Arc::default(),
         max_output_tokens: None,
     }
 }
 
 fn body(request: &ModelRequest) -> Value {
-    let body = serde_json::to_vec(&Body { model: "m", maker: "it", request, limit_field: "max_tokens" }).unwrap();
-    serde_json::from_slice(&body).unwrap()
+    body_with(request, FormatSupport::Passed)
+}
+
+fn body_with(request: &ModelRequest, format_support: FormatSupport) -> Value {
+    let body = Body { model: "m", maker: "it", request, limit_field: "max_tokens", format_support };
+    serde_json::from_slice(&serde_json::to_vec(&body).unwrap()).unwrap()
 }
 
 fn messages(request: &ModelRequest) -> Value {
@@ -274,4 +280,49 @@ fn what_was_added_to_a_message_for_its_client_does_not_go_back() {
     let said = Message { phase, content: vec![likely, refusal], ..Message::of(Role::Assistant, "") };
     let content = json!([{"type": "text", "text": "Hi"}, {"type": "refusal", "refusal": "no"}]);
     assert_eq!(messages(&request(vec![Item::Message(said)])), json!([{"role": "assistant", "content": content}]));
+}
+
+#[test]
+fn a_format_is_sent_or_put_in_words() {
+    let schema = JsonSchema {
+        name: "city".into(),
+        description: Some("A city.".into()),
+        schema: json!({"type": "object"}),
+        strict: Some(true),
+        extra: map(json!({"x": 1})),
+        path: "schema",
+    };
+    let schema = OutputFormat::new(Shape::Schema(Box::new(schema)));
+    let object = OutputFormat { shape: Shape::Object, beside: map(json!({"schema": {"type": "object"}})) };
+    let alone = "and nothing else: no code fence, no words before or after it.";
+    let cases = [
+        (
+            schema,
+            json!({"type": "json_schema", "json_schema":
+                {"name": "city", "description": "A city.", "schema": {"type": "object"}, "strict": true, "x": 1}}),
+            format!(
+                "Your final answer must be JSON that fits the schema `city` (A city.) {alone}\n\n{{\"type\":\"object\"}}"
+            ),
+        ),
+        (
+            object,
+            json!({"type": "json_object", "schema": {"type": "object"}}),
+            format!("Your final answer must be one JSON object {alone}"),
+        ),
+    ];
+    for (format, sent, words) in cases {
+        // What a profile's `sampling` has under the same name is never sent beside it.
+        let params = Arc::new(map(json!({"response_format": {"type": "text"}})));
+        let format = Some(Arc::new(format));
+        let request =
+            ModelRequest { format, params, ..request(vec![said(Role::System, "Be."), said(Role::User, "Go")]) };
+        for support in [FormatSupport::Passed, FormatSupport::Strict, FormatSupport::Enforced] {
+            let body = body_with(&request, support);
+            assert_eq!((&body["response_format"], &body["messages"][0]["content"]), (&sent, &json!("Be.")));
+        }
+        let request = ModelRequest { instructions: Some("Agent.".into()), ..request };
+        let body = body_with(&request, FormatSupport::Prompted);
+        assert_eq!(body.get("response_format"), None);
+        assert_eq!(body["messages"][0]["content"], format!("Agent.\n\n{words}\n\nBe."));
+    }
 }

@@ -1,4 +1,5 @@
 mod chat_completions;
 mod conversations;
+mod formats;
 mod models;
 pub mod responses;

@@ -86,7 +86,8 @@ test("text passes through, streamed and plain, with the upstream's usage", async
 });
 
 test("what the client sent reaches the model, under the house's own instructions", async () => {
-  model.onMessage("look", { content: "seen" });
+  const answer = '{"seen": true}';
+  model.onMessage("look", { content: answer });
   const parts = [
     { type: "text", text: "look" },
     { type: "image_url", image_url: { url: "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=", detail: "low" } },
@@ -100,7 +101,7 @@ test("what the client sent reaches the model, under the house's own instructions
     presence_penalty: 0.5,
     frequency_penalty: 0.25,
     logit_bias: { 50256: -100 },
-    response_format: { type: "text" },
+    response_format: { type: "json_object" },
     reasoning_effort: "low",
     verbosity: "low",
     user: "ann",
@@ -111,7 +112,7 @@ test("what the client sent reaches the model, under the house's own instructions
   };
   const messages = [{ role: "system", content: "You speak like a pirate." }, { role: "user", content: parts }];
   const completion = await client.chat.completions.create({ model: "nuncio", messages, ...fields });
-  assert.equal(completion.choices[0].message.content, "seen");
+  assert.equal(completion.choices[0].message.content, answer);
   const [body] = sent();
   assert.partialDeepStrictEqual(body, { model: "gpt-5", stream: true, ...fields });
   const system = body.messages.filter(({ role }) => role === "system").map(({ content }) => content).join("\n");

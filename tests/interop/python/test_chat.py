@@ -140,7 +140,7 @@ def test_sampling_and_unknown_fields_reach_the_model(client):
         "presence_penalty": 0.25,
         "frequency_penalty": 0.25,
         "logit_bias": {"50256": -100},
-        "response_format": {"type": "text"},
+        "response_format": {"type": "json_object"},
         "reasoning_effort": "low",
         "verbosity": "low",
         "user": "ann",

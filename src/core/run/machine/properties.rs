@@ -4,6 +4,7 @@ use super::tests::{agent, machine, tool};
 use super::*;
 use crate::core::event::Delta;
 use crate::core::failure::Overflow;
+use crate::core::format::{FormatSupport, OutputFormat, Shape};
 use crate::core::item::{Message, Origin, Role, ToolCall, ToolOutput, text_of};
 use crate::core::journal::{Journal, Told};
 use crate::core::ports::upstream::ToolCallFragment;
@@ -47,6 +48,8 @@ fn input() -> impl Strategy<Value = Input> {
         8 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Ok(vec![Part::text("out")]) })),
         1 => ids().prop_map(|id| Input::ToolDone(ToolDone { call_id: id, result: Err(ToolError::Fatal("x".into())) })),
         2 => ids().prop_map(|id| Input::ToolStarted { call_id: id, doing: "p".into() }),
+        3 => Just(Input::AnswerChecked(Ok(()))),
+        3 => Just(Input::AnswerChecked(Err("bad".into()))),
         1 => Just(Input::Deadline),
         1 => Just(Input::Cancelled(Cancel::Disconnected)),
     ]
@@ -93,13 +96,32 @@ struct Checker {
     calls: usize,
     most_calls: usize,
     finished: Option<Outcome>,
+    /// The answers that had to be checked, and the last of them while its verdict is out.
+    checks: usize,
+    in_check: Option<String>,
+    found_good: Option<String>,
+    /// Nothing but what was found good may be told as an answer, until the model refuses to answer.
+    held: bool,
+    refused: bool,
 }
 
 impl Checker {
+    fn verdict(&mut self, good: bool) {
+        if let Some(text) = self.in_check.take() {
+            self.found_good = good.then_some(text);
+        }
+    }
+
     fn see(&mut self, effect: &Effect) {
         assert!(self.finished.is_none(), "{effect:?} after the end");
         match effect {
             Effect::RunTool(call) => assert!(self.started_tools.insert(call.call_id.clone()), "{call:?} started twice"),
+            Effect::CheckAnswer(text) => {
+                assert!(self.open.is_empty(), "a check with {:?} open", self.open);
+                self.checks += 1;
+                assert!(self.checks <= if self.held { 2 } else { 1 }, "{} checks", self.checks);
+                self.in_check = Some(text.clone());
+            }
             Effect::CallUpstream(request) => {
                 assert!(self.open.is_empty(), "a model call with {:?} open", self.open);
                 self.calls = 0;
@@ -113,9 +135,10 @@ impl Checker {
         }
     }
 
-    /// The process is gone. What only reads may be run again, and what had not begun.
+    /// The process is gone. What only reads may be run again, and what had not begun; answers have to be checked anew.
     fn crash(&mut self) {
         self.started_tools.retain(|call_id| self.final_tools.contains(call_id));
+        (self.checks, self.in_check) = (0, None);
     }
 
     fn event(&mut self, event: &RunEvent) {
@@ -129,6 +152,7 @@ impl Checker {
                 assert!(self.open.insert(*index, (item.as_ref().clone(), String::new())).is_none());
             }
             RunEvent::Delta { index, delta } => {
+                self.refused |= matches!(delta, Delta::Refusal(_));
                 let (_, text) = self.open.get_mut(index).expect("a delta of an item that is not open");
                 match delta {
                     Delta::Text(more) | Delta::Refusal(more) | Delta::Reasoning(more) | Delta::Arguments(more) => {
@@ -148,6 +172,9 @@ impl Checker {
                 let (begun, text) = self.open.remove(index).expect("the end of an item that is not open");
                 assert_eq!(id(&begun), id(item));
                 match item.as_ref() {
+                    Item::Message(message) if self.held && !self.refused && message.status == Status::Completed => {
+                        assert_eq!(self.found_good.as_ref(), Some(&text), "told unchecked");
+                    }
                     Item::Message(message) => assert_eq!(text_of(&message.content), text),
                     Item::Reasoning(reasoning) => assert_eq!(reasoning.text, text),
                     Item::ToolCall(call) => assert_eq!(call.arguments, text),
@@ -201,18 +228,34 @@ proptest! {
         (brings, mortal, parallel) in any::<(bool, bool, bool)>(),
         max_tool_calls in prop::option::of(1..4u64),
         (truncation, compaction) in about_length(),
+        support in prop::option::of(prop::sample::select(vec![FormatSupport::Passed, FormatSupport::Enforced])),
     ) {
         let new = || {
             let tools = brings.then(|| vec![tool("ask")]);
             let params = Map::from_iter([("parallel_tool_calls".to_owned(), parallel.into())]);
+            let format = support.map(|_| Arc::new(OutputFormat::new(Shape::Object)));
             let (input, compaction) = (history(), compaction.clone());
-            let spec =
-                RunSpec { input, tools, params, max_tool_calls, truncation, compaction, ..RunSpec::default() };
-            machine(agent(Limits { steps: 3, ..Limits::default() }), spec)
+            let spec = RunSpec {
+                input,
+                tools,
+                format,
+                params,
+                max_tool_calls,
+                truncation,
+                compaction,
+                ..RunSpec::default()
+            };
+            let agent = agent(Limits { steps: 3, ..Limits::default() });
+            let format_support = support.unwrap_or_default();
+            machine(Arc::new(Agent { format_support, ..Agent::clone(&agent) }), spec)
         };
-        let (mut machine, mut checker) = (new(), Checker::default());
+        let held = support == Some(FormatSupport::Passed);
+        let (mut machine, mut checker) = (new(), Checker { held, ..Checker::default() });
         let end = (Input::Cancelled(Cancel::Disconnected), false);
         for (input, crashes) in [(Input::Submitted, false)].into_iter().chain(inputs).chain([end]) {
+            if let Input::AnswerChecked(verdict) = &input {
+                checker.verdict(verdict.is_ok());
+            }
             machine.on(input).iter().for_each(|effect| checker.see(effect));
             if crashes && mortal && checker.finished.is_none() {
                 machine = new();
@@ -224,6 +267,10 @@ proptest! {
         prop_assert!(parallel || checker.most_calls <= 1, "{} calls in one step", checker.most_calls);
         let run = checker.started_tools.len() as u64;
         prop_assert!(max_tool_calls.is_none_or(|max| run <= max), "{run} calls run");
+        let answers = !matches!(compaction, Some(Compaction::Only { .. }));
+        if support.is_some() && answers && checker.finished == Some(Outcome::Completed) {
+            prop_assert!(checker.found_good.is_some() || checker.refused, "the answer was not found good");
+        }
         prop_assert_eq!(checker.journal.items(), machine.output());
         let folded: Vec<Arc<Item>> = checker.done.into_values().collect();
         prop_assert_eq!(folded.as_slice(), machine.output());

@@ -11,7 +11,11 @@ use std::sync::Arc;
 impl Machine {
     /// Takes up the state that the journal ends in, and goes on from there.
     pub(super) fn resume(&mut self, journal: &Journal, out: &mut Vec<Effect>) {
-        let past = Past::of(journal);
+        let mut past = Past::of(journal);
+        if self.holds() && past.last_step().is_some_and(|step| step.iter().all(|item| is_thought(item))) {
+            // What it had said besides was held, and is lost.
+            past.take_back_step();
+        }
         (self.started, self.usage, self.steps) = (past.started, past.usage, past.steps);
         self.calls = self.id.next_call(past.calls().map(|call| call.call_id.as_str()));
         let begun = |name: &str| past.calls().any(|call| call.name == name && past.begun.contains(&call.call_id));
@@ -44,7 +48,7 @@ impl Machine {
         self.output = past.done.range(..base).map(|(_, item)| Arc::clone(item)).collect();
         let mut pending = Pending::new(self.id, step, index(self.output.len()));
         if pending.is_empty() {
-            return self.finish(outcome_of(step), out);
+            return self.resume_answer(step, out);
         }
         if pending.client_calls().is_empty() && pending.was_settled(past) {
             // Behind the outputs there may be a summary.
@@ -55,6 +59,18 @@ impl Machine {
         self.phase = Phase::RunningTools(pending);
         self.go_on(out);
     }
+
+    /// The model had said all it had to say. What was held and is told all the same was found good.
+    fn resume_answer(&mut self, step: &[Arc<Item>], out: &mut Vec<Effect>) {
+        match outcome_of(step) {
+            Outcome::Completed if !self.holds() => self.conclude(step, out),
+            outcome => self.finish(outcome, out),
+        }
+    }
+}
+
+fn is_thought(item: &Item) -> bool {
+    matches!(item, Item::Reasoning(_))
 }
 
 /// How a run ended that had nothing left to do but to say so.

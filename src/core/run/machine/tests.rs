@@ -1,5 +1,6 @@
 //! What the loop does, ordering by ordering. Effects are compared as a whole, in a short notation.
 
+mod answers;
 mod calls;
 mod length;
 mod resume;
@@ -85,6 +86,7 @@ fn note(effect: &Effect) -> String {
             format!("model [{}] {} tools {choice:?}{max}", items.join(", "), request.tools.len())
         }
         Effect::RunTool(call) => format!("run {} {}", call.call_id, call.name),
+        Effect::CheckAnswer(text) => format!("check {text}"),
         Effect::Abort => "abort".into(),
         Effect::Emit(event) => match event {
             RunEvent::Started => "started".into(),

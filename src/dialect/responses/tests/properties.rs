@@ -34,6 +34,8 @@ fn input() -> impl Strategy<Value = Input> {
         8 => ends,
         2 => (0..4u32).prop_map(begun),
         1 => Just(Input::UpstreamClosed(Err(Failure::new(FailureKind::UpstreamBroken, "cut")))),
+        3 => Just(Input::AnswerChecked(Ok(()))),
+        3 => Just(Input::AnswerChecked(Err("bad".into()))),
         1 => Just(Input::Deadline),
         1 => Just(Input::Cancelled(Cancel::Disconnected)),
     ]
@@ -168,7 +170,7 @@ proptest! {
     #[test]
     fn any_run_is_a_well_formed_stream_that_adds_up_to_the_object(
         inputs in prop::collection::vec(input(), 0..60),
-        (brings, background, sums_up, summary) in any::<(bool, bool, bool, bool)>(),
+        (brings, background, sums_up, summary, demands) in any::<(bool, bool, bool, bool, bool)>(),
         seen in any::<prop::sample::Index>(),
         include in prop::option::of(Just("reasoning.encrypted_content")),
         activity in prop::sample::select(vec![ToolActivity::Standard, ToolActivity::Hidden, ToolActivity::FunctionCall]),
@@ -184,6 +186,9 @@ proptest! {
         }
         if sums_up {
             body["context_management"] = json!([{"type": "compaction", "compact_threshold": 1}]);
+        }
+        if demands {
+            body["text"] = json!({"format": {"type": "json_object"}});
         }
         let mut shown = Shown::new(body, activity);
         shown.feed(inputs.into_iter().chain([Input::Cancelled(Cancel::Disconnected)]));

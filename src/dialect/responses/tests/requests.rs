@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::event::Outcome;
+use crate::core::format::{JsonSchema, OutputFormat, Shape};
 use crate::core::item::{Compaction, Item, Message, Origin, Role, Status, ToolCall, ToolOutput};
 use crate::core::ports::store::{AddedItems, Link, StoredResponse};
 use crate::core::ports::upstream::ToolChoice;
@@ -43,17 +44,24 @@ fn parameters_get_their_chat_names_and_nothing_else_is_passed_on() {
         "tools": [{"type": "function", "name": "ask", "strict": true, "defer_loading": true}, {"type": "namespace", "name": "n"}],
         "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "ask"}]},
     }));
-    let format = json!({"name": "n", "schema": schema, "strict": true});
+    let format = JsonSchema {
+        name: "n".into(),
+        description: None,
+        schema: schema.clone(),
+        strict: Some(true),
+        extra: Map::new(),
+        path: "text.format.schema",
+    };
     let expected = RunSpec {
         input: vec![Arc::new(said(Role::User, "go"))],
         tools: Some(vec![ToolSpec { strict: Some(true), ..tool("ask") }]),
         tool_choice: ToolChoice::Required,
         allowed_tools: Some(vec!["ask".to_owned()]),
+        format: Some(Arc::new(OutputFormat::new(Shape::Schema(Box::new(format))))),
         params: json!({
             "temperature": 0.3, "parallel_tool_calls": true, "user": "u", "verbosity": "low", "reasoning_effort": "high",
             "logprobs": true, "top_logprobs": 3, "prompt_cache_retention": "24h",
             "prompt_cache_options": {"mode": "explicit", "ttl": "30m"},
-            "response_format": {"type": "json_schema", "json_schema": format},
         })
         .as_object()
         .cloned()

@@ -144,6 +144,27 @@ fn a_cancel_while_a_tool_runs() {
     assert_stream!(told(asked(), ToolActivity::Standard, inputs));
 }
 
+/// The answer is not JSON, so it is mended; what is said beside the call is no part of it.
+#[test]
+fn a_held_answer_that_was_mended() {
+    let mut body = asked();
+    body["text"] = json!({"format": {"type": "json_object"}});
+    let bad = [upstream(UpstreamEvent::Reasoning("hm".into())), text("It is "), text("{}"), CLOSED];
+    let verdicts = [Input::AnswerChecked(Err("it is not JSON.".into())), Input::AnswerChecked(Ok(()))];
+    let [mend, good] = verdicts;
+    let inputs = [text("I look."), call(0, "look", "{}"), CLOSED, done(0, "seen")].into_iter().chain(bad);
+    let inputs = inputs.chain([mend, text("```json\n{}\n"), text("```"), CLOSED, good]);
+    assert_stream!(told(body, ToolActivity::Standard, inputs));
+}
+
+#[test]
+fn a_held_answer_that_stays_wrong() {
+    let mut body = asked();
+    body["text"] = json!({"format": {"type": "json_object"}});
+    let bad = || Input::AnswerChecked(Err("it is not JSON.".into()));
+    assert_stream!(told(body, ToolActivity::Standard, [text("No"), CLOSED, bad(), text("No"), CLOSED, bad()]));
+}
+
 /// The driver is gone, so nobody closes the items but the fold.
 #[test]
 fn a_run_that_vanished() {

@@ -29,13 +29,13 @@ impl<'a> Content<'a> {
     }
 
     /// The leading system text: the profile's instructions, then the client's.
-    pub fn leading(instructions: Option<&'a str>, messages: &[&'a Message]) -> Self {
+    pub fn leading(instructions: &[&'a str], messages: &[&'a Message]) -> Self {
         let parts = || messages.iter().flat_map(|message| &message.content);
         if parts().all(is_plain) {
-            return Self::Text(paragraphs(instructions.into_iter().chain(parts().filter_map(Part::as_text))));
+            return Self::Text(paragraphs(instructions.iter().copied().chain(parts().filter_map(Part::as_text))));
         }
-        let instructions = instructions.map(|text| WirePart::Text(format!("{text}\n\n")));
-        Self::Parts(instructions.into_iter().chain(parts().map(WirePart::Part)).collect())
+        let instructions = instructions.iter().map(|text| WirePart::Text(format!("{text}\n\n")));
+        Self::Parts(instructions.chain(parts().map(WirePart::Part)).collect())
     }
 
     /// What the model said in one step; nothing said beside calls is `null`, as OpenAI writes it.

@@ -121,11 +121,19 @@ async fn one_in_the_background_is_queued_and_may_be_cancelled_while_it_waits() {
     let mut wrong = in_background("c", "");
     wrong["input"] = output;
     let (status, wrong) = post(&daemon, &wrong).await;
+    let mut misshapen = in_background("c", "say: {}");
+    misshapen["text"] = json!({"format": {"type": "json_schema", "name": "n", "schema": {"type": 7}}});
+    let (_, misshapen) = post(&daemon, &misshapen).await;
     let (_, late) = post(&daemon, &in_background("c", "say: Late")).await;
     assert_eq!((status, &wrong["status"]), (200, &json!("queued")));
     cancel(&daemon, &held).await;
     let failed = until_status(&daemon, wrong["id"].as_str().unwrap(), "failed").await;
     assert_eq!(failed["error"]["code"], "invalid_prompt");
+    let failed = until_status(&daemon, misshapen["id"].as_str().unwrap(), "failed").await;
+    assert!(
+        failed["error"]["message"].as_str().unwrap().starts_with("`text.format.schema` cannot be used"),
+        "{failed}"
+    );
     until_status(&daemon, late["id"].as_str().unwrap(), "completed").await;
     // At once, where nobody is before it.
     assert_eq!(

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::failure::Overflow;
+use crate::core::format::{OutputFormat, Shape};
 use crate::core::run::{Compaction, Truncation};
 
 /// So many turns of a thousand tokens each, and a short question.
@@ -192,12 +193,14 @@ fn the_call_for_a_summary_is_not_shaped_like_the_answer() {
     let params = serde_json::json!({"temperature": 0.5, "user": "u", "response_format": {}, "max_tokens": 5});
     let params = params.as_object().cloned().unwrap();
     let compaction = Some(Compaction::Only { told: Some("Be brief.".into()) });
-    let spec = RunSpec { params, max_output_tokens: Some(5), ..long(1, Truncation::Disabled, compaction) };
+    let format = Some(Arc::new(OutputFormat::new(Shape::Object)));
+    let spec = RunSpec { params, format, max_output_tokens: Some(5), ..long(1, Truncation::Disabled, compaction) };
     let mut run = machine(agent(Limits::default()), spec);
     let effects = run.on(Input::Submitted);
     let [Effect::CallUpstream(request)] = effects.as_slice() else { panic!("{effects:?}") };
     let expected = serde_json::json!({"temperature": 0.5, "user": "u"});
-    assert_eq!((serde_json::json!(&*request.params), request.max_output_tokens), (expected, None));
+    let asked = (serde_json::json!(&*request.params), &request.format, request.max_output_tokens);
+    assert_eq!(asked, (expected, &None, None));
     let instructions = request.instructions.as_deref().unwrap();
     assert!(instructions.ends_with("In the conversation you were told:\n\nBe brief."), "{instructions}");
 }

@@ -1,11 +1,17 @@
 //! A run goes on after its process has died, from wherever its journal ends.
 
+use super::answers::{GOOD, demanding, holding, thought, verdict};
 use super::*;
+use crate::core::format::FormatSupport;
 use crate::core::journal::{Journal, Told};
 
 /// Plays the inputs, dies, and gives what another machine does with the journal.
 fn resumed(before: impl IntoIterator<Item = Input>) -> (Machine, Vec<String>) {
     let new = || machine(agent(Limits::default()), RunSpec { tools: Some(vec![tool("ask")]), ..spec() });
+    resumed_as(new, before)
+}
+
+fn resumed_as(new: impl Fn() -> Machine, before: impl IntoIterator<Item = Input>) -> (Machine, Vec<String>) {
     let (mut dead, mut journal) = (new(), Journal::default());
     for effect in [Input::Submitted].into_iter().chain(before).flat_map(|input| dead.on(input)) {
         if let Effect::Emit(event) = effect {
@@ -47,6 +53,51 @@ const UNKNOWN: &str = "The server was interrupted while this call ran, so its ou
 
 fn began(call_id: &str) -> Input {
     Input::ToolStarted { call_id: id_of(call_id), doing: "it".into() }
+}
+
+/// Nothing of what was held is known any more, so whoever goes on asks for it again, and once more if it is bad.
+#[rstest]
+#[case::while_it_is_held(vec![thought("hm"), text("{}")], vec!["resumed", "=0 thought 'hm'", "model [user 'go'] 2 tools Auto"])]
+#[case::in_the_check(vec![text("{}"), CLOSED], vec!["resumed", "model [user 'go'] 2 tools Auto"])]
+#[case::in_the_check_after_thoughts(
+    vec![thought("hm"), text("{}"), CLOSED],
+    vec!["resumed", "model [user 'go'] 2 tools Auto"],
+)]
+#[case::while_it_is_mended(
+    vec![text("no"), CLOSED, verdict("bad."), OPENED, thought("hm"), text("{}"), CLOSED],
+    vec!["resumed", "model [user 'go'] 2 tools Auto"],
+)]
+#[case::behind_a_tool(
+    vec![call(0, "c1", "look", "{}"), CLOSED, done("c1", "seen"), thought("hm"), text("{}"), CLOSED],
+    vec!["resumed", "model [user 'go', server c1 look {}, output c1 'seen'] 2 tools Auto"],
+)]
+fn a_held_answer_is_asked_for_again(#[case] before: Vec<Input>, #[case] expected: Vec<&str>) {
+    let (mut machine, notes) = resumed_as(holding, before);
+    assert_eq!(notes, expected);
+    let mended = play(&mut machine, [text("no"), CLOSED, verdict("bad."), text("{}"), CLOSED, GOOD]);
+    let told: Vec<&str> = mended.iter().map(String::as_str).filter(|note| note.starts_with('=')).collect();
+    let at = machine.output().len() - 1;
+    assert_eq!(
+        (told, mended.last().unwrap().as_str()),
+        (vec![format!("={at} assistant '{{}}'").as_str()], "finished Completed")
+    );
+}
+
+/// A journal may end anywhere, also right before the end of the run.
+#[rstest]
+#[case::found_good(FormatSupport::Passed, vec!["resumed", "finished Completed"])]
+#[case::told_before_the_check(FormatSupport::Enforced, vec!["resumed", "check {}"])]
+fn an_answer_that_was_told_stays(#[case] support: FormatSupport, #[case] expected: Vec<&str>) {
+    let new = || demanding(support, spec());
+    let (mut dead, mut journal) = (new(), Journal::default());
+    for effect in [Input::Submitted, text("{}"), CLOSED, GOOD].into_iter().flat_map(|input| dead.on(input)) {
+        match effect {
+            Effect::Emit(RunEvent::Finished { .. }) => break,
+            Effect::Emit(event) => journal.push(Told { sequence: journal.len(), event }),
+            _ => {}
+        }
+    }
+    assert_eq!(play(&mut new(), [Input::Resumed(journal)]), expected);
 }
 
 /// The repeated call is a new one: its items come behind those that were cut off, and its calls have ids of their own.

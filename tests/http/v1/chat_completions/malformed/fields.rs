@@ -38,6 +38,7 @@ const TYPES: &[(&str, &[&str])] = &[
 
 /// Values of the right type that cannot be: the patch and the field it is about.
 fn out_of_range() -> Vec<(Value, &'static str)> {
+    let schema = |schema: Value| json!({"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}});
     let pairs = |count: usize| Value::from(Map::from_iter((0..count).map(|at| (format!("k{at}"), json!("v")))));
     vec![
         (json!({"model": ""}), "model"),
@@ -67,6 +68,16 @@ fn out_of_range() -> Vec<(Value, &'static str)> {
         (json!({"response_format": {}}), "response_format.type"),
         (json!({"response_format": {"type": "json_schema"}}), "response_format.json_schema"),
         (json!({"response_format": {"type": "json_schema", "json_schema": {}}}), "response_format.json_schema.name"),
+        (schema(json!({"type": "objct"})), SCHEMA),
+        (schema(json!({"properties": {"a": {"minLength": -1}}})), SCHEMA),
+        (schema(json!({"required": "a"})), SCHEMA),
+        (schema(json!({"$ref": "#/$defs/none"})), SCHEMA),
+        (schema(json!({"$ref": "https://x/y.json"})), SCHEMA),
+        (schema(json!({"$ref": "file:///etc/passwd"})), SCHEMA),
+        (schema(json!({"$schema": "https://x/y.json"})), SCHEMA),
+        (schema(json!({"pattern": "("})), SCHEMA),
+        (schema(json!({"description": "x".repeat(256 << 10)})), SCHEMA),
+        (schema(bomb(40)), SCHEMA),
         (json!({"metadata": pairs(17)}), "metadata"),
         (json!({"metadata": {"k".repeat(65): "v"}}), "metadata"),
         (json!({"metadata": {"k": "v".repeat(513)}}), "metadata.k"),
@@ -96,9 +107,21 @@ fn within() -> Vec<(Value, &'static str)> {
         (schema(json!({"name": 5})), "response_format.json_schema.name"),
         (schema(json!({"name": "a", "schema": []})), "response_format.json_schema.schema"),
         (schema(json!({"name": "a", "schema": {}, "strict": "yes"})), "response_format.json_schema.strict"),
+        (schema(json!({"name": "a", "description": 5})), "response_format.json_schema.description"),
         (json!({"metadata": {"k": 5}}), "metadata.k"),
         (json!({"metadata": {"k": {"deep": "er"}}}), "metadata.k"),
     ]
+}
+
+const SCHEMA: &str = "response_format.json_schema.schema";
+
+/// A small schema that says the same thing 2 to the power of `length` times.
+fn bomb(length: usize) -> Value {
+    let to = |at: usize| json!({"$ref": format!("#/$defs/a{at}")});
+    let link = |at: usize| (format!("a{at}"), json!({"allOf": [to(at + 1), to(at + 1)]}));
+    let mut defs: Map<String, Value> = (0..length).map(link).collect();
+    defs.insert(format!("a{length}"), json!({}));
+    json!({"$ref": "#/$defs/a0", "$defs": defs})
 }
 
 pub fn cases() -> Vec<Case> {
