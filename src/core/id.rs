@@ -17,6 +17,10 @@ impl RunId {
         Self(uuid)
     }
 
+    pub fn uuid(&self) -> Uuid {
+        self.0
+    }
+
     /// The id of the `number`th item of this run, e.g. `msg_0192…0003`.
     pub fn item(&self, prefix: &str, number: u32) -> String {
         format!("{prefix}_{}{number:04x}", self.0.simple())

@@ -7,7 +7,7 @@ mod tests;
 
 pub use packed::Unreadable;
 
-use super::event::{Delta, RunEvent};
+use super::event::{Delta, Outcome, RunEvent};
 use super::item::Item;
 use std::sync::Arc;
 
@@ -120,6 +120,21 @@ impl Journal {
         let mut items: Vec<_> = done.collect();
         items.sort_by_key(|(index, _)| *index);
         items.into_iter().map(|(_, item)| item).collect()
+    }
+
+    /// What was told from the event number `at` on.
+    pub fn from(&self, at: u64) -> Self {
+        let mut rest = Self::default();
+        self.told().skip(usize::try_from(at).unwrap_or(usize::MAX)).for_each(|told| rest.push(told));
+        rest
+    }
+
+    /// How the run ended; `None` while it goes on.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match self.entries.last()? {
+            Entry::Event(Told { event: RunEvent::Finished { outcome }, .. }) => Some(outcome),
+            _ => None,
+        }
     }
 
     /// Goes on with what was told after this.

@@ -1,10 +1,12 @@
 //! The store that keeps everything in memory, least recently used first out. A restart forgets it.
 
+mod journals;
 mod responses;
 
 use crate::core::item::Item;
 use crate::core::ports::store::{Chain, Fingerprint, Store, StoreError, StoredResponse, Turn};
 use futures_util::future::{BoxFuture, FutureExt, ready};
+use journals::Runs;
 use lru::LruCache;
 use responses::Responses;
 use std::collections::HashMap;
@@ -15,6 +17,8 @@ pub struct MemoryStore {
     entries: Mutex<Entries>,
     /// By principal: none can push out what belongs to another. Principals are as many as the configuration has keys.
     responses: Mutex<HashMap<String, Responses>>,
+    /// Locked before `responses`, where both are needed.
+    runs: Mutex<Runs>,
 }
 
 struct Entries {
@@ -40,7 +44,7 @@ impl MemoryStore {
     fn bounded(max_sessions: NonZeroUsize, max_turn_bytes: usize) -> Self {
         let (sessions, turns) = (LruCache::new(max_sessions), LruCache::new(MAX_TURNS));
         let entries = Mutex::new(Entries { sessions, turns, turn_bytes: 0, max_turn_bytes });
-        Self { entries, responses: Mutex::default() }
+        Self { entries, responses: Mutex::default(), runs: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -49,6 +53,23 @@ impl MemoryStore {
 
     fn responses(&self) -> MutexGuard<'_, HashMap<String, Responses>> {
         self.responses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn journals(&self) -> MutexGuard<'_, Runs> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, principal: &str, response: StoredResponse) {
+        self.responses().entry(principal.to_owned()).or_default().put(response);
+    }
+
+    fn find(&self, principal: &str, id: &str) -> Option<Arc<StoredResponse>> {
+        self.responses().get_mut(principal)?.get(id)
+    }
+
+    /// The same without counting as use.
+    fn look_at(&self, principal: &str, id: &str) -> Option<Arc<StoredResponse>> {
+        self.responses().get(principal)?.look_at(id)
     }
 }
 
@@ -86,8 +107,7 @@ impl Store for MemoryStore {
     }
 
     fn response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Arc<StoredResponse>>, StoreError>> {
-        let found = self.responses().get_mut(principal).and_then(|responses| responses.get(id));
-        ready(Ok(found)).boxed()
+        ready(Ok(self.find(principal, id))).boxed()
     }
 
     fn chain(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Chain>, StoreError>> {
@@ -96,7 +116,7 @@ impl Store for MemoryStore {
     }
 
     fn keep_response(&self, principal: &str, response: StoredResponse) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.responses().entry(principal.to_owned()).or_default().put(response);
+        self.put(principal, response);
         ready(Ok(())).boxed()
     }
 

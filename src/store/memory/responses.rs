@@ -30,6 +30,11 @@ impl Responses {
         self.entries.get(id).cloned()
     }
 
+    /// The same without counting as use.
+    pub fn look_at(&self, id: &str) -> Option<Arc<StoredResponse>> {
+        self.entries.peek(id).cloned()
+    }
+
     /// From the first response to this one. The first is touched last: what others stand on should go after them.
     pub fn chain(&mut self, id: &str) -> Option<Chain> {
         let mut chain = vec![self.get(id)?];
