@@ -11,6 +11,7 @@ pub mod record;
 pub mod request;
 pub mod resource;
 mod settings;
+mod stored_head;
 mod text;
 mod tools;
 

@@ -3,6 +3,7 @@
 
 use super::fold::{EndTime, Fold, Head};
 use super::resource::Resource;
+use super::stored_head;
 use crate::core::event::RunEvent;
 use crate::core::id::RunId;
 use crate::core::item::Item;
@@ -25,7 +26,7 @@ impl Record {
 
     /// Reads what was stored. `None` if it is not what we have written.
     pub fn of(stored: &StoredResponse) -> Option<Self> {
-        let mut head: Head = serde_json::from_str(&stored.head).ok()?;
+        let mut head = stored_head::unpack(&stored.head)?;
         head.ended = EndTime::at(stored.ended_at);
         Some(Self { head, input: Arc::clone(&stored.input) })
     }
@@ -50,7 +51,7 @@ impl Record {
             instructions: settings.instructions.clone(),
             input: Arc::clone(&self.input),
             output: journal.items().into(),
-            head: serde_json::to_string(&self.head).unwrap_or_default(),
+            head: stored_head::pack(&self.head),
             journal: Arc::new(journal),
             ended_at: self.head.ended.get(),
         }
