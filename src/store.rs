@@ -1,3 +1,4 @@
 //! Stores: what implements the store port.
 
 pub mod memory;
+pub mod sqlite;

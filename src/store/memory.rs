@@ -4,7 +4,7 @@ mod journals;
 mod responses;
 
 use crate::core::item::Item;
-use crate::core::ports::store::{Chain, Fingerprint, Store, StoreError, StoredResponse, Turn};
+use crate::core::ports::store::{Chain, Fingerprint, Health, Store, StoreError, StoredResponse, Turn};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use journals::Runs;
 use lru::LruCache;
@@ -123,6 +123,18 @@ impl Store for MemoryStore {
     fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>> {
         let was_there = self.responses().get_mut(principal).is_some_and(|responses| responses.delete(id));
         ready(Ok(was_there)).boxed()
+    }
+
+    fn health(&self) -> Health {
+        let responses = self.responses();
+        let (counts, bytes): (Vec<usize>, Vec<usize>) = responses.values().map(Responses::size).unzip();
+        Health {
+            kind: "memory",
+            path: None,
+            bytes: bytes.into_iter().sum::<usize>() as u64,
+            responses: counts.into_iter().sum::<usize>() as u64,
+            trouble: None,
+        }
     }
 }
 

@@ -34,6 +34,22 @@ pub trait Store: Send + Sync {
 
     /// Says whether it was there.
     fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// How it is doing. Asks for nothing that takes time.
+    fn health(&self) -> Health;
+}
+
+/// What an operator wants to know of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    pub kind: &'static str,
+    /// Where it is, if it is anywhere.
+    pub path: Option<String>,
+    /// What it takes there.
+    pub bytes: u64,
+    pub responses: u64,
+    /// Why what is asked of it fails, until something works again.
+    pub trouble: Option<String>,
 }
 
 /// A hash over a conversation up to its last answer (see `transcript::trace`).

@@ -35,6 +35,11 @@ impl Responses {
         self.entries.peek(id).cloned()
     }
 
+    /// How many there are, and their bytes.
+    pub fn size(&self) -> (usize, usize) {
+        (self.entries.len(), self.bytes)
+    }
+
     /// From the first response to this one. The first is touched last: what others stand on should go after them.
     pub fn chain(&mut self, id: &str) -> Option<Chain> {
         let mut chain = vec![self.get(id)?];
