@@ -31,7 +31,7 @@ use clock::Clock;
 use eviction::{Touched, Used};
 use fault::{Condition, Fault};
 use futures_util::future::BoxFuture;
-use links::Written;
+use links::{Numbered, Written};
 use lock::Lock;
 use opening::{Opened, open};
 use reader::Readers;
@@ -124,7 +124,7 @@ impl SqliteStore {
     }
 
     /// What was found, which counts as used from now on.
-    fn used<T>(&self, found: Option<(i64, T)>) -> Option<T> {
+    fn used<T>(&self, found: Numbered<T>) -> Option<T> {
         found.map(|(link, found)| {
             self.touched.add(Used::Link(link), self.clock.tick());
             found

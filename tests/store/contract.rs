@@ -1,9 +1,12 @@
 //! What the ports promise, clause by clause, for every store.
 
+mod conversations;
+mod items;
 mod journals;
 mod leases;
 mod responses;
 
+use nuncio::core::ports::store::{Chain, Link};
 use nuncio::store::memory::MemoryStore;
 use nuncio::store::sqlite::{Settings, SqliteStore};
 use std::num::NonZeroUsize;
@@ -15,6 +18,12 @@ fn memory() -> MemoryStore {
 
 fn sqlite(folder: &TempDir) -> SqliteStore {
     SqliteStore::open(&Settings::at(&folder.path().join("nuncio.db"))).unwrap()
+}
+
+/// The ids of a chain, with a `-` for what is gone.
+fn ids(chain: Option<Chain>) -> String {
+    let word = |link: &Link| if matches!(link, Link::Gone { .. }) { "-".to_owned() } else { link.id().to_owned() };
+    chain.map_or_else(|| "none".into(), |chain| chain.iter().map(word).collect::<Vec<_>>().join(" "))
 }
 
 /// A test of each clause for each store.

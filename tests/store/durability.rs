@@ -4,10 +4,12 @@ use crate::make::{batch, ending, events, finished, id, lease, message, new_run, 
 use nuncio::core::event::{Delta, RunEvent};
 use nuncio::core::item::Role;
 use nuncio::core::journal::Told;
+use nuncio::core::ports::conversations::{Conversation, Conversations};
 use nuncio::core::ports::journals::{Batch, Begun, Fence, Journals, Promise};
-use nuncio::core::ports::store::{Store, StoredResponse};
+use nuncio::core::ports::store::{AddedItems, Store, StoredResponse};
 use nuncio::store::sqlite::{Settings, SqliteStore};
 use rusqlite::Connection;
+use serde_json::Map;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
@@ -239,6 +241,23 @@ async fn what_is_deleted_is_on_the_disk_no_more() {
     assert!(store.delete_response("ann", &id(2)).await.unwrap());
     assert_eq!(SECRETS.map(|secret| is_in(folder.path(), secret)), [false; 5]);
     assert!(store.response("ann", &id(3)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_only_a_deleted_conversation_held_is_on_the_disk_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("nuncio.db"));
+    let metadata = Map::from_iter([("topic".into(), "secret-topic".into())]);
+    let new =
+        Conversation { id: "conv_1".into(), name: Some("secret-name".into()), metadata, ..Conversation::default() };
+    store.begin_conversation("ann", new).await.unwrap();
+    let items = [Arc::new(message("msg_1", Role::User, "secret-words"))].into();
+    let added = AddedItems { id: "link_1".into(), previous: None, conversation: "conv_1".into(), items };
+    assert!(store.add_items("ann", added).await.unwrap());
+    const SECRETS: [&str; 3] = ["secret-topic", "secret-name", "secret-words"];
+    assert_eq!(SECRETS.map(|secret| is_in(folder.path(), secret)), [true; 3]);
+    assert!(store.delete_conversation("ann", "conv_1").await.unwrap());
+    assert_eq!(SECRETS.map(|secret| is_in(folder.path(), secret)), [false; 3]);
 }
 
 /// The command of docs/durability.md, while the store is in use.

@@ -2,8 +2,9 @@
 
 use crate::make::{lease, message, response, turn};
 use nuncio::core::item::Role;
+use nuncio::core::ports::conversations::{Conversation, ConversationKey, Conversations};
 use nuncio::core::ports::journals::Journals;
-use nuncio::core::ports::store::{Store, StoredResponse};
+use nuncio::core::ports::store::{Link, Store, StoredResponse};
 use nuncio::store::sqlite::{Settings, SqliteStore};
 use std::path::Path;
 use std::sync::Arc;
@@ -73,6 +74,79 @@ async fn what_nobody_uses_gets_too_old() {
     NOW.fetch_add(61_000, Ordering::Relaxed);
     store.renew(lease("nobody", 0)).await.unwrap();
     until(|| store.health().responses == 0).await;
+}
+
+/// Stores responses in a conversation, the first of which begins it.
+async fn say(store: &SqliteStore, principal: &str, conversation: &str, name: Option<&str>, ids: &[&str]) {
+    let new = Conversation { id: conversation.into(), name: name.map(str::to_owned), ..Conversation::default() };
+    if store.conversation(principal, &ConversationKey::Id(conversation.into())).await.unwrap().is_none() {
+        store.begin_conversation(principal, new).await.unwrap();
+    }
+    for id in ids {
+        let said = StoredResponse { conversation: Some(conversation.to_owned()), ..response(id, None) };
+        store.keep_response(principal, said).await.unwrap();
+    }
+}
+
+/// The ids of a conversation, with a `-` for what is gone.
+async fn told(store: &SqliteStore, principal: &str, conversation: &str) -> String {
+    let found = store.conversation(principal, &ConversationKey::Id(conversation.to_owned())).await.unwrap();
+    let Some(head) = found.and_then(|found| found.head.clone()) else { return "none".into() };
+    let word = |link: &Link| if matches!(link, Link::Gone { .. }) { "-".to_owned() } else { link.id().to_owned() };
+    let chain = store.chain(principal, &head).await.unwrap();
+    chain.map_or_else(|| "broken".into(), |chain| chain.iter().map(word).collect::<Vec<_>>().join(" "))
+}
+
+#[tokio::test]
+async fn what_others_write_never_costs_anybody_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), |settings| settings.max_responses = 6);
+    say(&store, "ann", "n", Some("named"), &["n1", "n2", "n3"]).await;
+    say(&store, "ann", "u", None, &["u1"]).await;
+    // Bob has many things to say, none of them under a name.
+    for number in 0..20 {
+        store.keep_response("bob", response(&format!("b{number}"), None)).await.unwrap();
+    }
+    assert_eq!([told(&store, "ann", "n").await, told(&store, "ann", "u").await], ["n1 n2 n3", "none"]);
+    // And then very many in one that has one: it is his own history that goes.
+    for number in 0..20 {
+        say(&store, "bob", "m", Some("named"), &[&format!("m{number}")]).await;
+    }
+    assert_eq!(told(&store, "ann", "n").await, "n1 n2 n3");
+    assert_eq!(told(&store, "bob", "m").await, "- m18 m19", "of what is left bob's last response is one");
+    // Of conversations of one turn each he loses his own, and ann not even what is only stood on of hers.
+    for number in 0..20 {
+        say(&store, "bob", &format!("c{number}"), Some(&format!("c{number}")), &[&format!("r{number}")]).await;
+    }
+    assert!(told(&store, "ann", "n").await.ends_with("n3"), "{}", told(&store, "ann", "n").await);
+    assert_eq!([told(&store, "bob", "c0").await, told(&store, "bob", "c19").await], ["none", "r19"]);
+    assert!(store.health().responses <= 6, "{:?}", store.health());
+}
+
+#[tokio::test]
+async fn what_nobody_uses_gets_too_old_under_any_name() {
+    static NOW: AtomicU64 = AtomicU64::new(1_000_000);
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), |settings| {
+        settings.clock = || NOW.load(Ordering::Relaxed);
+        settings.max_age = Some(Duration::from_secs(60));
+    });
+    say(&store, "ann", "old", Some("old"), &["a", "b"]).await;
+    say(&store, "ann", "used", Some("used"), &["c", "d"]).await;
+    NOW.fetch_add(59_000, Ordering::Relaxed);
+    assert_eq!(told(&store, "ann", "used").await, "c d");
+    NOW.fetch_add(2_000, Ordering::Relaxed);
+    store.renew(lease("nobody", 0)).await.unwrap();
+    until(|| store.health().responses == 2).await;
+    assert_eq!([told(&store, "ann", "old").await, told(&store, "ann", "used").await], ["none", "c d"]);
+}
+
+#[tokio::test]
+async fn a_chain_that_is_longer_than_what_can_be_kept_keeps_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), |settings| settings.max_responses = 3);
+    say(&store, "ann", "c", Some("long"), &["1", "2", "3", "4", "5", "6"]).await;
+    assert_eq!((told(&store, "ann", "c").await, store.health().responses), ("- 4 5 6".into(), 3));
 }
 
 #[tokio::test]

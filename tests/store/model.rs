@@ -31,6 +31,8 @@ pub struct Model {
     keys: Vec<(String, String, KeyedRun, u64)>,
 }
 
+type Size = fn(&Link) -> usize;
+
 /// A link, or one to be: of a run in progress there is none.
 struct Place {
     principal: String,
@@ -178,11 +180,11 @@ impl Model {
     }
 
     fn next_to_go(&self, writer: Option<&str>) -> Option<usize> {
-        let sum = |principal: Option<&str>, size: fn(&Link) -> usize| -> usize {
+        let sum = |principal: Option<&str>, size: Size| -> usize {
             let of = self.places.iter().filter(|place| principal.is_none_or(|principal| place.principal == principal));
             of.filter_map(Place::held).map(size).sum()
         };
-        let sizes: [(fn(&Link) -> usize, usize); 2] = [(|_| 1, self.limits.responses), (weight, self.limits.bytes)];
+        let sizes: [(Size, usize); 2] = [(|_| 1, self.limits.responses), (weight, self.limits.bytes)];
         let (size, _) = sizes.into_iter().find(|(size, limit)| sum(None, *size) > *limit)?;
         let oldest = |fits: &dyn Fn(&Place) -> bool| {
             let fitting = self.places.iter().enumerate().filter(|(_, place)| fits(place));
@@ -291,7 +293,9 @@ impl Model {
 
     pub fn delete(&mut self, principal: &str, id: &str) -> bool {
         let found = self.at(principal, id).filter(|at| self.places[*at].response().is_some());
-        found.map(|at| self.remove(at));
+        if let Some(at) = found {
+            self.remove(at);
+        }
         self.settle(None);
         found.is_some()
     }

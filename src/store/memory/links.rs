@@ -73,11 +73,22 @@ impl Links {
         ids.iter().rev().map(|id| self.get(id).cloned()).collect()
     }
 
+    /// Puts a link where its id says: anew, or in place of one of the same id.
     pub fn put(&mut self, link: Link) {
+        let old = self.entries.pop(link.id());
+        let (children, is_head) = old.as_ref().map_or((0, false), |old| (old.children, old.is_head));
         self.change(link.previous(), |before| before.children = before.children.saturating_add(1));
         self.bytes = self.bytes.saturating_add(link.weight());
+        if let Some(Entry { link: old, .. }) = &old {
+            self.bytes = self.bytes.saturating_sub(old.weight());
+            self.holders.forget(old);
+        }
         self.holders.add(&link);
-        self.entries.put(link.id().to_owned(), Entry { link, children: 0, is_head: false });
+        self.entries.put(link.id().to_owned(), Entry { link, children, is_head });
+        if let Some(before) = old.as_ref().and_then(|old| old.link.previous()) {
+            self.change(Some(before), |before| before.children = before.children.saturating_sub(1));
+            self.free(Some(before.to_owned()));
+        }
     }
 
     /// Takes a link away. Where others stand on it, what it held is forgotten and its place is kept. Says whether there

@@ -5,7 +5,7 @@ use super::eviction::Used;
 use super::fault::Fault;
 use super::forest;
 use super::id::Kept;
-use super::links::{ADDED, Written};
+use super::links::{ADDED, Numbered, Written};
 use super::tables::{Share, Tables};
 use crate::core::ports::conversations::{Conversation, ConversationKey, Conversations};
 use crate::core::ports::journals::Promise;
@@ -80,9 +80,7 @@ fn read(db: &Connection, sql: &str, params: impl Params) -> Result<Vec<(i64, Arc
     Ok(found)
 }
 
-type Numbered = Option<(i64, Arc<Conversation>)>;
-
-fn find(db: &Connection, principal: &str, key: &ConversationKey) -> Result<Numbered, Fault> {
+fn find(db: &Connection, principal: &str, key: &ConversationKey) -> Result<Numbered<Arc<Conversation>>, Fault> {
     let (column, value) = match key {
         ConversationKey::Id(id) => ("conversations.id", id),
         ConversationKey::Name(name) => ("name", name),

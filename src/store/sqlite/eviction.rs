@@ -34,6 +34,9 @@ const SPARE_PAGES: i64 = 256;
 const LOG_PATIENCE: Duration = Duration::from_millis(100);
 const LOG_RETRY: Duration = Duration::from_secs(1);
 
+/// How large a share is, in what is limited.
+type Size = fn(&Share) -> u64;
+
 /// What counts as used when it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Used {
@@ -115,15 +118,15 @@ impl Tables {
     }
 
     /// How the limited size of a share is measured, if there is too much of it.
-    fn over_the_limit(&self) -> Option<fn(&Share) -> u64> {
-        let sum = |size: fn(&Share) -> u64| self.totals.shares.values().map(size).fold(0, u64::saturating_add);
-        let sizes: [(fn(&Share) -> u64, u64); 2] =
+    fn over_the_limit(&self) -> Option<Size> {
+        let sum = |size: Size| self.totals.shares.values().map(size).fold(0, u64::saturating_add);
+        let sizes: [(Size, u64); 2] =
             [(|share| share.links, self.limits.responses), (|share| share.bytes, self.limits.bytes)];
         sizes.into_iter().find(|(size, limit)| sum(*size) > *limit).map(|(size, _)| size)
     }
 
     /// The oldest link that is only stood on, of whoever has the most.
-    fn stood_on(&self, size: fn(&Share) -> u64) -> rusqlite::Result<Option<i64>> {
+    fn stood_on(&self, size: Size) -> rusqlite::Result<Option<i64>> {
         let sql = "SELECT pk, used FROM links WHERE principal = ?1 AND children > 0 AND head = 0 AND state IN (1, 3)
                    ORDER BY used LIMIT 1";
         let mut oldest = Vec::new();

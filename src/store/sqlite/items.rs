@@ -1,7 +1,7 @@
 //! Where the items of links are: each is found by a number, which stands for what clients call it.
 
 use super::fault::Fault;
-use super::links::of_link;
+use super::links::{Numbered, of_link};
 use super::tables::Tables;
 use crate::core::item::Item;
 use crate::core::ports::store::ItemKey;
@@ -55,8 +55,8 @@ pub fn forget(tables: &Tables, link: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What a key stands for in the newest link that holds it, and the number of that.
-pub fn find(db: &Connection, principal: &str, key: &ItemKey) -> Result<Option<(i64, Vec<Arc<Item>>)>, Fault> {
+/// What a key stands for in the newest link that holds it, whose number goes with it.
+pub fn find(db: &Connection, principal: &str, key: &ItemKey) -> Result<Numbered<Vec<Arc<Item>>>, Fault> {
     let sql = "SELECT link FROM items CROSS JOIN links ON links.pk = items.link
                WHERE key = ?1 AND principal = (SELECT pk FROM principals WHERE name = ?2) ORDER BY stored DESC";
     let mut statement = db.prepare_cached(sql)?;

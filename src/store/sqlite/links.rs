@@ -15,6 +15,9 @@ pub const GONE: i64 = 2;
 pub const ADDED: i64 = 3;
 pub const MISSING: i64 = 4;
 
+/// What was found, if anything, and the number of the row that it is in.
+pub type Numbered<T> = Option<(i64, T)>;
+
 /// A link as it is written.
 #[derive(Default)]
 pub struct Written {
@@ -104,8 +107,8 @@ fn read(row: &Row<'_>) -> Result<Option<Link>, Fault> {
     }))))
 }
 
-/// A response, and its number.
-pub fn response(db: &Connection, principal: &str, id: &str) -> Result<Option<(i64, Arc<StoredResponse>)>, Fault> {
+/// A response.
+pub fn response(db: &Connection, principal: &str, id: &str) -> Result<Numbered<Arc<StoredResponse>>, Fault> {
     let mut statement = db.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM links {TABLES}
          WHERE links.id = ?1 AND links.principal = (SELECT pk FROM principals WHERE name = ?2) AND links.state = 1"
@@ -126,8 +129,8 @@ pub fn of_link(db: &Connection, link: i64) -> Result<Link, Fault> {
     Ok(read(row)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?)
 }
 
-/// The chain that ends with a link, and the number of that.
-pub fn chain(db: &Connection, principal: &str, id: &str) -> Result<Option<(i64, Chain)>, Fault> {
+/// The chain that ends with a link, whose number goes with it.
+pub fn chain(db: &Connection, principal: &str, id: &str) -> Result<Numbered<Chain>, Fault> {
     // From the end to the first one; a circle would end where it closes.
     let mut statement = db.prepare_cached(&format!(
         "WITH RECURSIVE chain (link, parent) AS (
