@@ -267,8 +267,10 @@ impl Model {
     }
 
     pub fn response(&mut self, principal: &str, id: &str) -> Option<Arc<StoredResponse>> {
-        let is_there = self.has(principal, id);
-        self.use_of(principal, id).filter(|_| is_there)?.response().cloned()
+        if !self.has(principal, id) {
+            return None;
+        }
+        self.use_of(principal, id)?.response().cloned()
     }
 
     pub fn item(&mut self, principal: &str, id: &str) -> Found {
