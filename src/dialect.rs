@@ -6,6 +6,7 @@ pub mod error;
 pub mod fields;
 pub mod format;
 mod offer;
+pub mod record;
 pub mod responses;
 pub mod sse;
 

@@ -13,6 +13,7 @@ mod headers;
 mod health;
 mod linger;
 mod models;
+mod repeat;
 mod request_id;
 mod responses;
 pub mod serve;
@@ -21,6 +22,7 @@ mod state;
 mod stream;
 mod websocket;
 
+pub use responses::{CommandsGone, carry_on};
 pub use state::{Gateway, HttpSettings, Probe};
 
 use axum::Router;

@@ -20,7 +20,7 @@ mod sealed;
 pub mod settings;
 mod text;
 mod tools;
-mod view;
+pub mod view;
 pub mod websocket;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `/v1/responses`.
 
 mod asker;
+mod carry_on;
 mod create;
 mod recent;
 mod stored;
@@ -8,6 +9,7 @@ mod waiting;
 mod websocket;
 
 pub use asker::history;
+pub use carry_on::{CommandsGone, carry_on};
 pub use create::create;
 pub use stored::{cancel, delete, get, input_items};
 pub use websocket::open;

@@ -2,4 +2,5 @@ mod chat_completions;
 mod conversations;
 mod formats;
 mod models;
+mod repeats;
 pub mod responses;
