@@ -8,6 +8,7 @@ pub mod format;
 mod offer;
 pub mod record;
 pub mod responses;
+pub mod runs;
 pub mod sse;
 
 use crate::core::event::RunEvent;

@@ -16,6 +16,7 @@ mod models;
 mod repeat;
 mod request_id;
 mod responses;
+mod runs;
 pub mod serve;
 mod socket;
 mod state;
@@ -51,6 +52,10 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         )
         .route("/v1/conversations/{id}/items", get(conversations::list_items).post(conversations::add_items))
         .route("/v1/conversations/{id}/items/{item}", get(conversations::get_item).delete(conversations::remove_item))
+        .route("/v1/runs", get(runs::list).post(runs::create))
+        .route("/v1/runs/{id}", get(runs::get))
+        .route("/v1/runs/{id}/events", get(runs::events))
+        .route("/v1/runs/{id}/stop", post(runs::stop))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::get))
         .route("/health/detailed", get(health::detailed))

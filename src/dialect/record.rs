@@ -34,6 +34,14 @@ impl Record {
         response().or_else(|| serde_json::from_str(&stored.head).ok().map(Self::Chat))
     }
 
+    /// The id of the answer.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Response(record) => &record.head.id,
+            Self::Chat(chat) => &chat.id,
+        }
+    }
+
     /// The response, if it is one.
     pub fn response(&self) -> Option<&responses::Record> {
         match self {

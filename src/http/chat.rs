@@ -22,7 +22,7 @@ use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 
 /// What the id of a chat completion begins with.
-const ID_PREFIX: &str = "chatcmpl-";
+pub const ID_PREFIX: &str = "chatcmpl-";
 
 /// What tells this route's requests from others with the same key.
 const ROUTE: &str = "/v1/chat/completions";

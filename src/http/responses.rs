@@ -1,6 +1,7 @@
 //! `/v1/responses`.
 
 mod asker;
+mod begin;
 mod carry_on;
 mod create;
 mod recent;
@@ -10,7 +11,7 @@ mod websocket;
 
 pub use asker::history;
 pub use carry_on::{CommandsGone, carry_on};
-pub use create::create;
+pub use create::{Telling, create};
 pub use stored::{cancel, delete, get, input_items};
 pub use websocket::open;
 

@@ -13,7 +13,10 @@ const AFTERWARDS: Duration = Duration::from_secs(60);
 /// Runs that are remembered by their keys, of all principals together.
 const MAX_KEYS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
-pub struct Keys(Mutex<LruCache<(Arc<str>, String), (KeyedRun, Arc<LiveRun>)>>);
+pub struct Keys(Mutex<LruCache<Owned, (KeyedRun, Arc<LiveRun>)>>);
+
+/// A principal and its key.
+type Owned = (Arc<str>, String);
 
 impl Default for Keys {
     fn default() -> Self {

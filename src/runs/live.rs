@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 pub struct LiveRun {
     pub run: RunId,
     pub principal: Arc<str>,
+    /// The profile's id.
+    pub model: String,
     pub log: Arc<RunLog>,
     /// Of a response that is stored at its end.
     pub record: Option<Record>,
@@ -28,12 +30,13 @@ impl LiveRun {
     pub fn new(
         run: RunId,
         principal: Arc<str>,
+        model: String,
         record: Option<Record>,
         on_disconnect: OnDisconnect,
         body: Option<[u8; 32]>,
     ) -> Arc<Self> {
         let (log, asked, ended) = Default::default();
-        Arc::new(Self { run, principal, log, record, on_disconnect, body, asked, ended })
+        Arc::new(Self { run, principal, model, log, record, on_disconnect, body, asked, ended })
     }
 
     /// It would go on without its client, or waits for it.
@@ -70,6 +73,12 @@ impl LiveRuns {
     /// A run of this principal; another's is as good as absent.
     pub fn find(&self, principal: &str, run: RunId) -> Option<Arc<LiveRun>> {
         self.lock().get(&run).filter(|live| *live.principal == *principal).cloned()
+    }
+
+    /// The runs of this principal that are not stored.
+    pub fn unstored(&self, principal: &str) -> Vec<Arc<LiveRun>> {
+        let runs = self.lock();
+        runs.values().filter(|live| *live.principal == *principal && live.record.is_none()).cloned().collect()
     }
 
     /// The newest run of this principal that was asked for with the same body and may be come back to.

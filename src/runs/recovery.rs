@@ -10,6 +10,7 @@ use crate::core::ports::journals::{Claimed, Millis};
 use crate::core::ports::store::StoreError;
 use crate::core::run::{Input, OnDisconnect, closing};
 use crate::dialect::record::Record;
+use crate::dialect::runs;
 use std::sync::Arc;
 use tracing::Instrument;
 
@@ -30,8 +31,8 @@ impl Runs {
         let LeftRun { claimed, profile, record, brief } = left;
         let Claimed { run, principal, fence, response, .. } = claimed;
         let span = tracing::info_span!("run", %run, profile = profile.id, %principal, resumed = true);
-        let mut coming =
-            self.coming(LiveRun::new(run, principal, Some(record), OnDisconnect::Detach, None), None, profile);
+        let live = LiveRun::new(run, principal, profile.id.clone(), Some(record), OnDisconnect::Detach, None);
+        let mut coming = self.coming(live, None, profile);
         coming.scribe.go_on_after(&response.journal);
         coming.scribe.keep(Book::new(Arc::clone(&self.store), fence, response.journal.len()));
         let journal = Journal::clone(&response.journal);
@@ -43,7 +44,8 @@ impl Runs {
         let Claimed { run, principal, fence, response, .. } = claimed;
         tracing::info!(%run, %principal, ?outcome, "a run that was left behind is closed");
         // Nobody listens: the log is there because a scribe wants one.
-        let live = LiveRun::new(run, principal, Some(record), OnDisconnect::Detach, None);
+        let model = runs::model(&response.head);
+        let live = LiveRun::new(run, principal, model, Some(record), OnDisconnect::Detach, None);
         let pace = Pace::of_nobody(self.shutdown.clone());
         let mut scribe = Scribe::new(Arc::clone(&live), pace);
         scribe.go_on_after(&response.journal);

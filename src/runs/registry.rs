@@ -124,7 +124,7 @@ impl Runs {
         let permit = self.admission.enter(&request.principal, request.max_runs).map_err(StartError::Refused)?;
         let RunRequest { run, principal, profile, brief, record, on_disconnect, carry, key, body, .. } = request;
         let span = tracing::info_span!("run", %run, profile = profile.id, %principal);
-        let live = LiveRun::new(run, principal, record, on_disconnect, body);
+        let live = LiveRun::new(run, principal, profile.id.clone(), record, on_disconnect, body);
         if let (None, Some(key)) = (&live.record, &key) {
             self.bind(&live, key.clone())?;
         }
@@ -201,6 +201,11 @@ impl Runs {
     /// A run in flight of this principal.
     pub fn find(&self, principal: &str, run: RunId) -> Option<Arc<LiveRun>> {
         self.live.find(principal, run)
+    }
+
+    /// The runs in flight of this principal that no store knows.
+    pub fn unstored(&self, principal: &str) -> Vec<Arc<LiveRun>> {
+        self.live.unstored(principal)
     }
 
     pub fn in_flight(&self) -> usize {

@@ -7,7 +7,7 @@ use super::super::state::Gateway;
 use super::super::stream::{Feed, Next};
 use super::super::websocket::{self, CloseCode, Gone, Hangup, Incoming, Outgoing, WebSocket};
 use super::super::{body, headers};
-use super::create::{Begun, NotBegun, Origin, begin, take_in};
+use super::begin::{Begun, NotBegun, Origin, begin, take_in};
 use super::recent::Recent;
 use super::waiting::{MAX_WAITING, Waiting};
 use crate::core::event::Outcome;

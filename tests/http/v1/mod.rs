@@ -4,3 +4,4 @@ mod formats;
 mod models;
 mod repeats;
 pub mod responses;
+mod runs;
