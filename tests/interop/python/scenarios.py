@@ -130,6 +130,8 @@ CALL = "response.function_call_arguments.delta"
 SERVER_CALL = "response.mcp_call_arguments.delta"
 REFUSAL = "response.refusal.delta"
 BONN = rehearsal.call("get_weather", city="Bonn")
+SUMMED_UP = {"context_management": [{"type": "compaction", "compact_threshold": 200}]}
+LOGPROBS = "message.output_text.logprobs"
 
 SCENARIOS = [
     Scenario("text", {"input": "say: Hello there"}, TEXT),
@@ -144,6 +146,13 @@ SCENARIOS = [
     ),
     Scenario("an effort of OpenAI's", {"input": "say: So", "reasoning": {"effort": "minimal"}}, TEXT, EFFORT),
     Scenario("cut to fit", {"input": "say: So", "truncation": "auto"}, TEXT),
+    Scenario(
+        "a summary of what was said",
+        {"input": [says("user", "word " * 400), says("assistant", "Well"), says("user", "say: So")], **SUMMED_UP},
+        "response.output_item.done",
+    ),
+    Scenario("a conversation", {"input": "say: More", "conversation": "scenarios"}, TEXT),
+    Scenario("probabilities", {"input": "say: So", "top_logprobs": 2, "include": [LOGPROBS]}, TEXT),
     Scenario("few calls", {"input": BONN, "tools": [WEATHER], "max_tool_calls": 3}, CALL),
     Scenario("two server tools", {"input": SERVER_TOOLS}, SERVER_CALL, MCP_CALL | DONE),
     Scenario("two server tools, hidden", {"model": "hidden", "input": SERVER_TOOLS}, TEXT),

@@ -33,6 +33,8 @@ class City(BaseModel):
 # What the SDK's `Response` does not know: Open Responses asks for the first three, the last is ours.
 NOT_IN_THE_SDK = {"presence_penalty", "frequency_penalty", "store"}
 OUR_DETAIL = "incomplete_details.detail"
+# The SDK knows them in its objects, but not in its events, for which Open Responses asks for them too.
+BYTES = {"logprobs.bytes", "logprobs.top_logprobs.bytes"}
 
 
 @each()
@@ -43,7 +45,7 @@ def test_every_object_and_event_is_of_the_sdks_types(heard, scenario):
         assert extras(response) == NOT_IN_THE_SDK | ({OUR_DETAIL} if scenario.ends == "incomplete" else set())
     for event in said.events:
         unknown = extras(EVENT.validate_python(event, strict=True))
-        assert {name.removeprefix("response.") for name in unknown} <= NOT_IN_THE_SDK | {OUR_DETAIL}
+        assert {name.removeprefix("response.") for name in unknown} <= NOT_IN_THE_SDK | BYTES | {OUR_DETAIL}
     assert extras(ResponseItemList.model_validate_json(said.input_items, strict=True)) == set()
 
 
