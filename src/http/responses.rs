@@ -10,6 +10,7 @@ mod websocket;
 pub use asker::history;
 pub use create::create;
 pub use stored::{cancel, delete, get, input_items};
+pub use waiting::MAX_WAITING;
 pub use websocket::open;
 
 use super::auth::Principal;
