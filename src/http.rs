@@ -2,6 +2,7 @@
 
 pub mod auth;
 mod body;
+mod capabilities;
 mod chat;
 mod clients;
 mod clock;
@@ -38,6 +39,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 pub fn router(gateway: Arc<Gateway>) -> Router {
     let open = Router::new().route("/health", get(health::plain)).route("/v1/health", get(health::plain));
     let keyed = Router::new()
+        .route("/v1/capabilities", get(capabilities::get))
         .route("/v1/chat/completions", post(chat::create))
         .route("/v1/responses", get(responses::open).post(responses::create))
         .route("/v1/responses/compact", post(context::compact))

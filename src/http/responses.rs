@@ -13,6 +13,7 @@ pub use asker::history;
 pub use carry_on::{CommandsGone, carry_on};
 pub use create::{Telling, create};
 pub use stored::{cancel, delete, get, input_items};
+pub use waiting::MAX_WAITING;
 pub use websocket::open;
 
 use super::auth::Principal;

@@ -208,6 +208,11 @@ impl Runs {
         self.live.unstored(principal)
     }
 
+    /// How many may be in flight.
+    pub fn max_runs(&self) -> usize {
+        self.admission.max_runs()
+    }
+
     pub fn in_flight(&self) -> usize {
         self.admission.in_flight()
     }

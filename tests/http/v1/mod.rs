@@ -1,3 +1,4 @@
+mod capabilities;
 mod chat_completions;
 mod conversations;
 mod formats;
