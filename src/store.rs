@@ -1,3 +1,5 @@
 //! Stores: what implements the store port.
 
+mod keys;
 pub mod memory;
+pub mod sqlite;

@@ -9,11 +9,19 @@ pub struct Usage {
     pub input: u64,
     pub output: u64,
     /// Part of `input` that the upstream served from its prompt cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub cached: u64,
     /// Part of `input` that the upstream wrote to its prompt cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub cache_write: u64,
     /// Part of `output` that was spent on reasoning.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub reasoning: u64,
+}
+
+/// Most are, and they are stored with each model call.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Usage {

@@ -18,6 +18,7 @@ pub mod request;
 pub mod resource;
 mod sealed;
 pub mod settings;
+mod stored_head;
 mod text;
 mod tools;
 pub mod view;

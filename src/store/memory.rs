@@ -8,7 +8,7 @@ mod links;
 
 use crate::core::ports::conversations::{Conversation, ConversationKey, Conversations};
 use crate::core::ports::store::{
-    AddedItems, Chain, Fingerprint, Found, ItemKey, Store, StoreError, StoredResponse, Turn,
+    AddedItems, Chain, Fingerprint, Found, Health, ItemKey, Store, StoreError, StoredResponse, Turn,
 };
 use archive::Archive;
 use futures_util::future::{BoxFuture, FutureExt, ready};
@@ -138,6 +138,17 @@ impl Store for MemoryStore {
 
     fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>> {
         ready(Ok(self.read(principal, |archive| archive.delete_response(id)))).boxed()
+    }
+
+    fn health(&self) -> Health {
+        let (counts, bytes): (Vec<usize>, Vec<usize>) = self.archives().values().map(Archive::size).unzip();
+        Health {
+            kind: "memory",
+            path: None,
+            bytes: bytes.into_iter().sum::<usize>() as u64,
+            responses: counts.into_iter().sum::<usize>() as u64,
+            trouble: None,
+        }
     }
 }
 

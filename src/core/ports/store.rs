@@ -41,6 +41,22 @@ pub trait Store: Conversations + Journals {
 
     /// Says whether it was there. As long as others go on from it, [`Link::Gone`] stays in its place.
     fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// How it is doing. Asks for nothing that takes time.
+    fn health(&self) -> Health;
+}
+
+/// What an operator wants to know of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    pub kind: &'static str,
+    /// Where it is, if it is anywhere.
+    pub path: Option<String>,
+    /// What it takes there.
+    pub bytes: u64,
+    pub responses: u64,
+    /// Why what is asked of it fails, until something works again.
+    pub trouble: Option<String>,
 }
 
 /// A hash over a conversation up to its last answer (see `transcript::trace`).
@@ -143,7 +159,7 @@ impl Link {
     }
 
     /// What it adds, in order.
-    pub fn items(&self) -> impl Iterator<Item = &Arc<Item>> {
+    pub fn items(&self) -> impl Iterator<Item = &Arc<Item>> + Clone {
         let (brought, made) = match self {
             Self::Response(response) => (&*response.input, &*response.output),
             Self::Items(added) => (&*added.items, [].as_slice()),

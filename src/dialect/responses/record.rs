@@ -4,6 +4,7 @@
 use super::fold::{EndTime, Fold, Head};
 use super::ids;
 use super::resource::Resource;
+use super::stored_head;
 use super::view::View;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::id::RunId;
@@ -33,7 +34,7 @@ impl Record {
 
     /// Reads what was stored. `None` if it is not what we have written.
     pub fn of(stored: &StoredResponse) -> Option<Self> {
-        let mut head: Head = serde_json::from_str(&stored.head).ok()?;
+        let mut head = stored_head::unpack(&stored.head)?;
         head.ended = EndTime::at(stored.ended_at);
         Some(Self { head, input: Arc::clone(&stored.input) })
     }
@@ -59,7 +60,7 @@ impl Record {
             instructions: settings.instructions.clone(),
             input: Arc::clone(&self.input),
             output: Arc::default(),
-            head: serde_json::to_string(&self.head).unwrap_or_default(),
+            head: stored_head::pack(&self.head),
             journal: Arc::default(),
             ended_at: None,
         }

@@ -28,6 +28,11 @@ impl Archive {
         Self { links: Links::default(), conversations: Shelf::default(), max_links, max_bytes }
     }
 
+    /// How many responses there are, and the bytes of all links.
+    pub fn size(&self) -> (usize, usize) {
+        (self.links.responses(), self.links.bytes())
+    }
+
     pub fn response(&mut self, id: &str) -> Option<Arc<StoredResponse>> {
         match self.links.get(id)? {
             Link::Response(response) => Some(Arc::clone(response)),

@@ -1,10 +1,11 @@
 //! The links of one principal's chains: a forest in which each knows what it goes on from, and how many go on from it.
 
-#[cfg(test)]
-use super::holders::keys_of;
-use super::holders::{Holders, items_of};
+use super::holders::Holders;
 use crate::core::item::Item;
 use crate::core::ports::store::{Chain, Found, ItemKey, Link};
+use crate::store::keys::items_of;
+#[cfg(test)]
+use crate::store::keys::keys_of;
 use lru::LruCache;
 #[cfg(test)]
 use std::collections::HashSet;
@@ -34,6 +35,10 @@ impl Default for Links {
 impl Links {
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    pub fn responses(&self) -> usize {
+        self.entries.iter().filter(|(_, entry)| matches!(entry.link, Link::Response(_))).count()
     }
 
     pub fn bytes(&self) -> usize {

@@ -1,0 +1,40 @@
+//! What the ports promise, clause by clause, for every store.
+
+mod journals;
+mod leases;
+mod responses;
+
+use nuncio::store::memory::MemoryStore;
+use nuncio::store::sqlite::{Settings, SqliteStore};
+use std::num::NonZeroUsize;
+use tempfile::TempDir;
+
+fn memory() -> MemoryStore {
+    MemoryStore::new(NonZeroUsize::MIN.saturating_add(99))
+}
+
+fn sqlite(folder: &TempDir) -> SqliteStore {
+    SqliteStore::open(&Settings::at(&folder.path().join("nuncio.db"))).unwrap()
+}
+
+/// A test of each clause for each store.
+macro_rules! clauses {
+    ($($clause:ident,)*) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $clause() {
+                super::$clause(&crate::contract::memory()).await;
+            })*
+        }
+
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $clause() {
+                let folder = tempfile::tempdir().unwrap();
+                super::$clause(&crate::contract::sqlite(&folder)).await;
+            })*
+        }
+    };
+}
+
+use clauses;
