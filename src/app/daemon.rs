@@ -1,6 +1,6 @@
 //! The life of the daemon: it listens, serves, and ends when it is told to.
 
-use super::{AppError, commands_lock, fault_of, gateway, greeting, upstreams, workspaces};
+use super::{AppError, commands_lock, fault_of, gateway, greeting, store, upstreams, workspaces};
 use crate::config::{Config, Loaded};
 use crate::http::{CommandsGone, carry_on, router, serve};
 use crate::runs::Runs;
@@ -24,7 +24,7 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
     let source = upstreams::settle(&mut loaded).await;
     let config = &loaded.config;
     make_folders(config)?;
-    let gateway = Arc::new(gateway(config)?);
+    let gateway = Arc::new(gateway(config, store::open(config)?)?);
     let runs = Arc::clone(&gateway.runs);
     carry_on(&gateway, &commands_gone(config)).await;
     let listener = system::listen(&config.server.host, config.server.port)

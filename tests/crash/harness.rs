@@ -26,10 +26,6 @@ impl House {
         self.daemon.as_ref().unwrap()
     }
 
-    pub fn data(&self) -> PathBuf {
-        self.daemon().folder.path().join("data")
-    }
-
     /// Kills the daemon, without a word of warning, and starts it again.
     pub fn crash(&mut self) {
         let folder = self.daemon.take().unwrap().killed();

@@ -219,7 +219,7 @@ impl Journals for MemoryStore {
     }
 
     fn release(&self, run: RunId, fence: Fence) -> BoxFuture<'_, Result<(), StoreError>> {
-        let given_back = self.journals().held(run, fence).map(|going| going.lease = None);
+        let given_back = self.journals().held(run, fence).map(|going| (going.lease, going.claims) = (None, 0));
         ready(given_back).boxed()
     }
 

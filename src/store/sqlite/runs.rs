@@ -248,7 +248,7 @@ pub fn renew(tables: &Tables, lease: &Lease) -> Result<(), Fault> {
 
 pub fn release(tables: &Tables, run: RunId, fence: Fence) -> Result<(), Fault> {
     held(&tables.db, run, fence)?;
-    tables.execute("UPDATE running SET owner = NULL WHERE run = ?1", [run.uuid()])?;
+    tables.execute("UPDATE running SET owner = NULL, claims = 0 WHERE run = ?1", [run.uuid()])?;
     Ok(())
 }
 
