@@ -4,6 +4,7 @@ mod check;
 mod daemon;
 mod greeting;
 mod output;
+mod store;
 mod upstreams;
 
 use crate::cli::{Cli, Command, Flags, KeyCommand};
@@ -23,7 +24,7 @@ use crate::runs::format::AnswerCheck;
 use crate::runs::registry::RunsSettings;
 use crate::runs::{Profile, Runs};
 use crate::sandbox::{CommandsLock, Supervisor};
-use crate::store::memory::MemoryStore;
+use crate::store::sqlite::OpenError;
 use crate::tools::registry::{Allowed, RegistryError, ToolSet};
 use crate::tools::{self, ToolSettings};
 use crate::upstream::registry::{ChainError, Registry};
@@ -34,7 +35,6 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -49,6 +49,8 @@ pub enum AppError {
     Listen { host: String, port: u16, source: io::Error },
     #[error("the data folder {path} cannot be used: {source}. Choose another with --data-dir.")]
     DataDir { path: PathBuf, source: io::Error },
+    #[error("{0}.")]
+    Store(#[from] OpenError),
     #[error(transparent)]
     Upstream(#[from] SetupError),
     #[error("profile `{profile}`: {reason}")]
@@ -100,10 +102,8 @@ fn fault_of(what: &'static str) -> impl FnOnce(io::Error) -> AppError {
 }
 
 /// Joins everything behind the router.
-fn gateway(config: &Config) -> Result<Gateway, AppError> {
+fn gateway(config: &Config, store: Arc<dyn Store>) -> Result<Gateway, AppError> {
     let registry = Arc::new(Registry::new(&upstreams::settings(config))?);
-    let store: Arc<dyn Store> =
-        Arc::new(MemoryStore::new(NonZeroUsize::new(config.store.max_sessions).unwrap_or(NonZeroUsize::MIN)));
     let settings = RunsSettings {
         max_runs: config.server.max_runs,
         workspaces: workspaces(&config.data_dir)?.into(),
@@ -250,6 +250,6 @@ fn probe(registry: Arc<Registry>, config: &Config) -> Probe {
     let lookout = Arc::new(Lookout::new(registry, config));
     Arc::new(move || {
         let lookout = Arc::clone(&lookout);
-        async move { json!({"store": {"kind": "memory", "status": "ok"}, "upstreams": lookout.report().await}) }.boxed()
+        async move { json!({"upstreams": lookout.report().await}) }.boxed()
     })
 }

@@ -169,6 +169,12 @@ fn complete(
             base_url.truncate(base_url.trim_end_matches('/').len());
         }
     }
+    if let Some(path) = &mut document.store.path {
+        match env.absolute(path, base("store.path", env, sources)) {
+            Ok(absolute) => *path = absolute,
+            Err(message) => problems.add("store.path", message),
+        }
+    }
     let Document { mut server, auth, upstreams, profiles, tools: tool_limits, store, log, .. } = document;
     // A bare IPv6 address binds; the brackets belong to URLs, from which people copy it.
     server.host = server.host.trim_start_matches('[').trim_end_matches(']').to_owned();

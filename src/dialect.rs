@@ -6,7 +6,9 @@ pub mod error;
 pub mod fields;
 pub mod format;
 mod offer;
+pub mod record;
 pub mod responses;
+pub mod runs;
 pub mod sse;
 
 use crate::core::event::RunEvent;

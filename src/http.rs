@@ -2,6 +2,7 @@
 
 pub mod auth;
 mod body;
+mod capabilities;
 mod chat;
 mod clients;
 mod clock;
@@ -13,14 +14,17 @@ mod headers;
 mod health;
 mod linger;
 mod models;
+mod repeat;
 mod request_id;
 mod responses;
+mod runs;
 pub mod serve;
 mod socket;
 mod state;
 mod stream;
 mod websocket;
 
+pub use responses::{CommandsGone, carry_on};
 pub use state::{Gateway, HttpSettings, Probe};
 
 use axum::Router;
@@ -35,6 +39,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 pub fn router(gateway: Arc<Gateway>) -> Router {
     let open = Router::new().route("/health", get(health::plain)).route("/v1/health", get(health::plain));
     let keyed = Router::new()
+        .route("/v1/capabilities", get(capabilities::get))
         .route("/v1/chat/completions", post(chat::create))
         .route("/v1/responses", get(responses::open).post(responses::create))
         .route("/v1/responses/compact", post(context::compact))
@@ -49,6 +54,10 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         )
         .route("/v1/conversations/{id}/items", get(conversations::list_items).post(conversations::add_items))
         .route("/v1/conversations/{id}/items/{item}", get(conversations::get_item).delete(conversations::remove_item))
+        .route("/v1/runs", get(runs::list).post(runs::create))
+        .route("/v1/runs/{id}", get(runs::get))
+        .route("/v1/runs/{id}/events", get(runs::events))
+        .route("/v1/runs/{id}/stop", post(runs::stop))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::get))
         .route("/health/detailed", get(health::detailed))

@@ -57,6 +57,16 @@ pub fn check_folder(path: &Path) -> io::Result<()> {
     Err(io::ErrorKind::NotFound.into())
 }
 
+/// Whether a path is a file that can be written to, or nothing yet. Changes nothing.
+pub fn check_file(path: &Path) -> io::Result<()> {
+    match path.metadata() {
+        Ok(found) if found.is_file() => Ok(access(path, Access::READ_OK | Access::WRITE_OK)?),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} is no file", path.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Makes a folder, and those above it, that only its owner can look into.
 pub fn private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)

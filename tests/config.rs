@@ -163,7 +163,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 #[case::two_documents("log: {}\n---\nlog: {}\n", "3:1: expected one YAML document; a second one begins here")]
 #[case::duration_without_unit(
     "server:\n  keepalive: 10\n",
-    "2:14: server.keepalive: expected a duration such as 500ms, 30s, 10m or 2h, at most 720h; found `10`"
+    "2:14: server.keepalive: expected a duration such as 500ms, 30s, 10m or 2h, at most 8760h; found `10`"
 )]
 #[case::size_with_wrong_unit(
     "server: {body_limit: 20MB}\n",
@@ -279,7 +279,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 #[case::too_deep_where_anything_goes(&format!("profiles:\n  p:\n    sampling:\n      a: {}{}", "[".repeat(40), "]".repeat(40)), &format!("4:38: profiles.p.sampling.a{}: expected at most 32 levels of nesting", "[0]".repeat(28)))]
 #[case::mistake_behind_an_alias(
     "server: {keepalive: &t 5}\ntools: {terminal: {max_time: *t}}\n",
-    "1:24: server.keepalive: expected a duration such as 500ms, 30s, 10m or 2h, at most 720h; found `5`"
+    "1:24: server.keepalive: expected a duration such as 500ms, 30s, 10m or 2h, at most 8760h; found `5`"
 )]
 #[case::alias_of_nothing("log: {filter: *x}\n", "1:15: log.filter: alias references unknown anchor")]
 #[case::tag("log: {filter: !env X}\n", "1:20: log.filter: unsupported tag `!env`")]
@@ -485,6 +485,7 @@ fn a_plain_key_takes_the_place_of_the_files_and_no_secret_is_printed() {
             "listen    127.0.0.1:8642",
             "keys      default",
             "data      /home/ada/.local/share/nuncio",
+            "store     /home/ada/.local/share/nuncio/nuncio.db, up to 10000 responses",
             "log       info, as text",
             "upstream  a: https://h/v1, with a key",
             "upstream  b: https://h, key from KEY_OF_B",
@@ -492,6 +493,30 @@ fn a_plain_key_takes_the_place_of_the_files_and_no_secret_is_printed() {
             "profile   nuncio (default): rehearsal at default; all tools; at most 50 steps, 30m",
         ]
     );
+}
+
+#[test]
+fn a_store_is_where_its_file_says_or_in_the_data_folder_or_nowhere() {
+    let database = |yaml: &str| {
+        let machine = Machine::with_yaml(yaml);
+        let config = machine.load();
+        let path = config.store.database(&config.data_dir);
+        (path.map(|path| path.strip_prefix(machine.path()).map(Path::to_owned)), config.summary()[3].clone())
+    };
+    let said = "store     /data/nuncio.db, up to 10000 responses".to_owned();
+    assert_eq!(database("data_dir: /data").1, said);
+    assert_eq!(database("store: {path: kept/n.db}").0, Some(Ok("kept/n.db".into())));
+    assert_eq!(database("store: {kind: memory}"), (None, "store     memory, gone at the end".to_owned()));
+    let said = "store     /n.db, up to 7 responses, unused for 100h at most".to_owned();
+    assert_eq!(database("store: {path: /n.db, max_responses: 7, max_age: 100h}").1, said);
+
+    let yaml = "store: {kind: memory, path: n.db, max_responses: 0, max_bytes: 0, max_age: 0s}";
+    let expected = "\
+        config.yaml:1:35: store.max_responses: expected more than 0\n\
+        config.yaml:1:53: store.max_bytes: expected more than 0\n\
+        config.yaml:1:67: store.max_age: expected more than 0\n\
+        config.yaml:1:23: store.path: expected none, as `kind: memory` has no file";
+    assert_eq!(Machine::with_yaml(yaml).error(), expected);
 }
 
 #[test]

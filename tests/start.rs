@@ -110,12 +110,39 @@ fn check_tells_what_would_run_and_writes_nothing() {
     assert_eq!(names, ["config.yaml"]);
 }
 
+#[tokio::test]
+async fn a_kill_forgets_no_response_and_a_restart_goes_on_from_it() {
+    let data = folder_with("upstreams: {default: {kind: rehearsal}}\nstore: {path: kept/here.db}\n");
+    let start = || Daemon::of(command(data.path()), tempfile::tempdir().unwrap());
+    let ask = async |daemon: &Daemon, body: Value| -> Value {
+        let sent = client().post(daemon.url("/v1/responses")).json(&body).timeout(PATIENCE).send();
+        sent.await.unwrap().json().await.unwrap()
+    };
+    let get = async |daemon: &Daemon, id: &Value| {
+        let url = daemon.url(&format!("/v1/responses/{}", id.as_str().unwrap()));
+        client().get(url).timeout(PATIENCE).send().await.unwrap().text().await.unwrap()
+    };
+    let mut daemon = start();
+    let first = ask(&daemon, json!({"model": "nuncio", "input": "run: echo kept > note.txt"})).await;
+    let told = get(&daemon, &first["id"]).await;
+    assert_eq!(first["status"], "completed");
+    daemon.signal(Signal::KILL);
+    daemon.ended();
+    let daemon = start();
+    assert_eq!(get(&daemon, &first["id"]).await, told, "byte for byte");
+    let next = json!({"model": "nuncio", "input": "run: cat note.txt", "previous_response_id": first["id"]});
+    let next = ask(&daemon, next).await;
+    assert!(next["output"].to_string().contains("kept"), "the folder is found again: {next}");
+    assert!(data.path().join("kept/here.db").exists());
+}
+
 /// Not by permissions, which do not hold for root.
 #[test]
 fn folders_that_cannot_be_written_are_said_before_any_run() {
     let workspace = "upstreams: {default: {kind: rehearsal}}\nprofiles: {nuncio: {workspace: config.yaml/here}}\n";
     for (yaml, data, expected) in [
         (REHEARSAL, "config.yaml/data", "nuncio: the data folder FOLDER/config.yaml/data cannot be used: "),
+        ("store: {path: config.yaml/n.db}\n", "data", "nuncio: the store FOLDER/config.yaml/n.db cannot be used: "),
         (workspace, "data", "nuncio: profile `nuncio`: the workspace FOLDER/config.yaml/here cannot be used: "),
     ] {
         let folder = folder_with(yaml);
@@ -156,6 +183,28 @@ fn a_second_daemon_on_the_port_says_so() {
          --host and --port.\n"
     );
     assert_eq!((code, said), (Some(1), expected));
+}
+
+#[test]
+fn a_second_daemon_on_the_data_says_so_and_one_with_a_damaged_store_too() {
+    let data = folder_with(REHEARSAL);
+    let daemon = Daemon::of(command(data.path()), tempfile::tempdir().unwrap());
+    let store = data.path().join("data/nuncio.db");
+    let (code, _, said) = ended(command(data.path()).args(["--port", "0"]));
+    let expected = format!(
+        "nuncio: the store {store} is in use by another daemon, process {}, which holds {store}.lock. Stop that one, or \
+         give this one a folder of its own with --data-dir.\n",
+        daemon.pid(),
+        store = store.display()
+    );
+    assert_eq!((code, said), (Some(1), expected));
+    drop(daemon);
+    // The log would make it whole again.
+    fs::remove_file(store.with_extension("db-wal")).unwrap();
+    fs::write(&store, "nothing that ".repeat(1000)).unwrap();
+    let (code, _, said) = ended(command(data.path()).args(["--port", "0"]));
+    let damaged = format!("nuncio: the store {} is damaged: file is not a database. Put a backup", store.display());
+    assert!(code == Some(1) && said.starts_with(&damaged), "{said}");
 }
 
 /// Taken for unset, this one would open the door.

@@ -1,10 +1,11 @@
 //! The life of the daemon: it listens, serves, and ends when it is told to.
 
-use super::{AppError, fault_of, gateway, greeting, upstreams, workspaces};
+use super::{AppError, commands_lock, fault_of, gateway, greeting, store, upstreams, workspaces};
 use crate::config::{Config, Loaded};
-use crate::http::{router, serve};
+use crate::http::{CommandsGone, carry_on, router, serve};
 use crate::runs::Runs;
 use crate::{shutdown, system};
+use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -23,8 +24,9 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
     let source = upstreams::settle(&mut loaded).await;
     let config = &loaded.config;
     make_folders(config)?;
-    let gateway = Arc::new(gateway(config)?);
+    let gateway = Arc::new(gateway(config, store::open(config)?)?);
     let runs = Arc::clone(&gateway.runs);
+    carry_on(&gateway, &commands_gone(config)).await;
     let listener = system::listen(&config.server.host, config.server.port)
         .await
         .map_err(|source| AppError::Listen { host: config.server.host.clone(), port: config.server.port, source })?;
@@ -37,6 +39,7 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
     tokio::select! {
         () = server.as_mut() => return Ok(()),
         () = shutdown::feed_watchdog() => {}
+        () = runs.keep_leases() => {}
         () = signals.next() => {}
     }
     shutdown::tell_stopping();
@@ -47,6 +50,17 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Resolves once nothing is left of the commands that the last daemon of this data folder had started.
+fn commands_gone(config: &Config) -> CommandsGone {
+    let lock = commands_lock(config);
+    let gone = async move {
+        if let Err(error) = lock.is_free().await {
+            tracing::error!(%error, "whether commands of the last daemon are left cannot be told");
+        }
+    };
+    gone.boxed().shared()
 }
 
 /// Lets runs go on for `grace`, then tells the server to stop and waits for its clients; all of it only until `again`,

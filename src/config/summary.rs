@@ -19,6 +19,7 @@ impl Config {
             line("listen", &format!("{}:{}", self.server.host, self.server.port)),
             line("keys", &self.keys()),
             line("data", &self.data_dir.display().to_string()),
+            line("store", &self.describe_store()),
             line("log", &format!("{}, as {form}", self.log.filter)),
         ];
         lines
@@ -30,6 +31,12 @@ impl Config {
     fn keys(&self) -> String {
         let names: Vec<&str> = self.auth.keys.iter().map(|key| key.name.as_str()).collect();
         if names.is_empty() { "none: open to this machine".to_owned() } else { names.join(", ") }
+    }
+
+    fn describe_store(&self) -> String {
+        let Some(path) = self.store.database(&self.data_dir) else { return "memory, gone at the end".to_owned() };
+        let age = self.store.max_age.map(|age| format!(", unused for {} at most", show_duration(age)));
+        format!("{}, up to {} responses{}", path.display(), self.store.max_responses, age.unwrap_or_default())
     }
 
     fn describe_profile(&self, id: &str, profile: &Profile) -> String {

@@ -10,9 +10,9 @@ use serde::{
 };
 
 /// The longest duration taken, so that adding one to a clock never overflows.
-const LONGEST: Duration = Duration::from_secs(720 * 3600);
+const LONGEST: Duration = Duration::from_secs(8760 * 3600);
 
-const DURATION: &str = "expected a duration such as 500ms, 30s, 10m or 2h, at most 720h";
+const DURATION: &str = "expected a duration such as 500ms, 30s, 10m or 2h, at most 8760h";
 const SIZE: &str = "expected a size such as 32KiB, 20MiB, 1GiB or a number of bytes";
 const ON_DISCONNECT: &str = "expected cancel, detach or grace=SECONDS with 1 to 3600 seconds";
 const NAME: &str = "expected 1 to 64 of A-Z a-z 0-9 . _ -";
@@ -99,6 +99,16 @@ pub(super) fn parent(path: &str) -> Option<&str> {
 
 pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     from.deserialize_any(Words { expected: DURATION, parse: parse_duration })
+}
+
+pub(super) fn optional_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    struct Given(Duration);
+    impl<'de> Deserialize<'de> for Given {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            duration(from).map(Self)
+        }
+    }
+    Ok(Option::<Given>::deserialize(from)?.map(|Given(duration)| duration))
 }
 
 pub(super) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
@@ -209,11 +219,11 @@ mod tests {
 
     #[test]
     fn durations_are_read_and_shown_alike() {
-        for text in ["0s", "500ms", "1500ms", "30s", "10m", "2h", "720h"] {
+        for text in ["0s", "500ms", "1500ms", "30s", "10m", "2h", "8760h"] {
             assert_eq!(show_duration(parse_duration(text).unwrap()), text);
         }
         for bad in
-            ["", "30", "s", "-1s", "1.5s", "1d", "1 s s", "721h", "99999999999999999999s", "9999999999999999999h"]
+            ["", "30", "s", "-1s", "1.5s", "1d", "1 s s", "8761h", "99999999999999999999s", "9999999999999999999h"]
         {
             assert!(parse_duration(bad).unwrap_err().ends_with(&format!("found `{bad}`")));
         }

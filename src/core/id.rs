@@ -53,6 +53,11 @@ impl RunId {
         format!("{prefix}{}", self.0.simple())
     }
 
+    /// When it was named, in Unix seconds.
+    pub fn created_at(&self) -> u64 {
+        self.0.get_timestamp().map_or(0, |timestamp| timestamp.to_unix().0)
+    }
+
     /// The run behind the id of an answer.
     pub fn of_answer(id: &str, prefix: &str) -> Option<Self> {
         let digits = id.strip_prefix(prefix).filter(|digits| digits.len() == 32)?;

@@ -23,6 +23,7 @@ pub use input::{Cancel, Input, ToolDone};
 pub use limits::Limits;
 pub use machine::Machine;
 pub use on_disconnect::OnDisconnect;
+pub use past::closing;
 pub use spec::{Compaction, RunSpec, Truncation};
 pub use summary::INSTRUCTIONS as SUMMARY_INSTRUCTIONS;
 pub use window::input_tokens;

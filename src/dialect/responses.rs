@@ -21,7 +21,7 @@ pub mod settings;
 mod stored_head;
 mod text;
 mod tools;
-mod view;
+pub mod view;
 pub mod websocket;
 
 #[cfg(test)]

@@ -18,6 +18,15 @@ pub fn event(name: &str, json: &[u8]) -> Bytes {
     frame.into()
 }
 
+/// Frames a JSON text with the id that a reader comes back with in `Last-Event-ID`.
+pub fn numbered(number: u64, json: &[u8]) -> Bytes {
+    let mut frame = Vec::with_capacity(json.len().saturating_add(32));
+    for piece in [b"id: ".as_slice(), number.to_string().as_bytes(), b"\ndata: ", json, b"\n\n"] {
+        frame.extend_from_slice(piece);
+    }
+    frame.into()
+}
+
 /// Frames a JSON text.
 pub fn data(json: &[u8]) -> Bytes {
     let mut frame = Vec::with_capacity(json.len().saturating_add(8));

@@ -42,6 +42,7 @@ pub async fn compact(
         on_disconnect: OnDisconnect::Cancel,
         carry: String::new(),
         key: None,
+        body: None,
     };
     let mut listener = gateway.runs.start(request).await?;
     // A client that leaves drops this handler, and its listener with it.

@@ -1,6 +1,8 @@
 //! `/v1/responses`.
 
 mod asker;
+mod begin;
+mod carry_on;
 mod create;
 mod recent;
 mod stored;
@@ -8,8 +10,10 @@ mod waiting;
 mod websocket;
 
 pub use asker::history;
-pub use create::create;
+pub use carry_on::{CommandsGone, carry_on};
+pub use create::{Telling, create};
 pub use stored::{cancel, delete, get, input_items};
+pub use waiting::MAX_WAITING;
 pub use websocket::open;
 
 use super::auth::Principal;

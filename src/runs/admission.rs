@@ -50,6 +50,10 @@ impl Admission {
         Ok(Permit { admission: Arc::clone(self), principal: Arc::clone(principal) })
     }
 
+    pub fn max_runs(&self) -> usize {
+        self.max_runs
+    }
+
     pub fn in_flight(&self) -> usize {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).all
     }

@@ -2,7 +2,8 @@
 
 use super::log::RunLog;
 use crate::core::id::RunId;
-use crate::dialect::responses::record::Record;
+use crate::core::run::OnDisconnect;
+use crate::dialect::record::Record;
 use crate::dialect::responses::resource::Resource;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,18 +13,39 @@ use tokio_util::sync::CancellationToken;
 pub struct LiveRun {
     pub run: RunId,
     pub principal: Arc<str>,
+    /// The profile's id.
+    pub model: String,
     pub log: Arc<RunLog>,
     /// Of a response that is stored at its end.
     pub record: Option<Record>,
+    pub on_disconnect: OnDisconnect,
+    /// Hash of what was asked, for a client that asks again.
+    pub body: Option<[u8; 32]>,
     /// Somebody has asked for its end.
     pub(super) asked: CancellationToken,
     ended: CancellationToken,
 }
 
 impl LiveRun {
-    pub fn new(run: RunId, principal: Arc<str>, record: Option<Record>) -> Arc<Self> {
+    pub fn new(
+        run: RunId,
+        principal: Arc<str>,
+        model: String,
+        record: Option<Record>,
+        on_disconnect: OnDisconnect,
+        body: Option<[u8; 32]>,
+    ) -> Arc<Self> {
         let (log, asked, ended) = Default::default();
-        Arc::new(Self { run, principal, log, record, asked, ended })
+        Arc::new(Self { run, principal, model, log, record, on_disconnect, body, asked, ended })
+    }
+
+    /// It would go on without its client, or waits for it.
+    fn may_be_come_back_to(&self) -> bool {
+        match self.on_disconnect {
+            OnDisconnect::Cancel => false,
+            OnDisconnect::Detach => true,
+            OnDisconnect::Grace(_) => self.log.is_deserted(),
+        }
     }
 
     /// Ends the run, down to the last process of its tools, and waits until that is done and stored.
@@ -34,7 +56,7 @@ impl LiveRun {
 
     /// The response as it stands; `None` for a run that keeps none.
     pub fn resource(&self) -> Option<Resource> {
-        let record = self.record.as_ref()?;
+        let record = self.record.as_ref()?.response()?;
         Some(self.log.read(|journal| record.resource(journal.events())))
     }
 }
@@ -51,6 +73,19 @@ impl LiveRuns {
     /// A run of this principal; another's is as good as absent.
     pub fn find(&self, principal: &str, run: RunId) -> Option<Arc<LiveRun>> {
         self.lock().get(&run).filter(|live| *live.principal == *principal).cloned()
+    }
+
+    /// The runs of this principal that are not stored.
+    pub fn unstored(&self, principal: &str) -> Vec<Arc<LiveRun>> {
+        let runs = self.lock();
+        runs.values().filter(|live| *live.principal == *principal && live.record.is_none()).cloned().collect()
+    }
+
+    /// The newest run of this principal that was asked for with the same body and may be come back to.
+    pub fn find_same(&self, principal: &str, body: &[u8; 32]) -> Option<Arc<LiveRun>> {
+        let runs = self.lock();
+        let same = runs.values().filter(|live| *live.principal == *principal && live.body.as_ref() == Some(body));
+        same.filter(|live| live.may_be_come_back_to()).max_by_key(|live| live.run).cloned()
     }
 
     pub fn enter(self: &Arc<Self>, live: Arc<LiveRun>) -> Presence {

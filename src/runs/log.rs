@@ -3,6 +3,7 @@
 use crate::core::journal::{Cursor, Journal, Told};
 use crate::core::run::OnDisconnect;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -19,7 +20,7 @@ pub struct RunLog {
 #[derive(Debug, Default)]
 struct State {
     journal: Journal,
-    closed: bool,
+    closed: Option<Instant>,
     /// The run goes on elsewhere, so its end will not be told here.
     left: bool,
     /// How far each listener is, by its number.
@@ -49,16 +50,27 @@ impl RunLog {
 
     /// Nothing more will be told.
     pub fn close(&self) {
-        self.lock().closed = true;
+        self.lock().closed.get_or_insert_with(Instant::now);
         self.told.notify_waiters();
     }
 
     /// Nothing more will be told here, but by another process.
     pub fn leave(&self) {
         let mut state = self.lock();
-        (state.closed, state.left) = (true, true);
+        state.closed.get_or_insert_with(Instant::now);
+        state.left = true;
         drop(state);
         self.told.notify_waiters();
+    }
+
+    /// It goes on, or was closed no longer ago than this.
+    pub fn is_recent(&self, time: Duration) -> bool {
+        self.lock().closed.is_none_or(|closed| closed.elapsed() < time)
+    }
+
+    /// Nobody listens at the moment.
+    pub fn is_deserted(&self) -> bool {
+        self.lock().listeners.is_empty()
     }
 
     pub fn is_left(&self) -> bool {
@@ -119,7 +131,7 @@ impl State {
 impl Listener {
     /// Listens to a run that is over.
     pub fn to_journal(journal: Arc<Journal>) -> Self {
-        let state = State { journal: Journal::clone(&journal), closed: true, ..State::default() };
+        let state = State { journal: Journal::clone(&journal), closed: Some(Instant::now()), ..State::default() };
         Arc::new(RunLog { state: Mutex::new(state), ..RunLog::default() }).listen()
     }
 
@@ -144,7 +156,7 @@ impl Listener {
     fn take(&mut self) -> Result<Option<Told>, NotYet> {
         let mut state = self.log.lock();
         let Some(told) = state.journal.next(&mut self.cursor) else {
-            return if state.closed { Ok(None) } else { Err(NotYet) };
+            return if state.closed.is_some() { Ok(None) } else { Err(NotYet) };
         };
         if let Some((_, at)) = state.listeners.iter_mut().find(|(number, _)| *number == self.number) {
             *at = self.cursor.at;
@@ -175,7 +187,6 @@ mod tests {
     use super::*;
     use crate::core::event::{Delta, RunEvent};
     use std::pin::pin;
-    use std::time::Duration;
 
     fn word(sequence: u64) -> Told {
         Told { sequence, event: RunEvent::Delta { index: 0, delta: Delta::Text("a".into()) } }

@@ -3,19 +3,19 @@
 use super::admission::{Admission, Permit, Refusal};
 use super::brief::{Brief, Briefing};
 use super::coming::{Coming, told};
+use super::keys::Keys;
 use super::live::{LiveRun, LiveRuns};
 use super::log::Listener;
 use super::profile::Profile;
-use super::scribe::{Book, Pace, Scribe};
+use super::scribe::{Pace, Scribe};
 use super::turns::{Busy, Place, Turns};
 use crate::core::failure::Failure;
 use crate::core::id::RunId;
-use crate::core::journal::Journal;
 use crate::core::ports::journals::{Claimed, IdempotencyKey, KeyedRun, Lease};
 use crate::core::ports::store::{Store, StoreError};
 use crate::core::run::{Input, OnDisconnect};
 use crate::dialect::error::ApiError;
-use crate::dialect::responses::record::Record;
+use crate::dialect::record::Record;
 use futures_util::future::BoxFuture;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,12 +30,13 @@ pub struct Runs {
     admission: Arc<Admission>,
     live: Arc<LiveRuns>,
     turns: Arc<Turns>,
+    keys: Keys,
     pub(super) store: Arc<dyn Store>,
     pub(super) workspaces: Arc<Path>,
     pub(super) slow_client_timeout: Duration,
     /// Names this process.
     owner: Arc<str>,
-    tracker: TaskTracker,
+    pub(super) tracker: TaskTracker,
     /// No new runs.
     pub(super) draining: CancellationToken,
     /// The grace is over: runs end now.
@@ -65,6 +66,8 @@ pub struct RunRequest {
     pub carry: String,
     /// The client's word for which requests are the same.
     pub key: Option<IdempotencyKey>,
+    /// Hash of what was asked, where the client may ask again.
+    pub body: Option<[u8; 32]>,
 }
 
 /// A run that another process has left, and what it takes to go on with it.
@@ -95,6 +98,7 @@ impl Runs {
             admission: Admission::new(settings.max_runs),
             live: Arc::default(),
             turns: Arc::default(),
+            keys: Keys::default(),
             store,
             workspaces: settings.workspaces,
             slow_client_timeout: settings.slow_client_timeout,
@@ -118,9 +122,13 @@ impl Runs {
             return Err(StartError::Draining);
         }
         let permit = self.admission.enter(&request.principal, request.max_runs).map_err(StartError::Refused)?;
-        let RunRequest { run, principal, profile, brief, record, on_disconnect, carry, key, .. } = request;
+        let RunRequest { run, principal, profile, brief, record, on_disconnect, carry, key, body, .. } = request;
         let span = tracing::info_span!("run", %run, profile = profile.id, %principal);
-        let mut coming = self.coming(run, principal, Some(permit), profile, record, on_disconnect);
+        let live = LiveRun::new(run, principal, profile.id.clone(), record, on_disconnect, body);
+        if let (None, Some(key)) = (&live.record, &key) {
+            self.bind(&live, key.clone())?;
+        }
+        let mut coming = self.coming(live, Some(permit), profile);
         match brief {
             Briefing::Done(brief) => {
                 let plan = coming.plan(*brief).await.map_err(StartError::Failed)?;
@@ -138,32 +146,35 @@ impl Runs {
         }
     }
 
-    /// Goes on with a run that another process has left.
-    pub fn go_on(self: &Arc<Self>, left: LeftRun) {
-        let LeftRun { claimed, profile, record, brief } = left;
-        let Claimed { run, principal, fence, response, .. } = claimed;
-        let span = tracing::info_span!("run", %run, profile = profile.id, %principal, resumed = true);
-        let mut coming = self.coming(run, principal, None, profile, Some(record), OnDisconnect::Detach);
-        coming.scribe.go_on_after(&response.journal);
-        coming.scribe.keep(Book::new(Arc::clone(&self.store), fence, response.journal.len()));
-        let journal = Journal::clone(&response.journal);
-        self.tracker.spawn(told(coming.once_briefed(brief, Input::Resumed(journal))).instrument(span));
-    }
-
-    fn coming(
+    pub(super) fn coming(
         self: &Arc<Self>,
-        run: RunId,
-        principal: Arc<str>,
+        live: Arc<LiveRun>,
         permit: Option<Permit>,
         profile: Arc<Profile>,
-        record: Option<Record>,
-        on_disconnect: OnDisconnect,
     ) -> Coming {
-        let presence = self.live.enter(LiveRun::new(run, principal, record));
+        let on_disconnect = live.on_disconnect;
+        let presence = self.live.enter(live);
         let (slow_client_timeout, shutdown) = (self.slow_client_timeout, self.shutdown.clone());
         let pace = Pace { on_disconnect, slow_client_timeout, shutdown };
         let scribe = Scribe::new(Arc::clone(&presence.live), pace);
         Coming { runs: Arc::clone(self), presence, permit, profile, scribe, on_disconnect }
+    }
+
+    /// The run in flight that a client comes back to that asks for the same again.
+    pub fn find_same(&self, principal: &str, body: &[u8; 32]) -> Option<Arc<LiveRun>> {
+        self.live.find_same(principal, body)
+    }
+
+    /// The run that is not stored and has this key.
+    pub fn keyed(&self, principal: &str, key: &str) -> Option<(KeyedRun, Arc<LiveRun>)> {
+        self.keys.find(principal, key)
+    }
+
+    /// Gives a run that is not stored its key.
+    fn bind(&self, live: &Arc<LiveRun>, key: IdempotencyKey) -> Result<(), StartError> {
+        let IdempotencyKey { key, body, .. } = key;
+        let keyed = KeyedRun { run: live.run, id: String::new(), body };
+        self.keys.bind(key, keyed, live).map_err(StartError::Taken)
     }
 
     /// Owned by this process, for as long as it shows that it is alive.
@@ -190,6 +201,16 @@ impl Runs {
     /// A run in flight of this principal.
     pub fn find(&self, principal: &str, run: RunId) -> Option<Arc<LiveRun>> {
         self.live.find(principal, run)
+    }
+
+    /// The runs in flight of this principal that no store knows.
+    pub fn unstored(&self, principal: &str) -> Vec<Arc<LiveRun>> {
+        self.live.unstored(principal)
+    }
+
+    /// How many may be in flight.
+    pub fn max_runs(&self) -> usize {
+        self.admission.max_runs()
     }
 
     pub fn in_flight(&self) -> usize {

@@ -8,6 +8,7 @@ use crate::core::journal::{Journal, Told};
 use crate::core::ports::journals::{Batch, Fence, Promise};
 use crate::core::ports::store::{Store, StoreError};
 use crate::core::run::{Cancel, OnDisconnect};
+use crate::dialect::record::Record;
 use crate::dialect::responses::events::Numbering;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,13 @@ pub struct Pace {
     pub shutdown: CancellationToken,
 }
 
+impl Pace {
+    /// Of a run that nobody listens to.
+    pub fn of_nobody(shutdown: CancellationToken) -> Self {
+        Self { on_disconnect: OnDisconnect::Detach, slow_client_timeout: Duration::ZERO, shutdown }
+    }
+}
+
 /// The journal of a run that outlives its process.
 pub struct Book {
     pub store: Arc<dyn Store>,
@@ -58,7 +66,7 @@ impl Book {
 
 impl Scribe {
     pub fn new(live: Arc<LiveRun>, pace: Pace) -> Self {
-        let numbering = live.record.as_ref().map(|record| Numbering::new(record.head.clone()));
+        let numbering = live.record.as_ref().and_then(Record::numbering);
         Self { live, numbering, numbered: 0, book: None, pace }
     }
 

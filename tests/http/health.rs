@@ -28,6 +28,7 @@ async fn detailed_health_tells_of_each_upstream_and_its_last_error() {
     assert_eq!(ask(daemon.address(), &local(head, chat.to_string())).await.status, 502);
     let (status, mut detailed) = get(&daemon, "/health/detailed").await;
     let uptime = detailed["uptime_seconds"].take();
+    assert!(detailed["store"]["bytes"].take().as_u64() > Some(0));
     let gone = &mut detailed["upstreams"][0];
     let (problem, error) = (gone["problem"].take(), gone["last_error"].take());
     let expected = json!({
@@ -36,7 +37,14 @@ async fn detailed_health_tells_of_each_upstream_and_its_last_error() {
         "uptime_seconds": null,
         "runs_in_flight": 0,
         "models": ["ann", "bob"],
-        "store": {"kind": "memory", "status": "ok"},
+        "store": {
+            "kind": "sqlite",
+            "status": "ok",
+            "problem": null,
+            "path": daemon.folder.path().join("data/nuncio.db"),
+            "bytes": null,
+            "responses": 0,
+        },
         "upstreams": [
             {
                 "name": "gone",

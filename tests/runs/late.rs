@@ -114,6 +114,7 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
         on_disconnect: OnDisconnect::Cancel,
         carry: String::new(),
         key: None,
+        body: None,
     };
     let mut listener = runs.start(request).await.unwrap();
     // A run that got as far as its tool goes on until it is ended.

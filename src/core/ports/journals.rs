@@ -12,6 +12,9 @@ pub trait Journals: Send + Sync {
     /// Begins the journal of a run, which belongs to the lease's owner from now on.
     fn begin(&self, run: NewRun, lease: Lease) -> BoxFuture<'_, Result<Begun, StoreError>>;
 
+    /// The run that a principal's key stands for at `now`.
+    fn keyed(&self, principal: &str, key: &str, now: Millis) -> BoxFuture<'_, Result<Option<KeyedRun>, StoreError>>;
+
     /// Adds to a journal; when this returns, what the promise says holds. Refused where another owner has taken the run
     /// over (an older fence) and where `batch.at` is not the end of the journal. A batch with the last event of a run
     /// makes its response one that can be asked for.
@@ -26,7 +29,7 @@ pub trait Journals: Send + Sync {
     /// Prolongs the leases of all runs of the owner.
     fn renew(&self, lease: Lease) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Gives a run back, so that it can be claimed at once.
+    /// Gives a run back, so that it can be claimed at once. That ends a row of crashes, as it is none.
     fn release(&self, run: RunId, fence: Fence) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Another process can find here what this one leaves behind.

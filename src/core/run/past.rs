@@ -1,7 +1,7 @@
 //! What a journal tells of a run that was interrupted: the state that its machine was in.
 
 use crate::core::event::{Delta, RunEvent};
-use crate::core::item::{Item, Status, ToolCall};
+use crate::core::item::{Item, Part, Phase, Status, ToolCall};
 use crate::core::journal::Journal;
 use crate::core::usage::Usage;
 use std::collections::{BTreeMap, HashSet};
@@ -129,10 +129,30 @@ impl Past {
 /// was no call.
 pub(super) fn closed(mut item: Item) -> Item {
     match &mut item {
-        Item::Message(message) => message.status = Status::Completed,
+        Item::Message(message) => (message.status, message.phase) = (Status::Completed, Some(Phase::Commentary)),
         Item::Reasoning(reasoning) => reasoning.status = Status::Completed,
         Item::ToolCall(call) => call.status = Status::Incomplete,
         Item::ToolOutput(_) | Item::Compaction(_) | Item::Opaque { .. } => {}
+    }
+    item
+}
+
+/// What is told of a run that nobody goes on with: its open items are closed as they are, and only the end is missing.
+pub fn closing(journal: &Journal) -> Vec<RunEvent> {
+    let close = |(index, item): (u32, Item)| RunEvent::ItemDone { index, item: Arc::new(cut_off(item)) };
+    Past::of(journal).open.into_iter().map(close).collect()
+}
+
+fn cut_off(mut item: Item) -> Item {
+    match &mut item {
+        Item::Message(message) => message.status = Status::Incomplete,
+        Item::Reasoning(reasoning) => reasoning.status = Status::Incomplete,
+        Item::ToolCall(call) => call.status = Status::Incomplete,
+        Item::ToolOutput(output) => {
+            output.content = vec![Part::text("The run ended before this call did, so its outcome is unknown.")];
+            output.failed = true;
+        }
+        Item::Compaction(_) | Item::Opaque { .. } => {}
     }
     item
 }

@@ -157,9 +157,10 @@ fn settings(fields: &mut Fields, params: &Map<String, Value>) -> Result<Settings
 }
 
 impl ResponsesRequest {
-    /// For a client that sends `tools: []` and means nothing by it.
-    pub fn forget_empty_tools(&mut self) {
-        self.spec.tools.take_if(|tools| tools.is_empty());
+    /// The same request with what came of it when it was made: its input had its references filled in, and its settings
+    /// what the profile said then.
+    pub fn as_it_began(self, settings: &Settings, input: &[Arc<Item>]) -> Self {
+        Self { settings: settings.clone(), input: input.to_vec(), references: Vec::new(), ..self }
     }
 
     /// The stored items that `input` names by their ids. [`Self::fill_in`] takes what was found of each.

@@ -7,6 +7,7 @@ use crate::core::housekeeping::is_housekeeping;
 use crate::core::id::RunId;
 use crate::core::ports::store::{Chain, Link, Store};
 use crate::dialect::error::ApiError;
+use crate::dialect::record::Record;
 use crate::dialect::responses::history::History;
 use crate::dialect::responses::request::ResponsesRequest;
 use crate::runs::session::SessionKey;
@@ -89,14 +90,18 @@ pub async fn response_to_go_on_from(
     let Some(id) = previous else { return Ok(Chain::new()) };
     let live = RunId::of_answer(id, ID_PREFIX).and_then(|run| gateway.runs.find(principal, run));
     // A client that has been told of the end may go on at once, even if the run is still seen here.
-    let runs_on = |live: Arc<LiveRun>| live.record.is_some() && live.log.read(|journal| journal.outcome().is_none());
+    let runs_on = |live: Arc<LiveRun>| {
+        live.record.as_ref().and_then(Record::response).is_some()
+            && live.log.read(|journal| journal.outcome().is_none())
+    };
     if live.is_some_and(runs_on) {
         let message = "The response in `previous_response_id` is still in progress: wait for its end, or cancel it.";
         let error = ApiError::invalid("previous_response_id", message);
         return Err(error.with_code("previous_response_in_progress"));
     }
     let chain = gateway.store.chain(principal, id).await.map_err(broken)?;
-    let chain = chain.filter(|chain| !matches!(chain.last(), Some(Link::Items(_))));
+    let is_response = |chain: &Chain| id.starts_with(ID_PREFIX) && !matches!(chain.last(), Some(Link::Items(_)));
+    let chain = chain.filter(is_response);
     let Some(chain) = chain else {
         return Err(not_found(
             "The response in `previous_response_id`, or one that it goes on from, was not found: it was never stored, or deleted, or is too old.",

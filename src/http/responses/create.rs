@@ -1,191 +1,104 @@
 //! `POST /v1/responses`.
 
 use super::super::auth::Principal;
-use super::super::clock::now;
 use super::super::error::Rejection;
+use super::super::repeat::{Earlier, Repeat};
 use super::super::state::Gateway;
-use super::super::{body, clients, conversations, headers, stream};
-use super::asker::{Asker, response_to_go_on_from};
-use super::recent::Recent;
-use super::{ID_PREFIX, broken};
-use crate::core::event::{Outcome, RunEvent};
-use crate::core::journal::{Journal, Told};
-use crate::core::ports::conversations::ConversationKey;
-use crate::core::ports::store::Chain;
-use crate::core::run::OnDisconnect;
-use crate::dialect::responses::events::{EventStream, Numbering};
-use crate::dialect::responses::fold::{EndTime, Fold, Head};
+use super::super::{body, clients, stream};
+use super::begin::{Begun, NotBegun, Origin, begin, head};
+use crate::core::id::RunId;
+use crate::dialect::record;
+use crate::dialect::responses::events::EventStream;
+use crate::dialect::responses::fold::{Fold, Head};
 use crate::dialect::responses::record::Record;
 use crate::dialect::responses::request::{self, ResponsesRequest};
-use crate::dialect::responses::settings::InConversation;
-use crate::runs::session::SessionKey;
-use crate::runs::{Brief, Briefing, Listener, RunRequest, Runs};
+use crate::runs::Listener;
 use axum::Json;
 use axum::extract::{Extension, Request, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::timeout;
 
 pub async fn create(
     State(gateway): State<Arc<Gateway>>,
     Extension(principal): Extension<Principal>,
     request: Request,
 ) -> Result<Response, Rejection> {
-    let from = Origin {
-        session: headers::session(request.headers())?,
-        on_disconnect: headers::on_disconnect(request.headers())?,
-        principal,
-        recent: None,
-    };
-    let http = &gateway.settings;
-    let always_sends_tools = clients::always_sends_tools(request.headers());
-    let mut asked = request::parse(body::json(request, http.body_limit).await?)?;
-    if always_sends_tools {
-        asked.forget_empty_tools();
-    }
-    let (stream, background) = (asked.stream, asked.settings.background);
-    let Begun { listener, record: Record { head, .. }, .. } = begin(&gateway, from, asked).await?;
-    match (background, stream) {
-        (true, true) => Ok(stream::answer(listener, EventStream::new(head), http.keepalive)),
-        (true, false) => Ok(Json(Fold::new(head).resource()).into_response()),
-        (false, true) => {
-            stream::answer_once_alive(listener, EventStream::new(head), http.header_wait, http.keepalive).await
-        }
-        (false, false) => whole(listener, head).await,
-    }
+    let (parts, body) = request.into_parts();
+    let mut body = body::json(Request::from_parts(parts.clone(), body), gateway.settings.body_limit).await?;
+    clients::forget_empty_tools(&parts.headers, &mut body);
+    Telling::of(&gateway, principal, &parts.headers, "/v1/responses", body).await?.answer(&gateway).await
 }
 
-/// Where a request comes from, whatever carried it.
-pub struct Origin<'a> {
-    pub principal: Principal,
-    pub session: SessionKey,
-    pub on_disconnect: Option<OnDisconnect>,
-    /// What is known to its connection alone.
-    pub recent: Option<&'a Recent>,
-}
-
-/// A response that has begun.
-pub struct Begun {
+/// A response to be told: of a run that has just begun, or of one that the same request has begun before.
+pub struct Telling {
     pub listener: Listener,
-    pub record: Record,
-    /// What it goes on from, outside of a conversation.
-    pub chain: Option<Chain>,
+    pub head: Head,
+    background: bool,
+    stream: bool,
 }
 
-/// Starts the run of a request.
-pub async fn begin(gateway: &Gateway, from: Origin<'_>, asked: ResponsesRequest) -> Result<Begun, Rejection> {
-    let Prepared { request, record, chain } = prepare(gateway, from, asked).await?;
-    Ok(Begun { listener: gateway.runs.start(request).await?, record, chain })
-}
-
-/// Takes in what a request brings, for another to go on from. There is no run; its response is over at once.
-pub async fn take_in(gateway: &Gateway, from: Origin<'_>, asked: ResponsesRequest) -> Result<Begun, Rejection> {
-    let Prepared { request, record, chain } = prepare(gateway, from, asked).await?;
-    let Brief { previous, place, .. } = match request.brief {
-        Briefing::Done(brief) => *brief,
-        Briefing::Awaited(brief) => brief.await?,
-    };
-    let end = RunEvent::Finished { outcome: Outcome::Completed };
-    let mut journal = Journal::default();
-    journal.push(Told { sequence: Numbering::new(record.head.clone()).number(&end), event: end });
-    if record.head.settings.store {
-        let stored = record.stored(previous, journal.clone());
-        gateway.store.keep_response(&request.principal, stored).await.map_err(broken)?;
+impl Telling {
+    /// `route` tells apart requests with the same key.
+    pub async fn of(
+        gateway: &Gateway,
+        principal: Principal,
+        headers: &HeaderMap,
+        route: &str,
+        body: Value,
+    ) -> Result<Self, Rejection> {
+        let mut from = Origin::of(principal, headers)?;
+        let repeat = Repeat::of(headers, route, &body)?;
+        from.repeats(&repeat);
+        from.body = from.may_detach(gateway, &body).then(|| body.clone());
+        let asked = request::parse(body)?;
+        if let Some((run, earlier)) = repeat.earlier(gateway, &from.principal).await? {
+            return Self::again(gateway, run, &earlier, asked);
+        }
+        let (principal, same) = (from.principal.clone(), asked.clone());
+        let (background, stream) = (asked.settings.background, asked.stream);
+        match begin(gateway, from, asked).await {
+            Ok(Begun { listener, record, .. }) => Ok(Self { listener, head: record.head, background, stream }),
+            // Another request with the same key was faster.
+            Err(NotBegun::Taken(keyed)) => {
+                let (run, earlier) = repeat.found(gateway, &principal, &keyed).await?;
+                Self::again(gateway, run, &earlier, same)
+            }
+            Err(NotBegun::Rejected(rejection)) => Err(rejection),
+        }
     }
-    drop(place);
-    Ok(Begun { listener: Listener::to_journal(Arc::new(journal)), record, chain })
-}
 
-/// A request that can be run.
-struct Prepared {
-    request: RunRequest,
-    record: Record,
-    chain: Option<Chain>,
-}
-
-async fn prepare(gateway: &Gateway, from: Origin<'_>, mut asked: ResponsesRequest) -> Result<Prepared, Rejection> {
-    let Origin { principal, session, on_disconnect, recent } = from;
-    let profile = gateway.profile(&asked.model)?;
-    asked.fill_in(gateway.store.items(&principal.name, &asked.wanted()).await.map_err(broken)?)?;
-    asked.adopt(&profile.agent.sampling);
-    let (run, background, store) = (Runs::new_id(), asked.settings.background, asked.settings.store);
-    let store_port = Arc::clone(&gateway.store);
-    let mut asker = Asker { store: store_port, principal: Arc::clone(&principal.name), profile, session, asked };
-    let (brief, chain) = brief(gateway, &mut asker, recent).await?;
-    let Asker { profile, asked, .. } = asker;
-    let head = Head {
-        id: run.answer(ID_PREFIX),
-        created_at: now(),
-        model: profile.id.clone(),
-        settings: Arc::new(asked.settings),
-        activity: profile.tool_activity,
-        view: asked.view,
-        ended: EndTime::by(now),
-    };
-    let record = Record::new(run, head, asked.input);
-    let request = RunRequest {
-        run,
-        principal: principal.name,
-        max_runs: principal.max_runs,
-        brief,
-        record: store.then(|| record.clone()),
-        on_disconnect: match background {
-            true => OnDisconnect::Detach,
-            false => on_disconnect.unwrap_or(profile.on_disconnect),
-        },
-        profile,
-        carry: String::new(),
-        key: None,
-    };
-    Ok(Prepared { request, record, chain })
-}
-
-/// What the run is to do, and the chain that it goes on from outside of a conversation.
-async fn brief(
-    gateway: &Gateway,
-    asker: &mut Asker,
-    recent: Option<&Recent>,
-) -> Result<(Briefing, Option<Chain>), Rejection> {
-    let Some(key) = asker.asked.conversation.clone() else {
-        let previous = asker.asked.settings.previous_response_id.as_deref();
-        let known = previous.and_then(|id| recent?.chain(id)).cloned();
-        let chain = match known {
-            Some(chain) => chain,
-            None => response_to_go_on_from(gateway, &asker.principal, previous).await?,
+    /// What was told then, and what is told from now on.
+    fn again(gateway: &Gateway, run: RunId, earlier: &Earlier, mut asked: ResponsesRequest) -> Result<Self, Rejection> {
+        let (background, stream) = (asked.settings.background, asked.stream);
+        let kept = match earlier {
+            Earlier::Live(live) => live.record.as_ref().and_then(record::Record::response).cloned(),
+            Earlier::Stored(stored) => Record::of(stored),
         };
-        return Ok((Briefing::Done(asker.after(&chain)?.into()), Some(chain)));
-    };
-    Ok((brief_in(gateway, asker, &key).await?, None))
-}
+        let head = match kept {
+            Some(record) => record.head,
+            // Of a run that is not stored nothing is kept, but the request says all of it once more.
+            None => {
+                let profile = gateway.profile(&asked.model)?;
+                asked.adopt(&profile.agent.sampling);
+                head(run, &profile, asked.settings, asked.view)
+            }
+        };
+        Ok(Self { listener: earlier.listen(), head, background, stream })
+    }
 
-/// What the run is to do in a conversation; or the promise of it, where others have their turn first.
-async fn brief_in(gateway: &Gateway, asker: &mut Asker, key: &ConversationKey) -> Result<Briefing, Rejection> {
-    let store = asker.asked.settings.store;
-    let Some(id) = conversations::resolve(gateway, &asker.principal, key, store).await? else {
-        // Nothing has been said under this name, and this request is to leave nothing.
-        return Ok(Briefing::Done(asker.after(&[])?.into()));
-    };
-    asker.asked.settings.conversation = Some(InConversation { id: id.clone() });
-    if !store {
-        return Ok(Briefing::Done(asker.in_conversation(&id, None).await?.into()));
+    async fn answer(self, gateway: &Gateway) -> Result<Response, Rejection> {
+        let (Self { listener, head, background, stream }, http) = (self, &gateway.settings);
+        match (background, stream) {
+            (true, true) => Ok(stream::answer(listener, EventStream::new(head), http.keepalive)),
+            (true, false) => Ok(Json(Fold::new(head).resource()).into_response()),
+            (false, true) => {
+                stream::answer_once_alive(listener, EventStream::new(head), http.header_wait, http.keepalive).await
+            }
+            (false, false) => whole(listener, head).await,
+        }
     }
-    let place = conversations::line_up(gateway, &asker.principal, &id)?;
-    let patience = match (asker.asked.settings.background, asker.asked.stream) {
-        (true, _) => Duration::ZERO,
-        // From then on the wait is seen in the stream.
-        (false, true) => gateway.settings.header_wait,
-        (false, false) => Duration::MAX,
-    };
-    // A client that leaves meanwhile drops this, and gives up its place.
-    if timeout(patience, place.turn()).await.is_ok() {
-        return Ok(Briefing::Done(asker.in_conversation(&id, Some(place)).await?.into()));
-    }
-    let mut later = asker.clone();
-    Ok(Briefing::Awaited(Box::pin(async move {
-        place.turn().await;
-        later.in_conversation(&id, Some(place)).await
-    })))
 }
 
 /// The answer that is no stream. A client that leaves drops this, and its listener with it.

@@ -48,11 +48,11 @@ impl FromRequestParts<Arc<Gateway>> for Found {
         let Extension(principal) = principal.map_err(|_| unknown())?;
         // In this order: a run is stored before it is gone from here.
         let live = RunId::of_answer(&id, ID_PREFIX).and_then(|run| gateway.runs.find(&principal.name, run));
-        let state = match live.and_then(|live| Some((live.record.clone()?, live))) {
+        let state = match live.and_then(|live| Some((live.record.as_ref()?.response()?.clone(), live))) {
             Some((record, live)) => Stand::Running(live, record),
             None => {
                 let stored = stored(gateway, &principal, &id).await?;
-                let record = Record::of(&stored).ok_or_else(unreadable)?;
+                let record = Record::of(&stored).ok_or_else(unknown)?;
                 Stand::Stored(stored, record)
             }
         };
@@ -149,8 +149,4 @@ impl Asked {
 fn sequence_number(param: &str, text: &str) -> Result<u64, ApiError> {
     let message = format!("`{param}` must be the `sequence_number` of an event.");
     text.parse().map_err(|_| ApiError::invalid(param, message))
-}
-
-fn unreadable() -> ApiError {
-    ApiError::new(500, "server_error", Some("internal_error"), "The stored response cannot be read.")
 }

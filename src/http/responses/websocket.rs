@@ -7,7 +7,7 @@ use super::super::state::Gateway;
 use super::super::stream::{Feed, Next};
 use super::super::websocket::{self, CloseCode, Gone, Hangup, Incoming, Outgoing, WebSocket};
 use super::super::{body, headers};
-use super::create::{Begun, Origin, begin, take_in};
+use super::begin::{Begun, NotBegun, Origin, begin, take_in};
 use super::recent::Recent;
 use super::waiting::{MAX_WAITING, Waiting};
 use crate::core::event::Outcome;
@@ -130,9 +130,12 @@ impl Talk {
             session: self.session.clone(),
             on_disconnect: self.on_disconnect,
             recent: Some(&self.recent),
+            key: None,
+            hash: None,
+            body: None,
         };
         match create.generate {
-            true => begin(&self.gateway, from, create.request).await,
+            true => begin(&self.gateway, from, create.request).await.map_err(NotBegun::into_rejection),
             false => take_in(&self.gateway, from, create.request).await,
         }
     }

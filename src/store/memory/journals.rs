@@ -178,6 +178,12 @@ impl Journals for MemoryStore {
         ready(self.journals().begin(run, lease)).boxed()
     }
 
+    fn keyed(&self, principal: &str, key: &str, now: Millis) -> BoxFuture<'_, Result<Option<KeyedRun>, StoreError>> {
+        let name = (Arc::from(principal), key.to_owned());
+        let found = self.journals().keys.get(&name).filter(|key| key.until > now).map(|key| key.stands_for.clone());
+        ready(Ok(found)).boxed()
+    }
+
     fn append(&self, run: RunId, fence: Fence, batch: Batch) -> BoxFuture<'_, Result<(), StoreError>> {
         let mut runs = self.journals();
         let appended = runs.append(run, fence, batch).map(|ended| {
@@ -213,7 +219,7 @@ impl Journals for MemoryStore {
     }
 
     fn release(&self, run: RunId, fence: Fence) -> BoxFuture<'_, Result<(), StoreError>> {
-        let given_back = self.journals().held(run, fence).map(|going| going.lease = None);
+        let given_back = self.journals().held(run, fence).map(|going| (going.lease, going.claims) = (None, 0));
         ready(given_back).boxed()
     }
 

@@ -6,7 +6,7 @@ use super::runs::{self, Ended, Packed};
 use crate::core::id::RunId;
 use crate::core::journal::Journal;
 use crate::core::ports::journals::{
-    Batch, Begun, Claimed, Fence, Journals, Lease, Millis, NewRun, Promise, RunSummary, Tail,
+    Batch, Begun, Claimed, Fence, Journals, KeyedRun, Lease, Millis, NewRun, Promise, RunSummary, Tail,
 };
 use crate::core::ports::store::StoreError;
 use futures_util::future::BoxFuture;
@@ -21,6 +21,11 @@ impl Journals for SqliteStore {
             })
             .await
         })
+    }
+
+    fn keyed(&self, principal: &str, key: &str, now: Millis) -> BoxFuture<'_, Result<Option<KeyedRun>, StoreError>> {
+        let (principal, key) = (principal.to_owned(), key.to_owned());
+        Box::pin(self.ask(move |db| runs::keyed(db, &principal, &key, now)))
     }
 
     fn append(&self, run: RunId, fence: Fence, batch: Batch) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -76,6 +76,18 @@ pub fn begin(
     Ok(Begun::Begun(fence))
 }
 
+/// The run that a key stands for at `now`.
+pub fn keyed(db: &Connection, principal: &str, key: &str, now: Millis) -> Result<Option<KeyedRun>, Fault> {
+    let sql = "SELECT run, id, body FROM keys
+               WHERE principal = (SELECT pk FROM principals WHERE name = ?1) AND key = ?2 AND until > ?3";
+    let mut statement = db.prepare_cached(sql)?;
+    Ok(statement.query_row(params![principal, key, now], keyed_run).optional()?)
+}
+
+fn keyed_run(row: &Row) -> rusqlite::Result<KeyedRun> {
+    Ok(KeyedRun { run: RunId::new(row.get(0)?), id: row.get::<_, Kept>(1)?.0, body: row.get(2)? })
+}
+
 /// Takes the key for this run, or says which run has it.
 fn take_key(
     tables: &mut Tables,
@@ -89,9 +101,7 @@ fn take_key(
     let forgotten = tables.execute("DELETE FROM keys WHERE until <= ?1", [now])?;
     tables.totals.keys = tables.totals.keys.saturating_sub(forgotten as u64);
     let sql = "SELECT run, id, body FROM keys WHERE principal = ?1 AND key = ?2";
-    let taken = tables.one(sql, params![principal, key], |row| {
-        Ok(KeyedRun { run: RunId::new(row.get(0)?), id: row.get::<_, Kept>(1)?.0, body: row.get(2)? })
-    })?;
+    let taken = tables.one(sql, params![principal, key], keyed_run)?;
     if taken.is_some() {
         return Ok(taken);
     }
@@ -238,7 +248,7 @@ pub fn renew(tables: &Tables, lease: &Lease) -> Result<(), Fault> {
 
 pub fn release(tables: &Tables, run: RunId, fence: Fence) -> Result<(), Fault> {
     held(&tables.db, run, fence)?;
-    tables.execute("UPDATE running SET owner = NULL WHERE run = ?1", [run.uuid()])?;
+    tables.execute("UPDATE running SET owner = NULL, claims = 0 WHERE run = ?1", [run.uuid()])?;
     Ok(())
 }
 

@@ -6,7 +6,6 @@ import * as ai6 from "ai";
 import * as ai7 from "ai-7";
 import { createOpenAI as createOpenAI7 } from "ai-sdk-openai-7";
 import { Daemon, REHEARSAL } from "./daemon.js";
-import { later } from "./later.js";
 import * as rehearsal from "./rehearsal.js";
 
 globalThis.AI_SDK_LOG_WARNINGS = false;
@@ -91,7 +90,7 @@ function suite(version, { generateText, jsonSchema, Output, stepCountIs, streamT
     assert.match(result.text, /made here[^]*rain in Bonn/);
   };
   test("a client tool goes both ways, with the history sent", () => goesBothWays({ store: false }));
-  later("item_reference", "a client tool goes both ways, with the history referred to", () => goesBothWays({}));
+  test("a client tool goes both ways, with the history referred to", () => goesBothWays({}));
 
   test("a conversation goes on from its last response", async () => {
     const first = await generateText(request(script("say: Look", MADE_HERE)));
@@ -101,7 +100,7 @@ function suite(version, { generateText, jsonSchema, Output, stepCountIs, streamT
     assert.deepEqual(roles, ["user", "assistant", "tool", "assistant", "user"]);
   });
 
-  later("conversations", "a conversation goes on by its name", async () => {
+  test("a conversation goes on by its name", async () => {
     const conversation = `project of AI SDK ${version}`;
     await generateText(request(script("say: Look", MADE_HERE), { conversation }));
     const second = await generateText(request("echo: messages", { conversation }));
@@ -115,7 +114,7 @@ function suite(version, { generateText, jsonSchema, Output, stepCountIs, streamT
     assert.deepEqual([await result.text, (await result.usage).outputTokenDetails.reasoningTokens], ["So", 1]);
   });
 
-  later("reasoning.summary", "reasoning is shown where its summary is asked for", async () => {
+  test("reasoning is shown where its summary is asked for", async () => {
     const summary = { forceReasoning: true, reasoningSummary: "auto" };
     const { result, errors } = await stream(script("think: Hm", "say: So"), summary);
     assert.deepEqual(errors, []);

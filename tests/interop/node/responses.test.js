@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import OpenAI from "openai";
 import { Daemon, REHEARSAL, waitFor } from "./daemon.js";
-import { later } from "./later.js";
 import * as rehearsal from "./rehearsal.js";
 
 const WEATHER = {
@@ -103,7 +102,7 @@ test("input items are listed page by page", async () => {
   assert.deepEqual(texts, ["say: Hello", "c", "b", "a"]);
 });
 
-later("background runs", "a stream that broke off is taken up by the helper", async () => {
+test("a stream that broke off is taken up by the helper", async () => {
   const stream = await client.responses.create(ask("count: 20 20ms", { background: true, stream: true }));
   let created;
   for await (const event of stream) {
@@ -119,7 +118,7 @@ later("background runs", "a stream that broke off is taken up by the helper", as
   assert.deepEqual(plain(final), plain(await client.responses.retrieve(final.id)));
 });
 
-later("background runs", "a background response is cancelled", async () => {
+test("a background response is cancelled", async () => {
   const { id, status } = await client.responses.create(ask("say: So\nstall", { background: true }));
   assert.equal(status, "queued");
   const cancelled = await client.responses.cancel(id);
@@ -127,7 +126,7 @@ later("background runs", "a background response is cancelled", async () => {
   assert.deepEqual(plain(await client.responses.retrieve(id)), plain(cancelled));
 });
 
-later("conversations", "a conversation is gone on with and its items are listed page by page", async () => {
+test("a conversation is gone on with and its items are listed page by page", async () => {
   const { id } = await client.conversations.create({ items: [{ role: "user", content: "before" }] });
   for (const word of ["one", "two"]) {
     const response = await client.responses.stream(ask(`say: ${word}`, { conversation: id })).finalResponse();

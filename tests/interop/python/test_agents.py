@@ -5,11 +5,8 @@ import asyncio
 import pytest
 import rehearsal
 from agents import Agent, ModelSettings, OpenAIResponsesModel, RunConfig, Runner, function_tool
-from later import later
 from openai import AsyncOpenAI
 from pydantic import BaseModel
-
-REASON = "the daemon takes the `tools: []` that this SDK always sends for a wish to have no tools"
 
 
 @function_tool
@@ -50,7 +47,6 @@ def items(result) -> list[str]:
     return [item["type"] if isinstance(item, dict) else item.type for item in raw]
 
 
-@later(REASON)
 @ways
 def test_an_agent_with_the_servers_tools(model, ask):
     result = ask(Agent(name="a", model=model), "\n".join(["think: Hm", "say: Look", rehearsal.run("echo made here")]))

@@ -5,14 +5,12 @@ import json
 import openai
 import pytest
 import rehearsal
-from later import later
 from open_responses import faults
 from openresponses import OpenResponses
 
 LONG = [{"type": "message", "role": role, "content": "word " * 200} for role in ("user", "assistant") * 3]
 
 
-@later("input_tokens")
 def test_input_tokens_are_counted(client):
     def count(**request) -> int:
         return client.responses.input_tokens.count(model="nuncio", **request).input_tokens
@@ -28,7 +26,6 @@ def test_input_tokens_are_counted(client):
         count(input="say: Hello", previous_response_id="resp_none")
 
 
-@later("compact")
 def test_a_conversation_is_compacted_and_goes_on(client):
     compacted = client.responses.compact(model="nuncio", input=LONG)
     assert compacted.usage.total_tokens > 0
@@ -45,14 +42,12 @@ def test_a_conversation_is_compacted_and_goes_on(client):
     assert client.responses.compact(model="nuncio", input=[*window, question]).output[-1].type == "compaction"
 
 
-@later("compact")
 def test_a_stored_response_is_compacted(client):
     first = client.responses.create(model="nuncio", input=[*LONG, {"role": "user", "content": "say: Hello"}])
     compacted = client.responses.compact(model="nuncio", previous_response_id=first.id)
     assert compacted.output[-1].type == "compaction"
 
 
-@later("compact")
 def test_openresponses_py_compacts(daemon):
     with OpenResponses(base_url=daemon.base_url, api_key="none", response_compatibility="strict") as strict:
         compacted = strict.responses.compact({"model": "nuncio", "input": LONG})
@@ -61,7 +56,6 @@ def test_openresponses_py_compacts(daemon):
         assert strict.responses.create({"model": "nuncio", "input": [*window, question]}).status == "completed"
 
 
-@later("context_management")
 def test_a_long_conversation_is_compacted_by_the_way(client):
     request = {
         "model": "nuncio",

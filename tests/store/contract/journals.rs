@@ -125,6 +125,8 @@ async fn a_key_stands_for_one_run_until_it_is_forgotten(store: &impl Subject) {
         store.begin(new, lease("p1", 1000)).await.unwrap()
     };
     let begun = Begun::Begun(Fence(1));
+    let keyed = async |principal: &str, now| store.keyed(principal, "k", now).await.unwrap().map(|keyed| keyed.run);
+    assert_eq!(keyed("ann", 0).await, None);
     let taken = Begun::Taken(KeyedRun { run: run(1), id: id(1), body: [1; 32] });
     assert_eq!(begin(1, "ann", "k", 1, 0, 100).await, begun);
     assert_eq!(begin(2, "ann", "k", 1, 10, 110).await, taken);
@@ -136,6 +138,10 @@ async fn a_key_stands_for_one_run_until_it_is_forgotten(store: &impl Subject) {
     assert_eq!(begin(5, "ann", "k", 1, 99, 199).await, taken, "also when the run is over");
     assert!(store.delete_response("ann", &id(1)).await.unwrap());
     assert_eq!(begin(5, "ann", "k", 1, 99, 199).await, taken, "and when nothing is left of it");
+    assert_eq!(
+        (keyed("ann", 99).await, keyed("ann", 100).await, keyed("bob", 0).await),
+        (Some(run(1)), None, Some(run(3)))
+    );
     assert_eq!(begin(6, "ann", "k", 1, 100, 200).await, begun, "its time is over");
     let taken = Begun::Taken(KeyedRun { run: run(6), id: id(6), body: [1; 32] });
     assert_eq!(begin(7, "ann", "k", 1, 101, 200).await, taken);

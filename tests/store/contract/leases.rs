@@ -95,5 +95,7 @@ async fn a_run_that_is_given_back_can_be_claimed_at_once(store: &impl Subject) {
     store.renew(lease("p1", 9000)).await.unwrap();
     assert_eq!(claim(store, "p2", 10, 9000).await, [(run(1), Fence(2), 1)], "renewing does not take it back");
     assert_eq!(store.release(run(1), Fence(1)).await, Err(StoreError::Fenced), "it is another's");
+    assert_eq!(store.release(run(1), Fence(2)).await, Ok(()));
+    assert_eq!(claim(store, "p3", 10, 9000).await, [(run(1), Fence(3), 1)], "what is given back has not crashed");
     assert_eq!(store.response("ann", &id(1)).await.unwrap(), None);
 }

@@ -280,15 +280,3 @@ fn a_response_says_what_the_profile_decided() {
     assert_eq!(held(json!({})), (0.3, 0.4, false));
     assert_eq!(held(json!({"temperature": 1, "parallel_tool_calls": true})), (1.0, 0.4, true));
 }
-
-#[test]
-fn an_empty_list_of_tools_means_none_unless_its_client_always_sends_one() {
-    let mut asked = request::parse(json!({"model": "m", "input": "go", "tools": []})).unwrap();
-    assert_eq!(asked.spec(&History::default()).unwrap().tools, Some(vec![]));
-    asked.forget_empty_tools();
-    assert_eq!(asked.spec(&History::default()).unwrap().tools, None);
-    let mut brings =
-        request::parse(json!({"model": "m", "input": "go", "tools": [{"type": "function", "name": "ask"}]}));
-    brings.as_mut().unwrap().forget_empty_tools();
-    assert_eq!(brings.unwrap().spec(&History::default()).unwrap().tools, Some(vec![tool("ask")]));
-}
