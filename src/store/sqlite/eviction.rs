@@ -13,8 +13,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Responses that are evicted in one transaction, at most.
-const AT_ONCE: usize = 64;
+/// Responses that are evicted at a time, over as many as have come.
+const A_FEW: usize = 16;
 
 /// Uses that are remembered until they are written down; there is no need for all of them.
 const MAX_TOUCHED: usize = 4096;
@@ -27,6 +27,9 @@ const PAGES: i64 = 64;
 
 /// Free pages that are kept for what comes next.
 const SPARE_PAGES: i64 = 256;
+
+/// How often to look around when nothing is ordered.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// How long the write-ahead log may be waited for, and how soon again.
 const LOG_PATIENCE: Duration = Duration::from_millis(100);
@@ -58,10 +61,10 @@ impl Touched {
 }
 
 impl Tables {
-    /// Keeps to the limits, at the end of a transaction.
-    pub fn make_room(&mut self) -> Result<(), Fault> {
+    /// Keeps to the limits, at the end of a transaction that has brought no more than so many responses.
+    pub fn make_room(&mut self, come: usize) -> Result<(), Fault> {
         self.write_touched()?;
-        for _ in 0..AT_ONCE {
+        for _ in 0..come.saturating_add(A_FEW) {
             let Some(link) = self.least_used()? else { break };
             links::remove(self, link)?;
         }
@@ -100,13 +103,18 @@ impl Tables {
         }
         let touched = self.touched.len();
         if touched > MANY_TOUCHED || (paused && touched > 0) || self.least_used()?.is_some() {
-            self.transaction(Promise::Process, Self::make_room)?;
+            self.transaction(Promise::Process, |tables| tables.make_room(0))?;
             return Ok(true);
         }
         if std::mem::take(&mut self.loose) {
             self.loose = self.give_pages_back()?;
         }
         Ok(self.loose)
+    }
+
+    /// When there may be something to tidy up again.
+    pub fn pause(&self) -> Duration {
+        if self.erased { LOG_RETRY } else { PAUSE }
     }
 
     /// Gives some free pages back to the file system, and says whether there are more than are kept.
@@ -146,7 +154,7 @@ impl Tables {
 
     /// Leaves all in order for the next start.
     pub fn close(&mut self) -> Result<(), Fault> {
-        self.transaction(Promise::Process, Self::make_room)?;
+        self.transaction(Promise::Process, |tables| tables.make_room(0))?;
         self.busy_until = None;
         self.empty_log()
     }
