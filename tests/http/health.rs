@@ -34,6 +34,9 @@ async fn a_store_in_trouble_is_said_and_is_no_reason_to_go_elsewhere() {
     let long = ask(&daemon, &format!("echo: {}", "long ".repeat(20_000))).await;
     daemon.signal(Signal::TERM);
     daemon.ended();
+    let emptied = rusqlite::Connection::open(data.path().join("data/nuncio.db")).unwrap();
+    emptied.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(emptied);
     let daemon = start();
     // Its last pages are of the long text.
     let path = data.path().join("data/nuncio.db");

@@ -32,7 +32,7 @@ pub trait Store: Send + Sync {
 
     fn keep_response(&self, principal: &str, response: StoredResponse) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Says whether it was there.
+    /// Says whether it was there. What was kept of its turns goes with it.
     fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// How it is doing. Asks for nothing that takes time.

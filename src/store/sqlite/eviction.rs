@@ -5,8 +5,8 @@
 //! somebody.
 
 use super::fault::Fault;
-use super::links;
 use super::tables::Tables;
+use super::{links, sessions};
 use crate::core::ports::journals::{Millis, Promise};
 use rusqlite::params;
 use std::collections::HashMap;
@@ -99,12 +99,15 @@ impl Tables {
     /// Does a little of what can wait, and says whether there is more. `paused` is that nothing has happened for a while.
     pub fn tidy(&mut self, paused: bool) -> Result<bool, Fault> {
         if self.erased {
-            self.empty_log()?;
+            self.empty_log();
         }
         let touched = self.touched.len();
         if touched > MANY_TOUCHED || (paused && touched > 0) || self.least_used()?.is_some() {
             self.transaction(Promise::Process, |tables| tables.make_room(0))?;
             return Ok(true);
+        }
+        if paused && self.totals.waiting > 0 {
+            self.transaction(Promise::Process, sessions::trim_turns)?;
         }
         if std::mem::take(&mut self.loose) {
             self.loose = self.give_pages_back()?;
@@ -130,32 +133,40 @@ impl Tables {
         })?;
         // The file itself gets shorter with the log.
         if over <= PAGES {
-            self.empty_log()?;
+            self.empty_log();
         }
         Ok(over > PAGES)
     }
 
     /// Moves all of the write-ahead log into the database and cuts it off, so that nothing is left of what was deleted.
-    /// While somebody reads from it this is put off.
-    pub fn empty_log(&mut self) -> Result<(), Fault> {
+    /// While somebody reads from it this is put off, and so it is when it fails: whatever is in it is committed. Says
+    /// whether it is empty.
+    pub fn empty_log(&mut self) -> bool {
         let now = Instant::now();
         if self.busy_until.is_some_and(|until| now < until) {
-            return Ok(());
+            return false;
         }
         // The first attempt may wait a moment; those that follow find it free or not.
         let patience = if self.busy_until.is_none() { LOG_PATIENCE } else { Duration::ZERO };
-        self.db.busy_timeout(patience)?;
-        let busy = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
-        self.db.busy_timeout(super::opening::PATIENCE)?;
-        self.erased = busy?;
-        self.busy_until = if self.erased { now.checked_add(LOG_RETRY) } else { None };
-        Ok(())
+        let emptied = self
+            .db
+            .busy_timeout(patience)
+            .and_then(|()| self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(!row.get::<_, bool>(0)?)));
+        let restored = self.db.busy_timeout(super::opening::PATIENCE);
+        let emptied = emptied.and_then(|emptied| restored.map(|()| emptied)).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the log of the store cannot be emptied now; that is tried again");
+            false
+        });
+        self.erased &= !emptied;
+        self.busy_until = if emptied { None } else { now.checked_add(LOG_RETRY) };
+        emptied
     }
 
     /// Leaves all in order for the next start.
     pub fn close(&mut self) -> Result<(), Fault> {
         self.transaction(Promise::Process, |tables| tables.make_room(0))?;
         self.busy_until = None;
-        self.empty_log()
+        self.empty_log();
+        Ok(())
     }
 }

@@ -154,7 +154,7 @@ impl Desk {
     /// its neighbours.
     fn carry_out(&mut self, orders: &mut [Box<dyn Order>]) {
         let attempt = match self.attempt(orders) {
-            Err(fault) if fault.is_full() && self.tables.empty_log().is_ok() => self.attempt(orders),
+            Err(fault) if fault.is_full() && self.tables.empty_log() => self.attempt(orders),
             attempt => attempt,
         };
         let Err(lost) = attempt else { return };
