@@ -21,7 +21,7 @@ lint:
 
 # The micro benches.
 bench:
-    cargo bench --bench micro
+    cargo bench --bench micro --bench store
 
 # Everything the gate runs.
 ci:

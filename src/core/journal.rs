@@ -146,6 +146,14 @@ impl Journal {
         }
     }
 
+    /// The first call of each turn in which the run waits for its client, which is what the turn is kept by.
+    pub fn waits(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Entry::Event(Told { event: RunEvent::Waiting { call_ids }, .. }) => call_ids.first().map(String::as_str),
+            _ => None,
+        })
+    }
+
     /// Events in it.
     pub fn len(&self) -> u64 {
         self.len

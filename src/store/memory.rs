@@ -137,6 +137,9 @@ impl Store for MemoryStore {
     }
 
     fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>> {
+        if let Some(response) = self.look_at(principal, id) {
+            response.journal.waits().for_each(|call| self.lock().forget((principal.to_owned(), call.to_owned())));
+        }
         ready(Ok(self.read(principal, |archive| archive.delete_response(id)))).boxed()
     }
 
@@ -209,6 +212,12 @@ impl Conversations for MemoryStore {
 }
 
 impl Entries {
+    fn forget(&mut self, key: (String, String)) {
+        if let Some(old) = self.turns.pop(&key) {
+            self.turn_bytes = self.turn_bytes.saturating_sub(size(&old));
+        }
+    }
+
     fn keep(&mut self, key: (String, String), turn: Turn) {
         self.turn_bytes = self.turn_bytes.saturating_add(size(&turn));
         if let Some((_, old)) = self.turns.push(key, turn) {

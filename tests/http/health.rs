@@ -1,8 +1,10 @@
 //! `/health`, `/v1/health` and `/health/detailed`.
 
 use crate::raw::{ask, local};
-use crate::support::{Daemon, client};
+use crate::support::{Daemon, REHEARSAL, client, command};
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::os::unix::fs::FileExt;
 
 async fn get(daemon: &Daemon, path: &str) -> (u16, Value) {
     let response = client().get(daemon.url(path)).send().await.unwrap();
@@ -16,6 +18,43 @@ async fn health_is_one_word_and_the_version() {
         let expected = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")});
         assert_eq!(get(&daemon, path).await, (200, expected), "{path}");
     }
+}
+
+/// Until something can be written again. What needs no store is answered meanwhile, so this is no reason for a 503.
+#[tokio::test]
+async fn a_store_in_trouble_is_said_and_is_no_reason_to_go_elsewhere() {
+    let data = tempfile::tempdir().unwrap();
+    std::fs::write(data.path().join("config.yaml"), REHEARSAL).unwrap();
+    let start = || Daemon::of(command(data.path()), tempfile::tempdir().unwrap());
+    let ask = async |daemon: &Daemon, input: &str| -> Value {
+        let body = json!({"model": "nuncio", "input": input});
+        client().post(daemon.url("/v1/responses")).json(&body).send().await.unwrap().json().await.unwrap()
+    };
+    let mut daemon = start();
+    let long = ask(&daemon, &format!("echo: {}", "long ".repeat(20_000))).await;
+    daemon.signal(Signal::TERM);
+    daemon.ended();
+    let emptied = rusqlite::Connection::open(data.path().join("data/nuncio.db")).unwrap();
+    emptied.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(emptied);
+    let daemon = start();
+    // Its last pages are of the long text.
+    let path = data.path().join("data/nuncio.db");
+    let store = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    store.write_all_at(&[0xff; 30_000], store.metadata().unwrap().len() - 30_000).unwrap();
+    let (status, body) = get(&daemon, &format!("/v1/responses/{}", long["id"].as_str().unwrap())).await;
+    assert_eq!((status, &body["error"]["type"]), (500, &json!("server_error")));
+    let problem = format!(
+        "{}: it is damaged: stop the daemon and see docs/durability.md (database disk image is malformed)",
+        path.display()
+    );
+    let expected = json!({"status": "degraded", "version": env!("CARGO_PKG_VERSION")});
+    assert_eq!(get(&daemon, "/health").await, (200, expected));
+    let (status, detailed) = get(&daemon, "/health/detailed").await;
+    let told = (&detailed["status"], &detailed["store"]["status"], &detailed["store"]["problem"]);
+    assert_eq!((status, told), (200, (&json!("degraded"), &json!("degraded"), &json!(problem))));
+    assert_eq!(ask(&daemon, "echo: hi").await["status"], "completed");
+    assert_eq!(get(&daemon, "/health").await.1["status"], "ok");
 }
 
 #[tokio::test]

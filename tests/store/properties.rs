@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Map;
 use std::num::NonZeroUsize;
+use std::path::Path;
 
 /// One thing asked of a store. Responses and runs are given by their number, from the first one on.
 #[derive(Clone, Debug)]
@@ -323,6 +324,23 @@ impl<S: Subject> Trial<'_, S> {
     }
 }
 
+/// Rows that should not be there, or say what is not so.
+fn wrong_rows(path: &Path) -> u64 {
+    let sql = "SELECT count(*) FROM links AS link LEFT JOIN contents ON contents.link = link.pk
+               LEFT JOIN running ON running.link = link.pk
+               WHERE children <> (SELECT count(*) FROM links WHERE parent = link.pk)
+               OR (state = 0) <> (running.link IS NOT NULL)
+               OR (state = 2) <> (contents.link IS NULL)
+               OR (state = 2 AND (children = 0 OR link.run IS NOT NULL))
+               OR (state = 1 AND (request IS NOT NULL OR journal IS NULL OR bytes <> length(head)
+                   + length(coalesce(instructions, '')) + length(input) + length(journal)))
+               UNION ALL SELECT count(*) FROM told WHERE link NOT IN (SELECT link FROM running)
+               UNION ALL SELECT count(*) FROM contents WHERE link NOT IN (SELECT pk FROM links)";
+    let db = rusqlite::Connection::open(path).unwrap();
+    let mut counts = db.prepare(sql).unwrap();
+    counts.query_map([], |row| row.get::<_, u64>(0)).unwrap().map(Result::unwrap).sum()
+}
+
 fn run_async<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
@@ -369,6 +387,7 @@ proptest! {
         })?;
         let Trial { model, next, conversations, .. } = trial;
         drop(store);
+        prop_assert_eq!(wrong_rows(&settings.path), 0);
         let store = SqliteStore::open(&settings).unwrap();
         run_async(Trial { store: &store, model, next, conversations, now: 0 }.compare())?;
     }

@@ -39,7 +39,8 @@ pub trait Store: Conversations + Journals {
     /// head from then on; where the conversation is gone, it is stored alone.
     fn keep_response(&self, principal: &str, response: StoredResponse) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Says whether it was there. As long as others go on from it, [`Link::Gone`] stays in its place.
+    /// Says whether it was there. What was kept of its turns goes with it. As long as others go on from it, [`Link::Gone`]
+    /// stays in its place.
     fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// How it is doing. Asks for nothing that takes time.

@@ -6,8 +6,8 @@
 //! whoever has written loses a conversation: nobody's name goes for what others write.
 
 use super::fault::Fault;
-use super::forest;
 use super::tables::{Share, Tables};
+use super::{forest, sessions};
 use crate::core::ports::journals::{Millis, Promise};
 use rusqlite::{Params, params};
 use std::cmp::Reverse;
@@ -15,8 +15,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Responses that are evicted in one transaction, at most.
-const AT_ONCE: usize = 64;
+/// Responses that are evicted at a time, over as many as have come.
+const A_FEW: usize = 16;
 
 /// Uses that are remembered until they are written down; there is no need for all of them.
 const MAX_TOUCHED: usize = 4096;
@@ -29,6 +29,9 @@ const PAGES: i64 = 64;
 
 /// Free pages that are kept for what comes next.
 const SPARE_PAGES: i64 = 256;
+
+/// How often to look around when nothing is ordered.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// How long the write-ahead log may be waited for, and how soon again.
 const LOG_PATIENCE: Duration = Duration::from_millis(100);
@@ -70,10 +73,10 @@ impl Touched {
 }
 
 impl Tables {
-    /// Keeps to the limits, at the end of a transaction.
-    pub fn make_room(&mut self) -> Result<(), Fault> {
+    /// Keeps to the limits, at the end of a transaction that has brought no more than so many responses.
+    pub fn make_room(&mut self, come: usize) -> Result<(), Fault> {
         self.write_touched()?;
-        for _ in 0..AT_ONCE {
+        for _ in 0..come.saturating_add(A_FEW) {
             let Some(link) = self.next_to_go()? else { break };
             forest::give_up(self, link)?;
         }
@@ -156,17 +159,25 @@ impl Tables {
     /// Does a little of what can wait, and says whether there is more. `paused` is that nothing has happened for a while.
     pub fn tidy(&mut self, paused: bool) -> Result<bool, Fault> {
         if self.erased {
-            self.empty_log()?;
+            self.empty_log();
         }
         let touched = self.touched.len();
         if touched > MANY_TOUCHED || (paused && touched > 0) || self.next_to_go()?.is_some() {
-            self.transaction(Promise::Process, Self::make_room)?;
+            self.transaction(Promise::Process, |tables| tables.make_room(0))?;
             return Ok(true);
+        }
+        if paused && self.totals.waiting > 0 {
+            self.transaction(Promise::Process, sessions::trim_turns)?;
         }
         if std::mem::take(&mut self.loose) {
             self.loose = self.give_pages_back()?;
         }
         Ok(self.loose)
+    }
+
+    /// When there may be something to tidy up again.
+    pub fn pause(&self) -> Duration {
+        if self.erased { LOG_RETRY } else { PAUSE }
     }
 
     /// Gives some free pages back to the file system, and says whether there are more than are kept.
@@ -182,32 +193,40 @@ impl Tables {
         })?;
         // The file itself gets shorter with the log.
         if over <= PAGES {
-            self.empty_log()?;
+            self.empty_log();
         }
         Ok(over > PAGES)
     }
 
     /// Moves all of the write-ahead log into the database and cuts it off, so that nothing is left of what was deleted.
-    /// While somebody reads from it this is put off.
-    pub fn empty_log(&mut self) -> Result<(), Fault> {
+    /// While somebody reads from it this is put off, and so it is when it fails: whatever is in it is committed. Says
+    /// whether it is empty.
+    pub fn empty_log(&mut self) -> bool {
         let now = Instant::now();
         if self.busy_until.is_some_and(|until| now < until) {
-            return Ok(());
+            return false;
         }
         // The first attempt may wait a moment; those that follow find it free or not.
         let patience = if self.busy_until.is_none() { LOG_PATIENCE } else { Duration::ZERO };
-        self.db.busy_timeout(patience)?;
-        let busy = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
-        self.db.busy_timeout(super::opening::PATIENCE)?;
-        self.erased = busy?;
-        self.busy_until = if self.erased { now.checked_add(LOG_RETRY) } else { None };
-        Ok(())
+        let emptied = self
+            .db
+            .busy_timeout(patience)
+            .and_then(|()| self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(!row.get::<_, bool>(0)?)));
+        let restored = self.db.busy_timeout(super::opening::PATIENCE);
+        let emptied = emptied.and_then(|emptied| restored.map(|()| emptied)).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the log of the store cannot be emptied now; that is tried again");
+            false
+        });
+        self.erased &= !emptied;
+        self.busy_until = if emptied { None } else { now.checked_add(LOG_RETRY) };
+        emptied
     }
 
     /// Leaves all in order for the next start.
     pub fn close(&mut self) -> Result<(), Fault> {
-        self.transaction(Promise::Process, Self::make_room)?;
+        self.transaction(Promise::Process, |tables| tables.make_room(0))?;
         self.busy_until = None;
-        self.empty_log()
+        self.empty_log();
+        Ok(())
     }
 }

@@ -6,7 +6,9 @@ use super::id::{Id, Kept};
 use super::items;
 use super::links::{ADDED, GONE, KEPT, MISSING, RUNNING, Written};
 use super::runs::Ended;
+use super::sessions;
 use super::tables::Tables;
+use crate::core::journal::Journal;
 use crate::core::ports::journals::Ending;
 use crate::core::ports::store::StoreError;
 use rusqlite::{Row, params};
@@ -176,9 +178,15 @@ pub fn end(tables: &mut Tables, link: i64, ended: &Ended) -> Result<(), Fault> {
 
 /// Says whether it was there.
 pub fn delete(tables: &mut Tables, principal: &str, id: &str) -> Result<bool, Fault> {
-    let sql = "SELECT links.pk FROM links JOIN principals ON principals.pk = links.principal
-               WHERE id = ?1 AND name = ?2 AND state = 1";
-    let Some(link) = tables.one(sql, params![Id(id), principal], |row| row.get(0))? else { return Ok(false) };
+    let sql = "SELECT links.pk, principal, journal FROM links JOIN principals ON principals.pk = links.principal
+               JOIN contents ON contents.link = links.pk WHERE id = ?1 AND name = ?2 AND state = 1";
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?));
+    let Some((link, principal, journal)) = tables.one(sql, params![Id(id), principal], read)? else { return Ok(false) };
+    // Also one that cannot be read can be deleted.
+    let journal = journal.and_then(|journal| Journal::unpack(&journal).ok()).unwrap_or_default();
+    for call in journal.waits() {
+        sessions::forget_calls(tables, principal, call)?;
+    }
     remove(tables, link)?;
     tables.erased = true;
     Ok(true)

@@ -47,7 +47,7 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A database up to this size is checked from end to end, which takes about a second a GiB. Of a larger one only that
 /// part is read which each start needs.
-const CHECKED: u64 = 2 << 30;
+pub const CHECKED: u64 = 2 << 30;
 
 pub fn open(path: &Path, steps: &[&str]) -> Result<Opened, OpenError> {
     let io_fault = |source| OpenError::Io { path: path.to_owned(), source };
@@ -119,6 +119,8 @@ fn set_up(db: &Connection) -> rusqlite::Result<()> {
     configure(db)?;
     db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
     db.pragma_update(None, "wal_autocheckpoint", 500)?;
+    // The log stays as long as its longest transaction otherwise.
+    db.pragma_update_and_check(None, "journal_size_limit", 16 << 20, |row| row.get::<_, i64>(0))?;
     // What is deleted is overwritten.
     db.pragma_update_and_check(None, "secure_delete", "ON", |row| row.get::<_, i64>(0))?;
     db.pragma_update(None, "synchronous", "NORMAL")
@@ -132,7 +134,7 @@ fn configure(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "cache_size", -8192)
 }
 
-fn check(db: &Connection, path: &Path, size: u64) -> Result<(), OpenError> {
+pub fn check(db: &Connection, path: &Path, size: u64) -> Result<(), OpenError> {
     let tables: &[Option<&str>] =
         if size <= CHECKED { &[None] } else { &[Some("links"), Some("running"), Some("keys")] };
     for table in tables {

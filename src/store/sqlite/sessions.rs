@@ -2,12 +2,16 @@
 
 use super::fault::Fault;
 use super::tables::Tables;
+use crate::core::ports::journals::Millis;
 use crate::core::ports::store::{Fingerprint, Turn};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Turns wait for a client to run its tools, which takes moments: what is older may go.
 const MAX_WAITING: u64 = 4096;
 const MAX_WAITING_BYTES: u64 = 64 << 20;
+
+/// Milliseconds after which nobody comes back any more.
+const MAX_WAIT: Millis = 24 * 3600 * 1000;
 
 pub fn find(db: &Connection, principal: &str, fingerprint: Fingerprint) -> Result<Option<String>, Fault> {
     let sql = "SELECT session FROM sessions
@@ -48,22 +52,35 @@ pub fn turn(db: &Connection, principal: &str, call: &str) -> Result<Option<Turn>
 /// `items` is the turn as JSON.
 pub fn keep_turn(tables: &mut Tables, principal: &str, call: &str, items: &str) -> Result<(), Fault> {
     let principal = tables.principal(principal)?;
-    let sql = "SELECT pk FROM waiting WHERE principal = ?1 AND call = ?2";
-    if let Some(old) = tables.one(sql, params![principal, call], |row| row.get(0))? {
-        forget_turn(tables, old)?;
-    }
+    forget_calls(tables, principal, call)?;
     let bytes = items.len() as u64;
-    let sql = "INSERT INTO waiting (principal, call, bytes, items) VALUES (?1, ?2, ?3, ?4)";
-    tables.execute(sql, params![principal, call, bytes, items])?;
+    let sql = "INSERT INTO waiting (principal, call, kept_at, bytes, items) VALUES (?1, ?2, ?3, ?4, ?5)";
+    tables.execute(sql, params![principal, call, tables.clock.now(), bytes, items])?;
     tables.totals.waiting = tables.totals.waiting.saturating_add(1);
     tables.totals.waiting_bytes = tables.totals.waiting_bytes.saturating_add(bytes);
-    while tables.totals.waiting > MAX_WAITING || tables.totals.waiting_bytes > MAX_WAITING_BYTES {
+    trim_turns(tables)
+}
+
+/// Forgets turns that are too many, or that nobody came back for.
+pub fn trim_turns(tables: &mut Tables) -> Result<(), Fault> {
+    loop {
         // A row's number is greater than those of all before it.
-        let oldest = tables.one("SELECT min(pk) FROM waiting", [], |row| row.get::<_, Option<i64>>(0))?.flatten();
-        let Some(oldest) = oldest else { break };
+        let sql = "SELECT pk, kept_at FROM waiting ORDER BY pk LIMIT 1";
+        let oldest = tables.one(sql, [], |row| Ok((row.get(0)?, row.get::<_, Millis>(1)?)))?;
+        let Some((oldest, kept_at)) = oldest else { return Ok(()) };
+        let too_many = tables.totals.waiting > MAX_WAITING || tables.totals.waiting_bytes > MAX_WAITING_BYTES;
+        if !too_many && kept_at.saturating_add(MAX_WAIT) > tables.clock.now() {
+            return Ok(());
+        }
         forget_turn(tables, oldest)?;
     }
-    Ok(())
+}
+
+/// Forgets the turn that waits for these calls.
+pub fn forget_calls(tables: &mut Tables, principal: i64, call: &str) -> Result<(), Fault> {
+    let sql = "SELECT pk FROM waiting WHERE principal = ?1 AND call = ?2";
+    let known = tables.one(sql, params![principal, call], |row| row.get(0))?;
+    known.map_or(Ok(()), |turn| forget_turn(tables, turn))
 }
 
 fn forget_turn(tables: &mut Tables, turn: i64) -> Result<(), Fault> {

@@ -70,6 +70,10 @@ impl Tables {
         promise: Promise,
         work: impl FnOnce(&mut Self) -> Result<(), Fault>,
     ) -> Result<bool, Fault> {
+        if !self.db.is_autocommit() {
+            // What could not be undone last time, for whatever reason.
+            self.execute("ROLLBACK", [])?;
+        }
         self.synchronise(if promise == Promise::Process { "NORMAL" } else { "FULL" })?;
         let (totals, erased, changes) = (self.totals.clone(), self.erased, self.db.total_changes());
         self.execute("BEGIN IMMEDIATE", [])?;
@@ -83,7 +87,7 @@ impl Tables {
             return Err(fault);
         }
         if self.erased {
-            self.empty_log()?;
+            self.empty_log();
         }
         Ok(self.db.total_changes() != changes)
     }

@@ -9,6 +9,7 @@ use crate::core::ports::journals::{Batch, Ending, Fence, Journals, Lease, NewRun
 use futures_util::future::join_all;
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -69,6 +70,45 @@ async fn a_full_disk_fails_what_has_no_room_and_nothing_else() {
     pragma(&store, "PRAGMA max_page_count = 1000000").await;
     store.keep_response("ann", response("lone", None, 900_000)).await.unwrap();
     assert_eq!((store.health().trouble, store.health().responses), (None, 6));
+}
+
+/// As SQLite does by itself where it sees no other way.
+#[tokio::test]
+async fn a_transaction_that_is_given_up_is_done_over_order_by_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    let hold_up = store.order(Promise::Process, |_| {
+        std::thread::sleep(Duration::from_millis(200));
+        Ok(())
+    });
+    let give_up = || {
+        store.order(Promise::Process, |tables| {
+            tables.db.execute_batch("ROLLBACK")?;
+            Err::<(), _>(StoreError::Failed("given up".into()).into())
+        })
+    };
+    let [a, b] = ["a", "b"].map(|id| store.keep_response("ann", response(id, None, 10)));
+    let (.., a, given_up, b) = futures_util::join!(hold_up, a, give_up(), b);
+    assert_eq!((a, given_up, b), (Ok(()), Err(StoreError::Failed("given up".into())), Ok(())));
+    assert!(has(&store, "a").await && has(&store, "b").await);
+    assert!(store.delete_response("ann", "a").await.unwrap());
+    assert_eq!(store.health().responses, 1);
+}
+
+#[tokio::test]
+async fn a_turn_that_nobody_comes_back_for_is_forgotten_after_a_day() {
+    static NOW: AtomicU64 = AtomicU64::new(1_000_000);
+    let folder = tempfile::tempdir().unwrap();
+    let clock = || NOW.load(Ordering::Relaxed);
+    let settings = Settings { clock, ..Settings::at(&folder.path().join("nuncio.db")) };
+    let store = SqliteStore::open(&settings).unwrap();
+    store.keep_turn("ann", &["c1".into()], [].into()).await.unwrap();
+    NOW.fetch_add(23 * 3_600_000, Ordering::Relaxed);
+    store.keep_turn("ann", &["c2".into()], [].into()).await.unwrap();
+    assert!(store.turn("ann", "c1").await.unwrap().is_some());
+    NOW.fetch_add(3_600_000, Ordering::Relaxed);
+    store.order(Promise::Process, sessions::trim_turns).await.unwrap();
+    assert!(store.turn("ann", "c1").await.unwrap().is_none() && store.turn("ann", "c2").await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -165,6 +205,9 @@ async fn an_older_store_is_copied_before_it_is_upgraded() {
     let Opened { db, lock } = open(&path, &versions).unwrap();
     assert_eq!(schema::version(&db).unwrap(), 3, "the broken step has left nothing");
     assert_eq!(db.query_row("SELECT count(*) FROM links WHERE news IS NULL", [], |row| row.get(0)), Ok(1));
+    for size in [0, opening::CHECKED + 1] {
+        assert!(opening::check(&db, &path, size).is_ok());
+    }
     drop((db, lock));
 
     let error = SqliteStore::open(&Settings::at(&path)).err().unwrap().to_string();

@@ -8,7 +8,6 @@ use crate::core::ports::store::StoreError;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Orders that may wait to be carried out; who has one more waits to give it.
@@ -16,9 +15,6 @@ const QUEUE: usize = 1024;
 
 /// Orders that are committed together, at most.
 const TOGETHER: usize = 256;
-
-/// How often the writer looks around when nothing is ordered.
-const PAUSE: Duration = Duration::from_secs(30);
 
 /// Takes orders.
 pub struct Writer {
@@ -135,7 +131,7 @@ impl Desk {
                 Ok(order) => return Some(order),
                 Err(TryRecvError::Disconnected) => return None,
                 Err(TryRecvError::Empty) if self.tidy(paused) => {}
-                Err(TryRecvError::Empty) => match self.orders.recv_timeout(PAUSE) {
+                Err(TryRecvError::Empty) => match self.orders.recv_timeout(self.tables.pause()) {
                     Ok(order) => return Some(order),
                     Err(RecvTimeoutError::Disconnected) => return None,
                     Err(RecvTimeoutError::Timeout) => paused = true,
@@ -158,7 +154,7 @@ impl Desk {
     /// its neighbours.
     fn carry_out(&mut self, orders: &mut [Box<dyn Order>]) {
         let attempt = match self.attempt(orders) {
-            Err(fault) if fault.is_full() && self.tables.empty_log().is_ok() => self.attempt(orders),
+            Err(fault) if fault.is_full() && self.tables.empty_log() => self.attempt(orders),
             attempt => attempt,
         };
         let Err(lost) = attempt else { return };
@@ -180,7 +176,7 @@ impl Desk {
             for order in orders.iter_mut() {
                 all_well &= tables.alone(|tables| order.carry_out(tables))?;
             }
-            tables.make_room()
+            tables.make_room(orders.len())
         })?;
         if wrote && all_well {
             condition.well();

@@ -2,7 +2,9 @@
 
 use super::{clauses, ids};
 use crate::Subject;
-use crate::make::{id, response, turn};
+use crate::make::{beginning, id, response, told_to, turn};
+use nuncio::core::event::RunEvent;
+use nuncio::core::journal::Told;
 use nuncio::core::ports::store::{Chain, Link};
 use std::sync::Arc;
 
@@ -14,7 +16,9 @@ clauses! {
     a_response_that_is_kept_again_is_the_new_one,
     a_chain_begins_with_its_first_response_and_may_branch,
     what_is_deleted_is_a_gap_as_long_as_something_stands_on_it,
+    a_deleted_response_takes_its_waiting_turn_with_it,
     a_chain_is_as_long_as_it_is,
+    clients_at_the_same_time_do_not_meet,
 }
 
 async fn a_session_is_found_by_its_fingerprint_and_its_principal(store: &impl Subject) {
@@ -106,6 +110,38 @@ async fn what_is_deleted_is_a_gap_as_long_as_something_stands_on_it(store: &impl
         store.keep_response("ann", response(id, previous)).await.unwrap();
     }
     assert_eq!(ids(store.chain("ann", "b").await.unwrap()), "a b");
+}
+
+async fn a_deleted_response_takes_its_waiting_turn_with_it(store: &impl Subject) {
+    let calls = ["c1", "c2"].map(str::to_owned);
+    for principal in ["ann", "bob"] {
+        store.keep_turn(principal, &calls, turn("waits")).await.unwrap();
+    }
+    let event = RunEvent::Waiting { call_ids: calls.to_vec() };
+    let waits = told_to(beginning("a", None), &[Told { sequence: 2, event }], Some(7));
+    store.keep_response("ann", waits).await.unwrap();
+    assert!(store.turn("ann", "c1").await.unwrap().is_some());
+    assert!(store.delete_response("ann", "a").await.unwrap());
+    assert_eq!(store.turn("ann", "c1").await.unwrap(), None);
+    assert_eq!(store.turn("bob", "c1").await.unwrap(), Some(turn("waits")));
+}
+
+async fn clients_at_the_same_time_do_not_meet(store: &impl Subject) {
+    store.keep_response("ann", response("root", None)).await.unwrap();
+    let talk = async |client: u128| {
+        let mut last = "root".to_owned();
+        for turn in 0..8 {
+            let next = id(client * 100 + turn);
+            store.keep_response("ann", response(&next, Some(&last))).await.unwrap();
+            last = next;
+        }
+        ids(store.chain("ann", &last).await.unwrap())
+    };
+    let chains = futures_util::future::join_all((1..65).map(talk)).await;
+    for (client, chain) in (1..65).zip(chains) {
+        let own = (0..8).map(|turn| id(client * 100 + turn));
+        assert_eq!(chain, ["root".to_owned()].into_iter().chain(own).collect::<Vec<_>>().join(" "));
+    }
 }
 
 async fn a_chain_is_as_long_as_it_is(store: &impl Subject) {

@@ -138,6 +138,8 @@ CREATE TABLE waiting (
     pk        INTEGER PRIMARY KEY,
     principal INTEGER NOT NULL,
     call      TEXT NOT NULL,
+    -- Milliseconds of Unix time.
+    kept_at   INTEGER NOT NULL,
     bytes     INTEGER NOT NULL,
     -- JSON.
     items     TEXT NOT NULL
