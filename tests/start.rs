@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use support::{Daemon, REHEARSAL, client, command, command_of};
@@ -47,12 +48,18 @@ async fn ask(daemon: &Daemon, text: &str) -> Value {
 }
 
 /// What an upgrade does: the new file may hold a supervisor of another protocol, or nothing at all.
+/// In another process: a file that this one writes is open in whatever other tests fork meanwhile, and cannot be run.
+#[expect(clippy::disallowed_methods, reason = "no command of the agent's")]
+fn copy_the_binary(to: &Path) {
+    assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_nuncio")).arg(to).status().unwrap().success());
+}
+
 #[tokio::test]
 async fn commands_run_on_when_the_binary_is_deleted_or_replaced() {
     for replacement in [None, Some("#!/bin/sh\nexit 7\n")] {
         let folder = folder_with(REHEARSAL);
         let binary = folder.path().join("nuncio");
-        fs::copy(env!("CARGO_BIN_EXE_nuncio"), &binary).unwrap();
+        copy_the_binary(&binary);
         let daemon = Daemon::of(command_of(&binary, folder.path()), folder);
         let mode = fs::metadata(&binary).unwrap().permissions();
         fs::remove_file(&binary).unwrap();

@@ -8,6 +8,7 @@ use crate::{shutdown, system};
 use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// What connections get to take their last bytes after all runs have ended.
@@ -15,6 +16,9 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// What runs and connections get together after a second signal: enough for who reads.
 const LAST_WORDS_IN_A_HURRY: Duration = Duration::from_millis(200);
+
+/// For commands of a daemon that was killed, which die with it.
+const LAST_COMMANDS: Duration = Duration::from_secs(5);
 
 /// Serves until a signal, and then for as long as the configuration lets runs go on.
 pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
@@ -26,7 +30,12 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
     make_folders(config)?;
     let gateway = Arc::new(gateway(config, store::open(config)?)?);
     let runs = Arc::clone(&gateway.runs);
-    carry_on(&gateway, &commands_gone(config)).await;
+    let gone = commands_gone(config);
+    // Before this daemon starts commands of its own, which would be waited for as well.
+    if timeout(LAST_COMMANDS, gone.clone()).await.is_err() {
+        tracing::warn!("commands of the last daemon do not end; runs that it has left wait for that");
+    }
+    carry_on(&gateway, &gone).await;
     let listener = system::listen(&config.server.host, config.server.port)
         .await
         .map_err(|source| AppError::Listen { host: config.server.host.clone(), port: config.server.port, source })?;

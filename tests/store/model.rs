@@ -376,7 +376,8 @@ impl Model {
     }
 
     pub fn claim(&mut self, lease: &Lease, now: u64, at_most: usize) -> Vec<Claimed> {
-        let is_left = |run: &&mut Run| !run.over && run.owner.as_ref().is_none_or(|owner| owner.until <= now);
+        let is_over = |owner: &Lease| owner.until <= now && owner.owner != lease.owner;
+        let is_left = |run: &&mut Run| !run.over && run.owner.as_ref().is_none_or(is_over);
         let mut left: Vec<_> = self.runs.iter_mut().filter(is_left).collect();
         left.sort_by_key(|run| run.begun.run);
         let claim = |run: &mut Run| {
@@ -399,7 +400,7 @@ impl Model {
     }
 
     pub fn release(&mut self, run: RunId, fence: Fence) -> Result<(), StoreError> {
-        self.held(run, fence).map(|held| held.owner = None)
+        self.held(run, fence).map(|held| (held.owner, held.claims) = (None, 0))
     }
 }
 

@@ -23,7 +23,7 @@ pub trait Journals: Send + Sync {
     /// What was told from the event number `after` on; `None` for a run that this principal does not have.
     fn tail(&self, principal: &str, run: RunId, after: u64) -> BoxFuture<'_, Result<Option<Tail>, StoreError>>;
 
-    /// Takes over at most so many runs in progress whose leases were over at `now`, the oldest first.
+    /// Takes over at most so many runs of others, in progress and with leases that were over at `now`, the oldest first.
     fn claim(&self, lease: Lease, now: Millis, at_most: usize) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
 
     /// Prolongs the leases of all runs of the owner.
@@ -47,6 +47,9 @@ pub trait Journals: Send + Sync {
 
 /// Unix time in milliseconds.
 pub type Millis = u64;
+
+/// Later than any lease is over. Databases know signed numbers only.
+pub const END_OF_TIME: Millis = i64::MAX as u64;
 
 /// Whose a run is, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]

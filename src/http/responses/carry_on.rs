@@ -6,7 +6,7 @@ use super::super::state::Gateway;
 use super::asker::{Asker, response_to_go_on_from};
 use crate::core::event::{Cut, Outcome};
 use crate::core::failure::{Failure, FailureKind};
-use crate::core::ports::journals::{Claimed, Millis};
+use crate::core::ports::journals::{Claimed, END_OF_TIME};
 use crate::dialect::error::ApiError;
 use crate::dialect::record::Record;
 use crate::dialect::responses::fold::EndTime;
@@ -38,7 +38,7 @@ pub type CommandsGone = Shared<BoxFuture<'static, ()>>;
 pub async fn carry_on(gateway: &Arc<Gateway>, commands_gone: &CommandsGone) {
     loop {
         // The lock on the data folder says that whoever owned them is gone, whatever their leases say.
-        let left = match gateway.runs.left_behind(Millis::MAX).await {
+        let left = match gateway.runs.left_behind(END_OF_TIME).await {
             Ok(left) if left.is_empty() => return,
             Ok(left) => left,
             Err(error) => {

@@ -107,7 +107,8 @@ impl Runs {
     }
 
     fn claim(&mut self, lease: &Lease, now: Millis, at_most: usize) -> Vec<Claimed> {
-        let is_left = |going: &Going| going.lease.as_ref().is_none_or(|lease| lease.until <= now);
+        let is_over = |held: &Lease| held.until <= now && held.owner != lease.owner;
+        let is_left = |going: &Going| going.lease.as_ref().is_none_or(is_over);
         let left = self.going.iter_mut().filter(|(_, going)| is_left(going));
         let claim = |(run, going): (&RunId, &mut Going)| {
             going.lease = Some(lease.clone());

@@ -1,10 +1,18 @@
 //! One daemon for one database. The lock belongs to the process, so that it is free again however that ends.
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Longer than a process takes to become another program, on a busy machine.
+const MOMENT: Duration = Duration::from_secs(2);
+
+/// How often a lock that is held is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(10);
 
 /// Held for as long as the store is open.
 pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
@@ -19,16 +27,17 @@ pub enum LockError {
 }
 
 impl Lock {
-    /// Takes the lock of the database, without waiting.
+    /// Takes the lock of the database. Waits for a moment, as a daemon that was killed may have been about to start a
+    /// command: until that process is another program, it holds what the daemon held.
     pub fn take(database: &Path) -> Result<Self, LockError> {
         let mut lock = database.as_os_str().to_owned();
         lock.push(".lock");
         let lock = PathBuf::from(lock);
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&lock);
         let mut file = options.map_err(LockError::Io)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match try_for(MOMENT, || flock(&file, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(Errno::WOULDBLOCK) => {
                 let mut pid = String::new();
                 // Who it is only makes the message better.
                 let _ = file.read_to_string(&mut pid);
@@ -43,5 +52,15 @@ impl Lock {
             tracing::warn!(%error, lock = %lock.display(), "the lock does not say whose it is");
         }
         Ok(Self(file))
+    }
+}
+
+fn try_for(time: Duration, take: impl Fn() -> Result<(), Errno>) -> Result<(), Errno> {
+    let begun = Instant::now();
+    loop {
+        match take() {
+            Err(Errno::WOULDBLOCK) if begun.elapsed() < time => std::thread::sleep(TRY_AGAIN),
+            taken => return taken,
+        }
     }
 }

@@ -206,7 +206,8 @@ pub fn tail(db: &Connection, principal: &str, run: RunId, after: u64) -> Result<
 
 pub fn claim(tables: &mut Tables, lease: &Lease, now: Millis, at_most: usize) -> Result<Vec<Claimed>, Fault> {
     let sql = "UPDATE running SET owner = ?1, until = ?2, fence = fence + 1, claims = claims + 1
-               WHERE run IN (SELECT run FROM running WHERE owner IS NULL OR until <= ?3 ORDER BY run LIMIT ?4)
+               WHERE run IN (SELECT run FROM running
+                             WHERE owner IS NULL OR (until <= ?3 AND owner <> ?1) ORDER BY run LIMIT ?4)
                RETURNING run, link, fence, claims";
     let mut statement = tables.db.prepare_cached(sql)?;
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));

@@ -69,7 +69,10 @@ async fn claims_in_a_row_are_counted_until_an_outcome(store: &impl Subject) {
     for (number, promise) in
         [Promise::Process, Promise::Start, Promise::Outcome, Promise::Process].into_iter().enumerate()
     {
-        let [(_, fence, claimed)] = claim(store, "p2", 9000, 9000).await[..] else { panic!("not one run") };
+        let [(_, fence, claimed)] = claim(store, &format!("q{number}"), 9000, 9000).await[..] else {
+            panic!("not one run")
+        };
+        assert_eq!(claim(store, &format!("q{number}"), 9000, 9000).await, [], "it has it already");
         claims.push((fence, claimed));
         tell(store, fence, number as u64, &told[number..=number], promise).await;
     }
