@@ -51,6 +51,12 @@ async fn three_crashes_without_any_outcome_are_the_end() {
     reader.read(&house, &id, usize::MAX).await;
     let response = check(&house, &id, &reader).await;
     assert_eq!(response["status"], "failed", "{response}");
+    // Each attempt is there as it was shown; those that were gone on from are not the answer.
+    let output = response["output"].as_array().unwrap();
+    let stand = |item: &Value| (item["phase"].clone(), item["status"].clone());
+    let left = (json!("commentary"), json!("completed"));
+    let expected = [left.clone(), left, (Value::Null, json!("incomplete"))];
+    assert_eq!(output.iter().map(stand).collect::<Vec<_>>(), expected, "{response}");
     let message = response["error"]["message"].as_str().unwrap();
     assert!(message.contains("3 times in a row"), "{message}");
 }

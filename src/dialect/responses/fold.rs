@@ -174,7 +174,10 @@ impl Fold {
         let Some(at) = self.by_index.get(&index).copied() else { return };
         let Some(slot) = self.slots.get_mut(at) else { return };
         match item {
-            Item::Message(message) => slot.close(message.status.into(), out),
+            Item::Message(message) => {
+                slot.item.is_in(message.phase);
+                slot.close(message.status.into(), out);
+            }
             Item::Reasoning(reasoning) => {
                 if self.head.view.sealed {
                     slot.item.reveal(reasoning);

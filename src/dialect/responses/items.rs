@@ -119,6 +119,13 @@ impl ToolCallError {
 }
 
 impl WireItem {
+    /// What a message was for may be known at its end alone.
+    pub fn is_in(&mut self, known: Option<Phase>) {
+        if let Self::Message { phase, .. } = self {
+            *phase = known;
+        }
+    }
+
     /// An item that has just begun, as far as this client is shown it.
     pub fn begun(item: &Item, activity: ToolActivity, view: View) -> Option<Self> {
         let status = Status::InProgress;
