@@ -3,7 +3,7 @@
 use crate::support::{Daemon, REHEARSAL, client, command};
 use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -80,10 +80,6 @@ impl House {
         let response = client().post(self.daemon().url("/v1/responses")).json(&body).send().await.unwrap();
         assert_eq!(response.status(), 200);
         response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
-    }
-
-    pub async fn begin_owned(&self, input: String, more: Value) -> String {
-        self.begin(&input, more).await
     }
 
     pub async fn get(&self, id: &str) -> Value {

@@ -12,7 +12,7 @@ async fn at_once(count: usize, seed: u64, crashes: usize) {
     let mut house = House::new(&format!("server: {{max_runs: {}}}\n", count.max(8)));
     let mut chance = Chance::of(seed);
     let names: Vec<String> = (0..count).map(|number| format!("run{number}")).collect();
-    let ids = join_all(names.iter().map(|name| house.begin_owned(house.script(name), json!({})))).await;
+    let ids = join_all(names.iter().map(async |name| house.begin(&house.script(name), json!({})).await)).await;
     let mut readers: Vec<Reader> = ids.iter().map(|_| Reader::default()).collect();
     for _ in 0..crashes {
         let enough: Vec<usize> = readers.iter().map(|reader| reader.frames.len() + chance.below(60)).collect();
