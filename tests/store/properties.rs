@@ -325,7 +325,7 @@ impl<S: Subject> Trial<'_, S> {
 }
 
 /// What is not so of the rows, of which each says where to look.
-const WRONG: [&str; 8] = [
+const WRONG: [&str; 12] = [
     "links AS link WHERE children <> (SELECT count(*) FROM links WHERE parent = link.pk)",
     "links WHERE (state = 0) <> (pk IN (SELECT link FROM running))",
     "links WHERE (state IN (2, 4)) <> (pk NOT IN (SELECT link FROM contents))",
@@ -335,6 +335,10 @@ const WRONG: [&str; 8] = [
      + octet_length(coalesce(instructions, '')) + octet_length(input) + octet_length(journal)",
     "told WHERE link NOT IN (SELECT link FROM running)",
     "contents WHERE link NOT IN (SELECT pk FROM links)",
+    "items WHERE link NOT IN (SELECT pk FROM links WHERE state IN (1, 3))",
+    "links WHERE state IN (1, 3) AND octet_length(keys) <> 8 * (SELECT count(*) FROM items WHERE link = pk)",
+    "links WHERE head <> coalesce((SELECT 1 + (name IS NOT NULL) FROM conversations WHERE head = links.pk), 0)",
+    "conversations WHERE head IS NOT NULL AND head NOT IN (SELECT pk FROM links)",
 ];
 
 /// Those that hold for some row.
