@@ -43,7 +43,7 @@ async fn a_store_in_trouble_is_said_and_is_no_reason_to_go_elsewhere() {
     let store = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     store.write_all_at(&[0xff; 30_000], store.metadata().unwrap().len() - 30_000).unwrap();
     let (status, body) = get(&daemon, &format!("/v1/responses/{}", long["id"].as_str().unwrap())).await;
-    assert_eq!((status, &body["error"]["type"]), (500, &json!("server_error")));
+    assert_eq!((status, &body["error"]["type"]), (503, &json!("server_error")));
     let problem = format!(
         "{}: it is damaged: stop the daemon and see docs/durability.md (database disk image is malformed)",
         path.display()
