@@ -54,6 +54,11 @@ impl LiveRun {
         self.ended.cancelled().await;
     }
 
+    /// All was told, and cannot be stored for now: whoever waits for the end must not wait for the store.
+    pub(super) fn has_ended(&self) {
+        self.ended.cancel();
+    }
+
     /// The response as it stands; `None` for a run that keeps none.
     pub fn resource(&self) -> Option<Resource> {
         let record = self.record.as_ref()?.response()?;

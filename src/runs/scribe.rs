@@ -21,6 +21,9 @@ const EVENTS_AHEAD: u64 = 64;
 /// Events that are written at once, at most. The more there are, the cheaper is each.
 const MAX_BATCH: usize = 256;
 
+/// How often the end of a run is offered to a store that is in trouble.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
 /// Bytes of events that are kept of one run. No answer is as long; a model that never stops must not take all memory.
 const MAX_TOLD: usize = 64 << 20;
 
@@ -119,21 +122,15 @@ impl Scribe {
         let told = std::mem::take(&mut book.batch);
         let promise = std::mem::replace(&mut book.promise, Promise::Process);
         let batch = Batch { at: book.written, told: told.clone(), promise, end: None };
-        let written = book.store.append(self.live.run, book.fence, batch).await;
-        book.written = book.written.saturating_add(told.len() as u64);
-        // Also if it could not be written: the run ends for that, and its listeners are told how far it came.
-        told.into_iter().for_each(|told| self.live.log.append(told));
-        if let Err(error) = written {
-            return Err(self.unwritten(&error));
+        if let Err(error) = book.store.append(self.live.run, book.fence, batch).await {
+            tracing::error!(%error, "what a run has told could not be stored, so it ends");
+            // Nobody has heard it. It goes on record with the end, or not at all.
+            (book.batch, book.promise) = (told, promise);
+            return Err(Cancel::Unrecorded);
         }
+        book.written = book.written.saturating_add(told.len() as u64);
+        told.into_iter().for_each(|told| self.live.log.append(told));
         self.keep_pace().await
-    }
-
-    /// The journal can take no more of this run.
-    fn unwritten(&mut self, error: &StoreError) -> Cancel {
-        tracing::error!(%error, "what a run has told could not be stored, so it ends");
-        self.book = None;
-        Cancel::Unrecorded
     }
 
     /// Waits until the listener has caught up, as long as it may be slow.
@@ -168,10 +165,29 @@ impl Scribe {
         let end = Some(record.ending(previous, &outcome, made_something));
         book.batch.push(told);
         let batch = Batch { at: book.written, told: book.batch.clone(), promise: Promise::Outcome, end };
-        if let Err(error) = book.store.append(self.live.run, book.fence, batch).await {
-            tracing::error!(%error, "the end of a run could not be stored");
-        }
+        let written = book.store.append(self.live.run, book.fence, batch.clone()).await;
         book.batch.into_iter().for_each(|told| self.live.log.append(told));
+        if let Err(error) = written {
+            tracing::error!(%error, "the end of a run could not be stored");
+            self.live.has_ended();
+            self.store_later(&*book.store, book.fence, batch, error).await;
+        }
+    }
+
+    /// Writes what was told of the end as soon as the store can take it. Until then the run stands among those in
+    /// flight, where whoever has its id finds it.
+    async fn store_later(&self, store: &dyn Store, fence: Fence, batch: Batch, mut error: StoreError) {
+        // Any other error is the same the next time.
+        while matches!(error, StoreError::Failed(_)) {
+            tokio::select! {
+                () = self.pace.shutdown.cancelled() => return,
+                () = sleep(TRY_AGAIN) => {}
+            }
+            match store.append(self.live.run, fence, batch.clone()).await {
+                Ok(()) => return tracing::info!("the end of a run is stored now"),
+                Err(again) => error = again,
+            }
+        }
     }
 
     /// Leaves the run as it is on record, for another process to go on with.
