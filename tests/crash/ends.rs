@@ -144,3 +144,22 @@ async fn a_conversation_keeps_its_order() {
     let text = house.get(&second).await["output"].to_string();
     assert!(text.contains("First") && !text.contains("Third"), "{text}");
 }
+
+#[tokio::test]
+async fn a_store_that_takes_nothing_fails_the_run_and_is_told_so_later() {
+    let mut house = House::new("");
+    let id = house.begin("count: 200 20ms", json!({})).await;
+    let mut reader = Reader::default();
+    reader.read(&house, &id, 10).await;
+    // Another writer keeps the daemon from writing, as a full disk does.
+    let other = rusqlite::Connection::open(house.daemon().folder.path().join("data/nuncio.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    reader.read(&house, &id, usize::MAX).await;
+    let response = house.get(&id).await;
+    assert_eq!((&response["status"], &response["error"]["code"]), (&json!("failed"), &json!("server_error")));
+    other.execute_batch("ROLLBACK").unwrap();
+    until(async || house.daemon().log().contains("the end of a run is stored now")).await;
+    // What was told is what the next daemon has.
+    house.crash();
+    assert_eq!(check(&house, &id, &reader).await, response);
+}
