@@ -8,6 +8,7 @@ mod weight;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// One thing said or done in a conversation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,11 +120,22 @@ pub struct ToolCall {
     /// JSON text as the model wrote it, which may be no JSON at all.
     pub arguments: String,
     pub origin: Origin,
+    /// Where the tool lives, if not with the daemon or the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<Arc<ToolHome>>,
     pub status: Status,
     /// Further keys of the call, sent back to the upstream with it: some models sign their calls there and refuse a
     /// history in which the signature is missing.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extra: Map<String, Value>,
+}
+
+/// A tool of another server, by the names that hold there. The model may know it by another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolHome {
+    /// What the server is called here.
+    pub server: String,
+    pub tool: String,
 }
 
 /// Who runs a tool.

@@ -16,6 +16,7 @@ fn item(kind: u32, status: Status) -> Item {
             name: "look".into(),
             arguments: String::new(),
             origin: crate::core::item::Origin::Server,
+            home: None,
             status,
             extra,
         }),

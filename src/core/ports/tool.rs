@@ -1,7 +1,7 @@
 //! The port to a tool that the daemon runs for the model.
 
 use crate::core::id::RunId;
-use crate::core::item::Part;
+use crate::core::item::{Part, ToolHome};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -63,6 +63,8 @@ pub struct ToolSpec {
     /// JSON Schema of the arguments; `None` for a client's tool that takes none.
     pub parameters: Option<Value>,
     pub strict: Option<bool>,
+    /// Where it lives, if not with the daemon or the client.
+    pub home: Option<Arc<ToolHome>>,
     /// Further keys of a client's function, passed on untouched.
     pub extra: Map<String, Value>,
     /// Further keys beside the function (`cache_control`, …), which has an object of its own on chat.

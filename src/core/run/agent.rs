@@ -4,6 +4,7 @@ use super::limits::Limits;
 use super::spec::RunSpec;
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::format::{FormatSupport, OutputFormat};
+use crate::core::item::ToolHome;
 use crate::core::ports::equipment::Equipped;
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::ToolChoice;
@@ -99,6 +100,11 @@ impl Offer {
 
     pub fn has(&self, name: &str) -> bool {
         self.specs.iter().any(|tool| tool.name == name)
+    }
+
+    /// Where a tool lives, if it is another server's.
+    pub fn home(&self, name: &str) -> Option<Arc<ToolHome>> {
+        self.specs.iter().find(|tool| tool.name == name)?.home.clone()
     }
 
     /// Fails where the request asks for a tool that is not offered.

@@ -29,6 +29,7 @@ impl CallDraft {
             name: String::new(),
             arguments: String::new(),
             origin: Origin::Server,
+            home: None,
             status: Status::InProgress,
             extra: Map::new(),
         };
@@ -93,6 +94,7 @@ impl CallDraft {
             Owner::Client => Origin::Client,
             Owner::Server | Owner::Nobody => Origin::Server,
         };
+        self.call.home = offer.home(&self.call.name);
         let item = Item::ToolCall(ToolCall { arguments: String::new(), ..self.call.clone() });
         out.push(Effect::Emit(RunEvent::ItemStarted { index, item: Arc::new(item) }));
         emit_arguments(index, self.call.arguments.clone(), out);

@@ -12,6 +12,7 @@ fn call(call_id: &str, origin: Origin) -> Arc<Item> {
         name: "look".into(),
         arguments: "{}".into(),
         origin,
+        home: None,
         status: Status::Completed,
         extra: Default::default(),
     }))

@@ -115,7 +115,7 @@ fn tool_call(mut fields: Fields) -> Parsed<ToolCall> {
         return Err(function.missing("arguments", "a string of JSON"));
     };
     let (id, origin, status) = (String::new(), Origin::Client, Status::Completed);
-    Ok(ToolCall { id, call_id, name, arguments, origin, status, extra: fields.rest() })
+    Ok(ToolCall { id, call_id, name, arguments, origin, home: None, status, extra: fields.rest() })
 }
 
 fn tool(mut fields: Fields, open: &mut OpenCalls) -> Parsed<Item> {

@@ -1,11 +1,11 @@
 //! The `input` of a request into items.
 
-use super::items::call_id_of;
+use super::items::{OWN_LABEL, call_id_of};
 use super::sealed::unseal;
 use super::text::one_of;
 use super::{content, hosted};
 use crate::core::item::{
-    Compaction, Item, Message, Origin, Part, Phase, Reasoning, Role, Status, ToolCall, ToolOutput,
+    Compaction, Item, Message, Origin, Part, Phase, Reasoning, Role, Status, ToolCall, ToolHome, ToolOutput,
 };
 use crate::dialect::error::{ApiError, excerpt};
 use crate::dialect::fields::{Check, Fields, wrong};
@@ -158,7 +158,8 @@ fn call(mut fields: Fields, call_id: String, origin: Origin) -> Parsed<ToolCall>
     let Some(arguments) = fields.take_string("arguments")? else {
         return Err(fields.missing("arguments", "a string of JSON"));
     };
-    Ok(ToolCall { id, call_id, name, arguments, origin, status: Status::Completed, extra: Map::new() })
+    let (home, status, extra) = (None, Status::Completed, Map::new());
+    Ok(ToolCall { id, call_id, name, arguments, origin, home, status, extra })
 }
 
 fn function_call_output(mut fields: Fields) -> Parsed<ToolOutput> {
@@ -177,8 +178,9 @@ fn custom_tool_call(mut fields: Fields) -> Parsed<ToolCall> {
     let Some(input) = fields.take_string("input")? else {
         return Err(fields.missing("input", "a string"));
     };
-    let (arguments, status) = (json!({"input": input}).to_string(), Status::Completed);
-    Ok(ToolCall { id, call_id, name, arguments, origin: Origin::Client, status, extra: Map::new() })
+    let (arguments, origin) = (json!({"input": input}).to_string(), Origin::Client);
+    let (home, status, extra) = (None, Status::Completed, Map::new());
+    Ok(ToolCall { id, call_id, name, arguments, origin, home, status, extra })
 }
 
 /// Reasoning goes back to the model as text, and as its maker has sealed it. What another server has sealed nobody here
@@ -224,7 +226,9 @@ fn mcp_call(mut fields: Fields, input: &mut Input) -> Parsed<()> {
     let failed = output.is_none() && error.is_some();
     let text = output.or_else(|| error.map(|error| error_text(&error)));
     let call_id = call_id_of(&id).to_owned();
-    let call = ToolCall { id, ..call(fields, call_id.clone(), Origin::Server)? };
+    let server = fields.take_string("server_label")?.filter(|label| label != OWN_LABEL);
+    let mut call = ToolCall { id, ..call(fields, call_id.clone(), Origin::Server)? };
+    call.home = server.map(|server| Arc::new(ToolHome { server, tool: call.name.clone() }));
     // A call that was cut off says nothing to the model.
     if let Some(text) = text {
         let (id, content) = (String::new(), vec![Part::text(text)]);

@@ -9,11 +9,12 @@ use crate::core::ports::store::ItemKey;
 use crate::dialect::activity::ToolActivity;
 use serde::Serialize;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Where the tools live that are built into the server, as `mcp_call` items say.
-const SERVER_LABEL: &str = "nuncio";
+pub(super) const OWN_LABEL: &str = "nuncio";
 
 /// Optional keys are left out, never null, except those that the openai SDK's own objects have as null.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -54,7 +55,7 @@ pub enum WireItem {
     McpCall {
         id: String,
         status: Status,
-        server_label: &'static str,
+        server_label: Cow<'static, str>,
         name: String,
         arguments: String,
         approval_request_id: Option<()>,
@@ -164,11 +165,12 @@ impl WireItem {
     }
 
     fn mcp_call(call: &item::ToolCall) -> Self {
+        let home = call.home.as_deref();
         Self::McpCall {
             id: mcp_id(&call.call_id),
             status: Status::InProgress,
-            server_label: SERVER_LABEL,
-            name: call.name.clone(),
+            server_label: home.map_or(Cow::Borrowed(OWN_LABEL), |home| Cow::Owned(home.server.clone())),
+            name: home.map_or(&call.name, |home| &home.tool).clone(),
             arguments: String::new(),
             approval_request_id: None,
             output: None,

@@ -28,6 +28,7 @@ fn called(call_id: &str, name: &str) -> Item {
         name,
         arguments,
         origin: Origin::Server,
+        home: None,
         status: Status::Completed,
         extra: Map::new(),
     })

@@ -206,9 +206,16 @@ impl<'a> Writer<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn new(call: &'a ToolCall, tools: &[ToolSpec]) -> Self {
-        let offered = tools.iter().any(|tool| tool.name == call.name);
-        let name = if offered { Cow::Borrowed(call.name.as_str()) } else { sendable_name(&call.name) };
+    fn new(call: &'a ToolCall, tools: &'a [ToolSpec]) -> Self {
+        // A tool of another server may be offered by another name than it was then.
+        let is_it = |tool: &&ToolSpec| match &call.home {
+            Some(home) => tool.home.as_ref() == Some(home),
+            None => tool.name == call.name,
+        };
+        let name = match tools.iter().find(is_it) {
+            Some(tool) => Cow::Borrowed(tool.name.as_str()),
+            None => sendable_name(&call.name),
+        };
         let function = Function { name, arguments: sendable_arguments(&call.arguments) };
         Self { id: &call.call_id, kind: "function", function, extra: Extra(Some(&call.extra)) }
     }

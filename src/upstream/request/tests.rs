@@ -1,6 +1,6 @@
 use super::*;
 use crate::core::format::{JsonSchema, Shape};
-use crate::core::item::{Item, Message, Origin, Part, Phase, Reasoning, Role, Status, ToolCall, ToolOutput};
+use crate::core::item::{Item, Message, Origin, Part, Phase, Reasoning, Role, Status, ToolCall, ToolHome, ToolOutput};
 use crate::core::logprob::{Likely, Logprob};
 use crate::core::sealed::Sealed;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn sealed(maker: &str, text: &str, blocks: Value) -> Item {
 fn call(call_id: &str, name: &str, arguments: &str) -> Item {
     let (call_id, name, arguments) = (call_id.into(), name.into(), arguments.into());
     let (id, origin, status) = ("fc_1".into(), Origin::Server, Status::Completed);
-    Item::ToolCall(ToolCall { id, call_id, name, arguments, origin, status, extra: Map::new() })
+    Item::ToolCall(ToolCall { id, call_id, name, arguments, origin, home: None, status, extra: Map::new() })
 }
 
 fn output(call_id: &str, parts: &[&str], failed: bool) -> Item {
@@ -325,4 +325,16 @@ fn a_format_is_sent_or_put_in_words() {
         assert_eq!(body.get("response_format"), None);
         assert_eq!(body["messages"][0]["content"], format!("Agent.\n\n{words}\n\nBe."));
     }
+}
+
+#[test]
+fn a_call_of_another_servers_tool_goes_by_the_name_that_it_is_offered_by() {
+    let home = |tool: &str| Some(Arc::new(ToolHome { server: "files".into(), tool: tool.into() }));
+    let Item::ToolCall(made) = call("c1", "read", "{}") else { unreachable!() };
+    let calls = [home("read"), home("gone"), None].map(|home| Item::ToolCall(ToolCall { home, ..made.clone() }));
+    let mut request = request([vec![said(Role::User, "go")], calls.into()].concat());
+    request.tools = Arc::new([tool("read"), ToolSpec { home: home("read"), ..tool("files__read") }]);
+    let body = body(&request);
+    let names = body["messages"][1]["tool_calls"].as_array().unwrap().iter().map(|call| &call["function"]["name"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["files__read", "read", "read"]);
 }

@@ -30,6 +30,7 @@ fn call(id: &str, call_id: &str, origin: Origin, status: Status) -> Arc<Item> {
         name,
         arguments,
         origin,
+        home: None,
         status,
         extra,
     }))

@@ -67,7 +67,7 @@ fn history() -> Vec<Arc<Item>> {
     let (origin, status, extra) = (Origin::Server, Status::Completed, Map::new());
     let output =
         ToolOutput { id: id.clone(), call_id: call_id.clone(), content: vec![], failed: false, extra: Map::new() };
-    let call = ToolCall { id, call_id, name, arguments, origin, status, extra };
+    let call = ToolCall { id, call_id, name, arguments, origin, home: None, status, extra };
     let turn =
         [said(Role::User, "look"), Item::ToolCall(call), Item::ToolOutput(output), said(Role::Assistant, "seen")];
     turn.into_iter().chain([said(Role::User, "and now?")]).map(Arc::new).collect()

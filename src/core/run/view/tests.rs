@@ -18,7 +18,7 @@ fn item(word: &str) -> Item {
         't' => Item::Reasoning(Reasoning { text, ..Reasoning::blank(id, status) }),
         'c' => {
             let (name, arguments, origin, extra) = (String::new(), String::new(), Origin::Server, Default::default());
-            Item::ToolCall(ToolCall { id, call_id, name, arguments, origin, status, extra })
+            Item::ToolCall(ToolCall { id, call_id, name, arguments, origin, home: None, status, extra })
         }
         'o' => Item::ToolOutput(ToolOutput { id, call_id, content: vec![], failed: false, extra: Default::default() }),
         _ => Item::Compaction(Compaction { id, summary: text, ..Compaction::default() }),

@@ -2,7 +2,7 @@
 
 use super::requests::{answered, called, said, understood};
 use super::*;
-use crate::core::item::{Item, Message, Origin, Phase, Reasoning, Role, Status, ToolCall};
+use crate::core::item::{Item, Message, Origin, Phase, Reasoning, Role, Status, ToolCall, ToolHome};
 use crate::core::ports::store::ItemKey;
 use crate::core::sealed::Sealed;
 use crate::dialect::responses::items::WireItem;
@@ -126,4 +126,18 @@ fn input_is_listed_in_pages_as_it_was_sent() {
     assert_eq!(page(&[("limit", "2")]), list(json!([sent[7], sent[6]]), "o1", "f1", true));
     assert_eq!(page(&[("limit", "2"), ("after", "f1")]), list(json!([sent[5], sent[4]]), "mcp_a", "ws_1", true));
     assert!(Page::parse([("order", "up")].into_iter()).is_err() && Page::parse([("limit", "0")].into_iter()).is_err());
+}
+
+#[test]
+fn a_call_of_another_servers_tool_is_shown_and_read_by_the_names_that_hold_there() {
+    let sent = json!({"type": "mcp_call", "id": "mcp_abc", "status": "completed", "server_label": "files", "name": "read",
+        "arguments": "{}", "approval_request_id": null, "output": "seen", "error": null});
+    let spec = understood(json!({"model": "m", "input": [sent]}));
+    let Item::ToolCall(call) = spec.input[0].as_ref() else { unreachable!() };
+    let home = ToolHome { server: "files".into(), tool: "read".into() };
+    assert_eq!(call.home.as_deref(), Some(&home));
+    let of_model = ToolCall { name: "files__read".into(), ..call.clone() };
+    let items = [Arc::new(Item::ToolCall(of_model)), Arc::clone(&spec.input[1])];
+    let shown = WireItem::of_input(&items);
+    assert_eq!(serde_json::to_value(shown).unwrap(), json!([sent]));
 }

@@ -23,7 +23,7 @@ pub(super) fn said(role: Role, text: &str) -> Item {
 pub(super) fn called(id: &str, call_id: &str, origin: Origin) -> Item {
     let (id, call_id, name) = (id.to_owned(), call_id.to_owned(), "look".to_owned());
     let (arguments, status) = ("{}".to_owned(), Status::Completed);
-    Item::ToolCall(ToolCall { id, call_id, name, arguments, origin, status, extra: Map::new() })
+    Item::ToolCall(ToolCall { id, call_id, name, arguments, origin, home: None, status, extra: Map::new() })
 }
 
 pub(super) fn answered(call_id: &str, text: &str, failed: bool) -> Item {
