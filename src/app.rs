@@ -5,6 +5,7 @@ mod daemon;
 mod equipment;
 mod greeting;
 mod output;
+mod servers;
 mod store;
 mod upstreams;
 
@@ -21,6 +22,7 @@ use crate::dialect::fields::Fields;
 use crate::dialect::format;
 use crate::http::auth::{Key, Keys};
 use crate::http::{Gateway, HttpSettings, Probe};
+use crate::mcp::Hub;
 use crate::runs::format::AnswerCheck;
 use crate::runs::registry::RunsSettings;
 use crate::runs::{Profile, Runs};
@@ -103,7 +105,7 @@ fn fault_of(what: &'static str) -> impl FnOnce(io::Error) -> AppError {
 }
 
 /// Joins everything behind the router.
-fn gateway(config: &Config, store: Arc<dyn Store>) -> Result<Gateway, AppError> {
+fn gateway(config: &Config, store: Arc<dyn Store>, hub: &Arc<Hub>) -> Result<Gateway, AppError> {
     let registry = Arc::new(Registry::new(&upstreams::settings(config))?);
     let settings = RunsSettings {
         max_runs: config.server.max_runs,
@@ -112,7 +114,7 @@ fn gateway(config: &Config, store: Arc<dyn Store>) -> Result<Gateway, AppError> 
     };
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
-        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry)?));
+        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, hub)?));
     }
     let default = config.default_profile().map(|(id, _)| id.to_owned());
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -123,7 +125,7 @@ fn gateway(config: &Config, store: Arc<dyn Store>) -> Result<Gateway, AppError> 
         stand_in: default.filter(|_| config.server.unknown_model == UnknownModel::Default),
         keys: keys(config),
         settings: http_settings(config),
-        probe: probe(registry, config),
+        probe: probe(registry, config, hub),
         started: Instant::now(),
         started_at,
     })
@@ -160,7 +162,13 @@ fn tool_settings(config: &Config) -> ToolSettings {
     }
 }
 
-fn profile(id: &str, profile: &profiles::Profile, config: &Config, registry: &Registry) -> Result<Profile, AppError> {
+fn profile(
+    id: &str,
+    profile: &profiles::Profile,
+    config: &Config,
+    registry: &Registry,
+    hub: &Arc<Hub>,
+) -> Result<Profile, AppError> {
     let fault = |reason: String| AppError::Profile { profile: id.to_owned(), reason };
     let targets = profile.targets(&config.upstreams).map_err(|error| fault(error.to_string()))?;
     let chain: Vec<(&str, &str)> =
@@ -168,7 +176,10 @@ fn profile(id: &str, profile: &profiles::Profile, config: &Config, registry: &Re
     let upstream = registry.chain(&chain).map_err(|error: ChainError| fault(error.to_string()))?;
     let allowed = match &profile.tools {
         AllowedTools::All => Allowed::All,
-        AllowedTools::Only(names) => Allowed::Only(names.clone()),
+        // The others are of servers, and are there when their server is.
+        AllowedTools::Only(names) => {
+            Allowed::Only(names.iter().filter(|name| tools::NAMES.contains(&name.as_str())).cloned().collect())
+        }
     };
     let supervisor = Supervisor::new(OWN_BINARY).holding(commands_lock(config));
     let tools = tools::builtin(tool_settings(config), supervisor)?.select(&allowed)?;
@@ -197,7 +208,7 @@ fn profile(id: &str, profile: &profiles::Profile, config: &Config, registry: &Re
         housekeeping: Profile::housekeeping_of(&agent),
         agent: Arc::new(agent),
         upstream,
-        equipment: Arc::new(equipment::Fixed(tools)),
+        equipment: Arc::new(equipment::Common(servers::Tools::new(tools, Arc::clone(hub), profile.clone()))),
         tool_activity: match profile.tool_activity {
             profiles::ToolActivity::Standard => ToolActivity::Standard,
             profiles::ToolActivity::Hidden => ToolActivity::Hidden,
@@ -239,10 +250,10 @@ fn http_settings(config: &Config) -> HttpSettings {
 }
 
 /// What `/health/detailed` says of the edges.
-fn probe(registry: Arc<Registry>, config: &Config) -> Probe {
-    let lookout = Arc::new(Lookout::new(registry, config));
+fn probe(registry: Arc<Registry>, config: &Config, hub: &Arc<Hub>) -> Probe {
+    let (lookout, hub) = (Arc::new(Lookout::new(registry, config)), Arc::clone(hub));
     Arc::new(move || {
-        let lookout = Arc::clone(&lookout);
-        async move { json!({"upstreams": lookout.report().await}) }.boxed()
+        let (lookout, hub) = (Arc::clone(&lookout), Arc::clone(&hub));
+        async move { json!({"upstreams": lookout.report().await, "mcp_servers": hub.report()}) }.boxed()
     })
 }

@@ -6,6 +6,7 @@ pub mod error;
 mod file;
 pub mod limits;
 pub mod log;
+pub mod mcp;
 mod outline;
 pub mod profiles;
 pub mod server;
@@ -26,6 +27,7 @@ use self::{
     error::{ConfigError, Origin, Problem, Problems, Sources},
     file::Document,
     log::Log,
+    mcp::McpServer,
     profiles::Profile,
     server::Server,
     store::Store,
@@ -45,6 +47,8 @@ pub struct Config {
     /// By model id; never empty.
     pub profiles: BTreeMap<String, Profile>,
     pub tools: Tools,
+    /// By name.
+    pub mcp_servers: BTreeMap<String, McpServer>,
     pub store: Store,
     pub log: Log,
     /// Absolute. Need not exist yet.
@@ -116,7 +120,12 @@ impl Config {
         for (id, profile) in &self.profiles {
             let at = value::join("profiles", id);
             problems.check(at.clone(), profiles::check_id(id));
-            profile.check(&at, &self.upstreams, tools, problems);
+            profile.check(&at, &self.upstreams, tools, &self.mcp_servers, problems);
+        }
+        for (name, server) in &self.mcp_servers {
+            let at = value::join("mcp_servers", name);
+            problems.check(at.clone(), value::check_name(name));
+            server.check(&at, problems);
         }
         self.tools.check(problems);
         self.store.check(problems);
@@ -169,18 +178,45 @@ fn complete(
             base_url.truncate(base_url.trim_end_matches('/').len());
         }
     }
+    complete_servers(&mut document.mcp_servers, env, sources, &mut problems);
     if let Some(path) = &mut document.store.path {
         match env.absolute(path, base("store.path", env, sources)) {
             Ok(absolute) => *path = absolute,
             Err(message) => problems.add("store.path", message),
         }
     }
-    let Document { mut server, auth, upstreams, profiles, tools: tool_limits, store, log, .. } = document;
+    let Document { mut server, auth, upstreams, profiles, tools: tool_limits, mcp_servers, store, log, .. } = document;
     // A bare IPv6 address binds; the brackets belong to URLs, from which people copy it.
     server.host = server.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let config = Config { server, auth, upstreams, profiles, tools: tool_limits, store, log, data_dir };
+    let config = Config { server, auth, upstreams, profiles, tools: tool_limits, mcp_servers, store, log, data_dir };
     config.check(tools, &mut problems);
     problems.into_result().map(|()| config)
+}
+
+fn complete_servers(
+    servers: &mut BTreeMap<String, McpServer>,
+    env: &Environment<'_>,
+    sources: &Sources,
+    problems: &mut Problems<'_>,
+) {
+    for (name, server) in servers {
+        let at = value::join("mcp_servers", name);
+        server.fetch(&at, env, problems);
+        if let Some(command) = server.command.as_mut().filter(|command| command.contains('/')) {
+            let key = format!("{at}.command");
+            match env.absolute(command.as_ref(), base(&key, env, sources)) {
+                Ok(path) => *command = path.display().to_string(),
+                Err(message) => problems.add(key, message),
+            }
+        }
+        if let Some(cwd) = &mut server.cwd {
+            let key = format!("{at}.cwd");
+            match env.absolute(cwd, base(&key, env, sources)) {
+                Ok(path) => *cwd = path,
+                Err(message) => problems.add(key, message),
+            }
+        }
+    }
 }
 
 fn data_dir(named: Option<&Path>, env: &Environment<'_>, sources: &Sources, problems: &mut Problems<'_>) -> PathBuf {

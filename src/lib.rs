@@ -22,6 +22,7 @@ pub mod config;
 pub mod core;
 pub mod dialect;
 pub mod http;
+pub mod mcp;
 pub mod runs;
 pub mod sandbox;
 pub mod schema;

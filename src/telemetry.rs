@@ -6,7 +6,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Sets the process's logger up. A second call, as in tests, changes nothing.
 pub fn init(log: &Log) {
-    let filter = EnvFilter::new(&log.filter);
+    // rmcp writes down whole messages of servers; what matters of them is told by us.
+    let filter = EnvFilter::new(format!("rmcp=off,{}", log.filter));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // A failure means that there is a logger already.
     let _ = match log.format {

@@ -671,6 +671,7 @@ fn keys_of(yaml: &str) -> BTreeSet<String> {
 #[case::terminal("tools: {terminal: {?: 1}}", "/tools/terminal")]
 #[case::files("tools: {files: {?: 1}}", "/tools/files")]
 #[case::search("tools: {search: {?: 1}}", "/tools/search")]
+#[case::mcp_server("mcp_servers: {a: {?: 1}}", "/mcp_servers/files")]
 #[case::store("store: {?: 1}", "/store")]
 #[case::log("log: {?: 1}", "/log")]
 fn the_example_names_every_key(#[case] yaml: &str, #[case] pointer: &str) {
@@ -680,6 +681,10 @@ fn the_example_names_every_key(#[case] yaml: &str, #[case] pointer: &str) {
         // Excludes `api_key_env`, so another upstream of the example shows it.
         named.insert("api_key".to_owned());
         assert!(example.pointer("/upstreams/other/api_key").is_some());
+    }
+    if pointer == "/mcp_servers/files" {
+        // A server is either a program or an address, so another one of the example is the latter.
+        named.extend(example.pointer("/mcp_servers/tickets").unwrap().as_object().unwrap().keys().cloned());
     }
     assert_eq!(named, keys_of(&yaml.replace('?', "no_such_key")));
 }

@@ -1,9 +1,10 @@
 //! `nuncio check`: what would run, without running it.
 
 use super::output::say;
-use super::{AppError, gateway, store, upstreams};
+use super::{AppError, gateway, servers, store, upstreams};
 use crate::config::Loaded;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Prints the configuration, builds what it describes, and asks every upstream for its models. An upstream that does
 /// not answer is said and is no error: it may be up when the daemon is.
@@ -15,7 +16,11 @@ pub async fn run(mut loaded: Loaded) -> Result<(), AppError> {
         say(&line)?;
     }
     say(&format!("upstream  chosen {source}"))?;
-    let gateway = gateway(&loaded.config, store::check(&loaded.config)?)?;
+    let hub = Arc::new(servers::hub(&loaded.config));
+    let gateway = gateway(&loaded.config, store::check(&loaded.config)?, &hub)?;
+    hub.start();
+    let longest = loaded.config.mcp_servers.values().map(|server| server.start_timeout).max().unwrap_or_default();
+    hub.tried(longest.saturating_mul(2)).await;
     let edges = (gateway.probe)().await;
     for upstream in edges.get("upstreams").and_then(Value::as_array).into_iter().flatten() {
         let text = |key: &str| upstream.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -25,5 +30,22 @@ pub async fn run(mut loaded: Loaded) -> Result<(), AppError> {
             None => say(&format!("warning   {}: {}", text("name"), text("problem")))?,
         }
     }
+    for server in edges.get("mcp_servers").and_then(Value::as_array).into_iter().flatten() {
+        say(&line(server))?;
+    }
+    hub.close().await;
     say("ok")
+}
+
+/// What there is to say of a server of tools.
+fn line(server: &Value) -> String {
+    let text = |pointer: &str| server.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let list = |key: &str| server.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let name = text("/name");
+    if text("/state") != "up" {
+        return format!("warning   mcp {name}: {}", text("/last_error/message"));
+    }
+    let tools: Vec<&str> = list("tools").collect();
+    let notes: String = list("notes").map(|note| format!("; {note}")).collect();
+    format!("reached   mcp {name}: {} tools ({}){notes}", tools.len(), tools.join(", "))
 }

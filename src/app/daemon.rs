@@ -1,6 +1,6 @@
 //! The life of the daemon: it listens, serves, and ends when it is told to.
 
-use super::{AppError, commands_lock, fault_of, gateway, greeting, store, upstreams, workspaces};
+use super::{AppError, commands_lock, fault_of, gateway, greeting, servers, store, upstreams, workspaces};
 use crate::config::{Config, Loaded};
 use crate::http::{CommandsGone, carry_on, router, serve};
 use crate::runs::Runs;
@@ -28,13 +28,15 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
     let source = upstreams::settle(&mut loaded).await;
     let config = &loaded.config;
     make_folders(config)?;
-    let gateway = Arc::new(gateway(config, store::open(config)?)?);
+    let hub = Arc::new(servers::hub(config));
+    let gateway = Arc::new(gateway(config, store::open(config)?, &hub)?);
     let runs = Arc::clone(&gateway.runs);
     let gone = commands_gone(config);
     // Before this daemon starts commands of its own, which would be waited for as well.
     if timeout(LAST_COMMANDS, gone.clone()).await.is_err() {
         tracing::warn!("commands of the last daemon do not end; runs that it has left wait for that");
     }
+    hub.start();
     carry_on(&gateway, &gone).await;
     let listener = system::listen(&config.server.host, config.server.port)
         .await
@@ -57,6 +59,7 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
         () = server.as_mut() => {}
         () = wind_down(&runs, config.server.shutdown_grace, &stop, signals.next()) => {}
     }
+    hub.close().await;
     tracing::info!("stopped");
     Ok(())
 }

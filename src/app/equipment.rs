@@ -1,19 +1,17 @@
 //! What the runs of a profile are equipped with.
 
+use super::servers::Tools;
 use crate::core::failure::Failure;
 use crate::core::ports::equipment::{Equipment, Equipped};
 use crate::core::ports::tool::Who;
-use crate::tools::registry::ToolSet;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use std::sync::Arc;
 
-/// The daemon's own tools, the same for every run.
-pub struct Fixed(pub ToolSet);
+/// The tools there are, the same for everybody.
+pub struct Common(pub Tools);
 
-impl Equipment for Fixed {
+impl Equipment for Common {
     fn equip<'a>(&'a self, _: &'a Who) -> BoxFuture<'a, Result<Equipped, Failure>> {
-        let equipped = Equipped { tools: Arc::new(self.0.clone()), told: Vec::new() };
-        std::future::ready(Ok(equipped)).boxed()
+        async { Ok(Equipped { tools: self.0.now().await, told: Vec::new() }) }.boxed()
     }
 }

@@ -14,6 +14,7 @@ use super::{
     environment::Environment,
     error::{ConfigError, Origin, Problem},
     log::Log,
+    mcp::McpServer,
     outline::{MAX_DEPTH, Outline, Pick},
     profiles::Profile,
     server::Server,
@@ -36,6 +37,7 @@ pub(super) struct Document {
     pub upstreams: BTreeMap<String, Upstream>,
     pub profiles: BTreeMap<String, Profile>,
     pub tools: Tools,
+    pub mcp_servers: BTreeMap<String, McpServer>,
     pub store: Store,
     pub log: Log,
 }

@@ -13,6 +13,7 @@ use crate::core::run::OnDisconnect;
 use super::{
     error::Problems,
     limits::Limits,
+    mcp::McpServer,
     upstreams::{self, REHEARSAL_MODEL, Upstream, UpstreamKind},
     value,
 };
@@ -41,6 +42,9 @@ pub struct Profile {
     /// Core system text; what a client says as system is layered on top, never instead. Empty means none.
     pub instructions: String,
     pub tools: AllowedTools,
+    /// Servers of `mcp_servers` whose tools the model is offered. `None` is all of them where `tools` is `all`, and else
+    /// those tools that `tools` names.
+    pub mcp: Option<Vec<String>>,
     pub tool_activity: ToolActivity,
     /// What becomes of a run whose client has left, unless the request says it.
     #[serde(deserialize_with = "value::on_disconnect")]
@@ -116,6 +120,7 @@ impl Profile {
         at: &str,
         upstreams: &BTreeMap<String, Upstream>,
         tools: &[&str],
+        servers: &BTreeMap<String, McpServer>,
         problems: &mut Problems<'_>,
     ) {
         // With no upstream configured the daemon finds one when it starts, and any will do for who names none.
@@ -130,14 +135,21 @@ impl Profile {
         if let AllowedTools::Only(names) = &self.tools {
             for (index, name) in names.iter().enumerate() {
                 let at = format!("{at}.tools[{index}]");
-                let known = tools.contains(&name.as_str());
+                let known =
+                    tools.contains(&name.as_str()) || servers.keys().any(|server| tool_of(server, name).is_some());
                 if !known {
-                    let expected = format!("expected one of {}; found `{}`", list(tools), name.escape_debug());
+                    let more = if servers.is_empty() { "" } else { ", or SERVER__TOOL with one of mcp_servers" };
+                    let expected = format!("expected one of {}{more}; found `{}`", list(tools), name.escape_debug());
                     problems.add(at, expected);
                 } else if names.iter().take(index).any(|earlier| earlier == name) {
                     problems.add(at, format!("expected each tool once; found `{name}` again"));
                 }
             }
+        }
+        for (index, name) in self.mcp.iter().flatten().enumerate() {
+            let names: Vec<&str> = servers.keys().map(String::as_str).collect();
+            let expected = format!("expected one of {}; found `{}`", list(&names), name.escape_debug());
+            problems.expect(servers.contains_key(name), format!("{at}.mcp[{index}]"), &expected);
         }
         for name in self.sampling.keys().filter(|name| OWN_PARAMETERS.contains(&name.as_str())) {
             let expected = "expected a parameter of the model, such as temperature; each run sets this one itself";
@@ -148,9 +160,23 @@ impl Profile {
         self.limits.check(&format!("{at}.limits"), problems);
     }
 
+    /// Whether the model is offered a tool of a server of `mcp_servers`, called as it is there.
+    pub fn offers(&self, server: &str, tool: &str) -> bool {
+        let listed = self.mcp.as_ref().map(|servers| servers.iter().any(|name| name == server));
+        let AllowedTools::Only(names) = &self.tools else { return listed != Some(false) };
+        let mut named = names.iter().filter_map(|name| tool_of(server, name)).peekable();
+        // Who names some tools of a server does not want the others.
+        if named.peek().is_some() { named.any(|name| name == tool) } else { listed == Some(true) }
+    }
+
     fn names_upstream(&self) -> bool {
         self.upstream.is_some() || self.fallbacks.iter().any(|fallback| fallback.upstream.is_some())
     }
+}
+
+/// The tool that `SERVER__TOOL` means, if it is one of this server.
+fn tool_of<'a>(server: &str, name: &'a str) -> Option<&'a str> {
+    name.strip_prefix(server)?.strip_prefix("__").filter(|tool| !tool.is_empty())
 }
 
 fn target(

@@ -3,6 +3,7 @@
 use super::{
     Config,
     log::Format,
+    mcp::McpServer,
     profiles::{AllowedTools, Profile},
     upstreams::{Upstream, UpstreamKind},
     value::show_duration,
@@ -24,6 +25,7 @@ impl Config {
         ];
         lines
             .extend(self.upstreams.iter().map(|(name, upstream)| line("upstream", &describe_upstream(name, upstream))));
+        lines.extend(self.mcp_servers.iter().map(|(name, server)| line("mcp", &describe_server(name, server))));
         lines.extend(self.profiles.iter().map(|(id, profile)| line("profile", &self.describe_profile(id, profile))));
         lines
     }
@@ -68,6 +70,14 @@ fn describe_upstream(name: &str, upstream: &Upstream) -> String {
         (None, None) => "no key".to_owned(),
     };
     format!("{name}: {}, {key}", upstream.base_url.as_deref().unwrap_or_default())
+}
+
+fn describe_server(name: &str, server: &McpServer) -> String {
+    match (&server.command, &server.url) {
+        (Some(command), _) => format!("{name}: runs {command}"),
+        // What stands after the question mark may be a key.
+        (None, url) => format!("{name}: {}", url.as_deref().unwrap_or_default().split('?').next().unwrap_or_default()),
+    }
 }
 
 fn line(name: &str, value: &str) -> String {

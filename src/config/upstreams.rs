@@ -159,12 +159,12 @@ impl Upstream {
     }
 }
 
-fn is_header_value(value: &SecretString) -> bool {
+pub(super) fn is_header_value(value: &SecretString) -> bool {
     let value = value.expose_secret();
     !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn check_header(at: &str, name: &str, value: &SecretString, problems: &mut Problems<'_>) {
+pub(super) fn check_header(at: &str, name: &str, value: &SecretString, problems: &mut Problems<'_>) {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let printable = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
     let own = OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name));

@@ -76,6 +76,20 @@ impl ToolSet {
         names.iter().map(pick).collect::<Result<_, _>>().map(Self::of)
     }
 
+    /// This set and tools that others have made. One whose name is taken, or whose schema could not be checked against
+    /// in bounded time, is left out.
+    pub fn and(&self, more: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
+        let mut entries = (*self.tools).clone();
+        for tool in more {
+            let (name, parameters) = (tool.spec().name.clone(), tool.spec().parameters.as_ref());
+            match parameters.map(Schema::of_stranger).transpose() {
+                Ok(schema) => drop(entries.entry(name).or_insert(Entry { tool, schema: schema.map(Arc::new) })),
+                Err(reason) => tracing::warn!(tool = name, reason, "a tool is left out: its schema is none"),
+            }
+        }
+        Self::of(entries)
+    }
+
     pub fn get(&self, name: &str) -> Option<&Arc<dyn Tool>> {
         self.tools.get(name).map(|entry| &entry.tool)
     }
