@@ -39,7 +39,10 @@ impl Budget {
 
     /// Takes so much if anything is left, and else says how long to wait until something is.
     pub fn take(&mut self, amount: f64) -> Result<(), Duration> {
-        let now = Instant::now();
+        self.take_at(Instant::now(), amount)
+    }
+
+    fn take_at(&mut self, now: Instant, amount: f64) -> Result<(), Duration> {
         let filled = (now - self.at).as_secs_f64() * self.per_second;
         self.left = (self.left + filled).min(self.capacity);
         self.at = now;
@@ -132,15 +135,14 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Guarded<T> {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_budget_fills_up_again_to_what_it_holds() {
+    #[test]
+    fn a_budget_fills_up_again_to_what_it_holds() {
         let mut budget = Budget::new((2.0, 1.0));
-        assert_eq!([budget.take(1.0), budget.take(5.0)], [Ok(()), Ok(())]);
-        let wait = budget.take(1.0).unwrap_err();
-        assert_eq!(wait, Duration::from_secs(5));
-        sleep(wait).await;
-        assert_eq!(budget.take(1.0), Ok(()));
-        sleep(Duration::from_secs(3600)).await;
-        assert_eq!([budget.take(2.0), budget.take(1.0)], [Ok(()), Err(Duration::from_secs(1))]);
+        let start = budget.at;
+        let mut take = |second: u64, amount| budget.take_at(start + Duration::from_secs(second), amount);
+        assert_eq!([take(0, 1.0), take(0, 5.0)], [Ok(()), Ok(())]);
+        assert_eq!([take(0, 1.0), take(4, 1.0)], [Err(Duration::from_secs(5)), Err(Duration::from_secs(1))]);
+        assert_eq!([take(5, 1.0), take(3600, 2.0)], [Ok(()), Ok(())]);
+        assert_eq!(take(3600, 1.0), Err(Duration::from_secs(1)));
     }
 }

@@ -13,9 +13,13 @@ use rmcp::model::{ClientRequest, ReadResourceRequest, ReadResourceRequestParams,
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::timeout;
 
 pub const NAME: &str = "read_resource";
+
+/// For the templates, beside the resources themselves.
+const TEMPLATES_WAIT: Duration = Duration::from_secs(3);
 
 /// Reads the resources of some servers.
 pub struct ReadResource {
@@ -87,8 +91,12 @@ async fn read(server: &Server, uri: String, context: &ToolContext) -> Result<Vec
 
 async fn list(server: &Server, context: &ToolContext) -> Result<Vec<Part>, ToolError> {
     let connection = server.connection().await.map_err(ToolError::TellModel)?;
-    let listing =
-        async { Ok::<_, CallFault>((listing::resources(&connection).await?, listing::templates(&connection).await)) };
+    let listing = async {
+        let resources = listing::resources(&connection).await?;
+        // Not every server that has resources knows of templates, and some then say nothing.
+        let templates = timeout(TEMPLATES_WAIT, listing::templates(&connection)).await;
+        Ok::<_, CallFault>((resources, templates.ok().and_then(Result::ok).unwrap_or_default()))
+    };
     let name = &server.settings().name;
     let ((resources, more), templates) = match timeout(context.time_limit, listing).await {
         Ok(Ok(listed)) => listed,
@@ -105,8 +113,7 @@ async fn list(server: &Server, context: &ToolContext) -> Result<Vec<Part>, ToolE
         let words = one_line(&format!("{}: {}", resource.name, resource.description.unwrap_or_default()));
         answer.say(&format!("{} {}", one_line(&resource.uri), words.trim_end_matches([':', ' '])));
     }
-    // Not every server that has resources knows of templates.
-    for template in templates.map(|(templates, _)| templates).unwrap_or_default() {
+    for template in templates.0 {
         let words = one_line(&format!("{}: {}", template.name, template.description.unwrap_or_default()));
         answer.say(&format!("{} (template) {}", one_line(&template.uri_template), words.trim_end_matches([':', ' '])));
     }

@@ -186,12 +186,14 @@ impl Server {
                 }
             }
         };
-        tokio::select! {
-            reason = &mut *ended => reason,
-            () = watch => "it answered neither a call nor a ping".to_owned(),
-            () = tell => "the connection was closed".to_owned(),
-            () = refresh => String::new(),
-        }
+        let reason = tokio::select! {
+            reason = &mut *ended => return reason,
+            () = watch => "it answered neither a call nor a ping",
+            () = tell => "the connection was closed",
+            () = refresh => "",
+        };
+        // Of one that is about to end, the end is the better reason.
+        timeout(LAST_WORDS, ended).await.unwrap_or_else(|_| reason.to_owned())
     }
 
     async fn list(&self, connection: &Connection) -> Result<Listing, String> {

@@ -104,6 +104,7 @@ async fn detailed_health_tells_of_each_upstream_and_its_last_error() {
                 "last_error": null,
             },
         ],
+        "mcp_servers": [],
     });
     assert_eq!((status, detailed), (200, expected));
     assert!(uptime.as_u64().is_some_and(|seconds| seconds < 3600), "{uptime}");

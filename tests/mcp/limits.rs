@@ -48,7 +48,7 @@ async fn noise_and_lines_without_end_are_no_greeting() {
     let line = until(&daemon, "noise", |line| line["last_error"].is_object()).await;
     assert_eq!(line["last_error"]["message"], "it gave no answer within 2 s");
     assert!(memory(&daemon) < LITTLE, "{} KiB", memory(&daemon));
-    assert_eq!(said(&daemon, "list_files", json!({})).await, Ok("[no files]".to_owned()));
+    assert_eq!(said(&daemon, "list_files", json!({})).await, Ok("[empty folder]".to_owned()));
 }
 
 #[tokio::test]
