@@ -31,3 +31,4 @@ pub mod system;
 pub mod telemetry;
 pub mod tools;
 pub mod upstream;
+pub mod web;
