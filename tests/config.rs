@@ -633,7 +633,7 @@ fn example_in_full() -> String {
 
 #[test]
 fn the_example_in_full_is_a_configuration_whose_upstream_says_the_defaults() {
-    let config = Machine::with_yaml(&example_in_full()).var("OPENAI_API_KEY", "o").load();
+    let config = Machine::with_yaml(&example_in_full()).var("OPENAI_API_KEY", "o").var("BRAVE_API_KEY", "b").load();
     let written = &config.upstreams["default"];
     let expected = Upstream {
         base_url: Some("https://api.openai.com/v1".into()),
@@ -643,6 +643,9 @@ fn the_example_in_full_is_a_configuration_whose_upstream_says_the_defaults() {
         ..Upstream::default()
     };
     assert_eq!(debug(written), debug(&expected));
+    let search = config.tools.web_search.unwrap();
+    assert_eq!(search.api_key.as_ref().unwrap().expose_secret(), "b");
+    assert_eq!((search.provider, search.max_results), (Some(SearchProvider::Brave), WebSearch::default().max_results));
 }
 
 #[test]
@@ -671,12 +674,14 @@ fn keys_of(yaml: &str) -> BTreeSet<String> {
 #[case::terminal("tools: {terminal: {?: 1}}", "/tools/terminal")]
 #[case::files("tools: {files: {?: 1}}", "/tools/files")]
 #[case::search("tools: {search: {?: 1}}", "/tools/search")]
+#[case::fetch_url("tools: {fetch_url: {?: 1}}", "/tools/fetch_url")]
+#[case::web_search("tools: {web_search: {?: 1}}", "/tools/web_search")]
 #[case::store("store: {?: 1}", "/store")]
 #[case::log("log: {?: 1}", "/log")]
 fn the_example_names_every_key(#[case] yaml: &str, #[case] pointer: &str) {
     let example: serde_json::Value = serde_saphyr::from_str(&example_in_full()).unwrap();
     let mut named: BTreeSet<String> = example.pointer(pointer).unwrap().as_object().unwrap().keys().cloned().collect();
-    if pointer == "/upstreams/default" {
+    if ["/upstreams/default", "/tools/web_search"].contains(&pointer) {
         // Excludes `api_key_env`, so another upstream of the example shows it.
         named.insert("api_key".to_owned());
         assert!(example.pointer("/upstreams/other/api_key").is_some());

@@ -1,8 +1,9 @@
 //! Getting a URL: redirects followed one by one, each through the guard, and a body that is read as far as it may go.
 
 use super::guard::{Guard, Refusal};
+pub use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, Response, Url};
 use std::error::Error;
 use std::sync::OnceLock;
 use std::time::Duration;

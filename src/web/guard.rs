@@ -17,6 +17,8 @@ use url::Host;
 /// The longest URL that is looked at, in bytes: more than any server takes.
 pub const MAX_URL: usize = 8 * 1024;
 
+pub(super) const USER_AGENT: &str = concat!("nuncio/", env!("CARGO_PKG_VERSION"));
+
 /// Decides which addresses are connected to. Cheap to clone.
 #[derive(Clone)]
 pub struct Guard {
@@ -93,14 +95,18 @@ impl Guard {
     /// A client whose every connection to a name passes this guard: it resolves by it, goes through no proxy, which would
     /// resolve for itself, and follows no redirect. URLs are for [`Guard::check`], as an address in one is not resolved.
     pub fn builder(&self) -> ClientBuilder {
-        // An error means that a provider is installed already, which is as good.
-        rustls::crypto::ring::default_provider().install_default().ok();
+        install_tls();
         reqwest::Client::builder()
-            .user_agent(concat!("nuncio/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .dns_resolver(Arc::new(self.clone()))
             .no_proxy()
             .redirect(redirect::Policy::none())
     }
+}
+
+/// Must come before a client is made. An error means that a provider is installed already, which is as good.
+pub(super) fn install_tls() {
+    rustls::crypto::ring::default_provider().install_default().ok();
 }
 
 impl Resolve for Guard {

@@ -1,0 +1,406 @@
+//! Writes Markdown piece by piece, as the tags of a page come. It looks back at nothing but the link, code block or table
+//! row at hand, and what it nests is bounded, so that no page can make it slow or large.
+
+mod table;
+
+use table::Table;
+
+/// What is nested deeper is not indented further, and what is marked deeper is not marked.
+const MAX_NESTED: usize = 16;
+
+/// A link whose text gets longer was most likely never closed.
+const MAX_LINK_TEXT: usize = 2000;
+
+/// What has to come between what was written and what comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gap {
+    None,
+    Space,
+    Line,
+    Blank,
+}
+
+/// Something that is put around a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Strong,
+    Emphasis,
+    Code,
+    Link(String),
+}
+
+impl Mark {
+    fn start(&self) -> &'static str {
+        match self {
+            Self::Strong => "**",
+            Self::Emphasis => "*",
+            Self::Code => "`",
+            Self::Link(_) => "[",
+        }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+enum Container {
+    Quote,
+    List {
+        /// Number of the next item, where they have numbers.
+        next: Option<u32>,
+        /// How far the lines of the item at hand are indented.
+        width: usize,
+    },
+}
+
+#[derive(Default)]
+struct Pre {
+    /// Where its text begins; it has none yet if there is no such place.
+    start: Option<usize>,
+    language: String,
+}
+
+pub struct Writer {
+    out: String,
+    limit: usize,
+    gap: Gap,
+    /// Nothing is in the line but what every line begins with.
+    is_fresh: bool,
+    /// Written before the next text: the sign of a list item or a heading, and how far that indents what follows.
+    lead: Option<(String, usize)>,
+    containers: Vec<Container>,
+    /// Marks whose text has not begun yet, and those that are open with the place of their text.
+    waiting: Vec<Mark>,
+    open: Vec<(Mark, usize)>,
+    in_heading: bool,
+    pre: Option<Pre>,
+    tables: Vec<Table>,
+}
+
+impl Writer {
+    /// It stops writing at about `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            out: String::new(),
+            limit,
+            gap: Gap::None,
+            is_fresh: true,
+            lead: None,
+            containers: Vec::new(),
+            waiting: Vec::new(),
+            open: Vec::new(),
+            in_heading: false,
+            pre: None,
+            tables: Vec::new(),
+        }
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.out.len() >= self.limit
+    }
+
+    pub fn finish(mut self) -> String {
+        self.end_pre();
+        while !self.tables.is_empty() {
+            self.end_table();
+        }
+        self.close_marks(0);
+        self.out.truncate(self.out.trim_end().len());
+        self.out
+    }
+
+    pub fn text(&mut self, text: &str) {
+        if self.pre.is_some() {
+            return self.raw(text);
+        }
+        // A no-break space is a character like others in HTML, and one that looks wrong to all others here.
+        let is_space = |c: char| c.is_ascii_whitespace() || c == '\u{a0}';
+        for (index, word) in text.split(is_space).enumerate() {
+            if index > 0 {
+                self.gap(Gap::Space);
+            }
+            if !word.is_empty() && !self.is_full() {
+                self.begin();
+                match self.in_cell() && word.contains('|') {
+                    true => self.out.push_str(&word.replace('|', "\\|")),
+                    false => self.out.push_str(word),
+                }
+            }
+        }
+    }
+
+    /// Ends a word, a line or a paragraph.
+    pub fn gap(&mut self, gap: Gap) {
+        if let Some(pre) = &self.pre {
+            if gap >= Gap::Line && pre.start.is_some() && !self.is_fresh {
+                self.raw("\n");
+            }
+            return;
+        }
+        let runaway = self.open.iter().any(|(mark, start)| {
+            matches!(mark, Mark::Link(_)) && self.out.len().saturating_sub(*start) > MAX_LINK_TEXT
+        });
+        if gap >= Gap::Line && (!self.is_one_line() || runaway) {
+            self.close_marks(0);
+        }
+        let gap = if self.is_one_line() { gap.min(Gap::Space) } else { gap };
+        // What an item begins with stays beside its sign.
+        if self.lead.is_none() || self.is_one_line() {
+            self.gap = self.gap.max(gap);
+        }
+    }
+
+    pub fn open(&mut self, mark: Mark) {
+        let marks = self.waiting.len().saturating_add(self.open.len());
+        if self.pre.is_none() && marks < MAX_NESTED {
+            self.waiting.push(mark);
+        }
+    }
+
+    /// Ends the innermost mark of a kind, and those within it.
+    pub fn close(&mut self, mark: &Mark) {
+        if let Some(index) = self.waiting.iter().rposition(|waiting| waiting.is_like(mark)) {
+            self.waiting.remove(index);
+        } else if let Some(index) = self.open.iter().rposition(|(open, _)| open.is_like(mark)) {
+            self.close_marks(index);
+        }
+    }
+
+    pub fn heading(&mut self, level: usize) {
+        self.block();
+        if !self.is_one_line() {
+            self.lead = Some((format!("{} ", "#".repeat(level)), 0));
+            self.in_heading = true;
+        }
+    }
+
+    pub fn end_heading(&mut self) {
+        self.block();
+    }
+
+    /// Begins something that cannot be in a heading: a paragraph, a list, a table.
+    pub fn block(&mut self) {
+        if std::mem::take(&mut self.in_heading) {
+            self.close_marks(0);
+            self.lead = None;
+        }
+        self.gap(Gap::Blank);
+    }
+
+    pub fn quote(&mut self) {
+        self.block();
+        if self.containers.len() < MAX_NESTED {
+            self.containers.push(Container::Quote);
+        }
+    }
+
+    pub fn end_quote(&mut self) {
+        self.gap(Gap::Blank);
+        self.leave(|container| matches!(container, Container::Quote));
+    }
+
+    /// A list, with the number of its first item if it has numbers.
+    pub fn list(&mut self, first: Option<u32>) {
+        let is_inner = self.containers.iter().any(|container| matches!(container, Container::List { .. }));
+        self.in_heading = false;
+        self.gap(if is_inner { Gap::Line } else { Gap::Blank });
+        if self.containers.len() < MAX_NESTED {
+            self.containers.push(Container::List { next: first, width: 0 });
+        }
+    }
+
+    pub fn end_list(&mut self) {
+        self.lead = None;
+        self.leave(|container| matches!(container, Container::List { .. }));
+        let is_inner = self.containers.iter().any(|container| matches!(container, Container::List { .. }));
+        self.gap(if is_inner { Gap::Line } else { Gap::Blank });
+    }
+
+    pub fn item(&mut self) {
+        self.lead = None;
+        self.gap(Gap::Line);
+        if self.is_one_line() {
+            return;
+        }
+        let floor = self.tables.last().map_or(0, |table| table.containers);
+        let list = self.containers.iter().rposition(|container| matches!(container, Container::List { .. }));
+        match list.filter(|list| *list >= floor) {
+            Some(list) => self.containers.truncate(list.saturating_add(1)),
+            None => self.containers.push(Container::List { next: None, width: 0 }),
+        }
+        let Some(Container::List { next, width }) = self.containers.last_mut() else { return };
+        let sign = match next {
+            Some(number) => format!("{number}. "),
+            None => "- ".to_owned(),
+        };
+        *next = next.map(|number| number.saturating_add(1));
+        if *width > 0 {
+            self.gap = self.gap.min(Gap::Line);
+        }
+        *width = 0;
+        self.lead = Some((sign.clone(), sign.len()));
+    }
+
+    /// A line that begins with a sign, such as the `: ` of an explanation.
+    pub fn line(&mut self, sign: &str) {
+        self.lead = None;
+        self.gap(Gap::Line);
+        if !self.is_one_line() {
+            self.lead = Some((sign.to_owned(), 0));
+        }
+    }
+
+    pub fn rule(&mut self) {
+        self.block();
+        if !self.is_one_line() {
+            self.text("---");
+        }
+        self.gap(Gap::Blank);
+    }
+
+    pub fn image(&mut self, text: &str, address: &str) {
+        if self.pre.is_none() && !self.is_full() {
+            self.begin();
+            self.out.push_str("![");
+            self.out.push_str(&text.split_whitespace().collect::<Vec<_>>().join(" "));
+            self.out.extend(["](", address, ")"]);
+        }
+    }
+
+    pub fn pre(&mut self) {
+        self.block();
+        if !self.is_one_line() && self.pre.is_none() {
+            self.close_marks(0);
+            self.waiting.clear();
+            self.pre = Some(Pre::default());
+        }
+    }
+
+    /// The language of the code block at hand.
+    pub fn language(&mut self, language: &str) {
+        if let Some(pre) = self.pre.as_mut().filter(|pre| pre.language.is_empty()) {
+            pre.language = language.to_owned();
+        }
+    }
+
+    pub fn is_pre(&self) -> bool {
+        self.pre.is_some()
+    }
+
+    pub fn end_pre(&mut self) {
+        let Some(Pre { start, language }) = self.pre.take() else { return };
+        if let Some(start) = start {
+            let prefix = self.prefix();
+            self.out.truncate(self.out.trim_end().len().max(start));
+            let longest = longest_run(self.out.get(start..).unwrap_or_default(), '`');
+            let fence = "`".repeat(longest.saturating_add(1).max(3));
+            self.out.insert_str(start, &format!("{fence}{language}\n{prefix}"));
+            self.out.extend(["\n", &prefix, &fence]);
+            self.is_fresh = false;
+        }
+        self.gap(Gap::Blank);
+    }
+
+    fn raw(&mut self, text: &str) {
+        let begun = self.pre.as_ref().is_none_or(|pre| pre.start.is_some());
+        let text = if begun { text } else { text.trim_start_matches(['\n', '\r']) };
+        if text.is_empty() || self.is_full() {
+            return;
+        }
+        if !begun {
+            self.begin();
+            let here = self.out.len();
+            if let Some(pre) = &mut self.pre {
+                pre.start = Some(here);
+            }
+        }
+        let prefix = self.prefix();
+        for (index, line) in text.split('\n').enumerate() {
+            if index > 0 {
+                self.out.extend(["\n", &prefix]);
+            }
+            self.out.push_str(line);
+        }
+        self.is_fresh = text.ends_with('\n');
+    }
+
+    /// Writes what has to come before a text.
+    fn begin(&mut self) {
+        let gap = std::mem::replace(&mut self.gap, Gap::None);
+        match gap {
+            _ if self.is_fresh => {}
+            Gap::None => {}
+            Gap::Space => self.out.push(' '),
+            Gap::Line | Gap::Blank => {
+                let prefix = self.prefix();
+                if gap == Gap::Blank {
+                    self.out.extend(["\n", prefix.trim_end()]);
+                }
+                self.out.extend(["\n", &prefix]);
+                self.is_fresh = true;
+            }
+        }
+        if let Some(table) = self.tables.last_mut() {
+            let is_between = std::mem::take(&mut table.divider) && !self.is_fresh;
+            self.out.push_str(if is_between { "| " } else { "" });
+        }
+        if let Some((sign, indent)) = self.lead.take() {
+            self.out.push_str(&sign);
+            if let Some(Container::List { width, .. }) = self.containers.last_mut().filter(|_| indent > 0) {
+                *width = indent;
+            }
+        }
+        self.is_fresh = false;
+        for mark in std::mem::take(&mut self.waiting) {
+            self.out.push_str(mark.start());
+            self.open.push((mark, self.out.len()));
+        }
+    }
+
+    fn close_marks(&mut self, from: usize) {
+        while self.open.len() > from {
+            let Some((mark, _)) = self.open.pop() else { return };
+            match mark {
+                Mark::Link(address) => self.out.extend(["](", &address, ")"]),
+                mark => self.out.push_str(mark.start()),
+            }
+        }
+    }
+
+    /// What a new line begins with.
+    fn prefix(&self) -> String {
+        let mut prefix = String::new();
+        for container in &self.containers {
+            match container {
+                Container::Quote => prefix.push_str("> "),
+                Container::List { width, .. } => prefix.extend(std::iter::repeat_n(' ', *width)),
+            }
+        }
+        prefix
+    }
+
+    /// Ends the innermost container of a kind, and what was left open in it.
+    fn leave(&mut self, is_it: impl Fn(&Container) -> bool) {
+        let floor = self.tables.last().map_or(0, |table| table.containers);
+        let found = self.containers.iter().rposition(is_it);
+        if let Some(index) = found.filter(|index| *index >= floor) {
+            self.containers.truncate(index);
+        }
+    }
+
+    /// Whether all that comes must stay in the line at hand.
+    fn is_one_line(&self) -> bool {
+        self.in_heading || self.in_cell() || self.open.iter().any(|(mark, _)| matches!(mark, Mark::Link(_)))
+    }
+}
+
+fn longest_run(text: &str, wanted: char) -> usize {
+    let mut longest = 0_usize;
+    let mut run = 0_usize;
+    for c in text.chars() {
+        run = if c == wanted { run.saturating_add(1) } else { 0 };
+        longest = longest.max(run);
+    }
+    longest
+}
