@@ -38,7 +38,7 @@ const MAX_REASON: usize = 64 * 1024;
 const MARGIN: Duration = Duration::from_millis(500);
 
 /// What one call may use up, and where it may go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FetchSettings {
     /// Bytes of a page that are read.
     pub max_size: usize,

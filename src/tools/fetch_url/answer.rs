@@ -34,8 +34,8 @@ impl Document {
         }
         let head = self.head();
         // The longest note there is on what part of the text it is.
-        let note = self.note(total, total, total, total).len();
-        let room = limit.saturating_sub(head.len().saturating_add(note).saturating_add(MARK.len())).max(MIN_SHOWN);
+        let note = self.note(total, total.saturating_add(1), total, total).len();
+        let room = limit.saturating_sub(head.len().saturating_add(note).saturating_add(MARK.len() + 2)).max(MIN_SHOWN);
         let start = text.char_indices().nth(offset).map_or(text.len(), |(index, _)| index);
         let rest = text.get(start..).unwrap_or_default();
         let shown = part(rest, max_length, room);

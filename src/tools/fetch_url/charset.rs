@@ -31,9 +31,15 @@ fn stated(start: &[u8]) -> Option<&'static Encoding> {
     Some(if encoding.is_ascii_compatible() { encoding } else { UTF_8 })
 }
 
-/// Also if the end is cut within a character.
+/// Also if the end is cut within a character, where others before show what it is.
 fn is_utf8(bytes: &[u8]) -> bool {
-    std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true)
+    std::str::from_utf8(bytes).map_or_else(
+        |error| {
+            let whole = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            error.error_len().is_none() && !whole.is_ascii()
+        },
+        |_| true,
+    )
 }
 
 #[cfg(test)]
@@ -45,7 +51,7 @@ mod tests {
         let cases: [(&[u8], Option<&str>, &str); 14] = [
             (b"caf\xc3\xa9", None, "café"),
             (b"caf\xe9", None, "café"),
-            (b"caf\xc3", None, "caf\u{fffd}"),
+            (b"\xc3\xa9\xc3", None, "é\u{fffd}"),
             (b"caf\xe9", Some("iso-8859-1"), "café"),
             (b"caf\xc3\xa9", Some("nonsense"), "café"),
             (b"\xcf\xf0\xe8", Some("windows-1251"), "При"),

@@ -49,7 +49,8 @@ fn convert(html: &str, base: &Url, go_on: impl Fn() -> bool, with_nav: bool) -> 
         is_based: false,
         with_nav,
         skipped: None,
-        title: None,
+        title: String::new(),
+        titles: 0,
         in_title: false,
     };
     let tokenizer = Tokenizer::new(Sink(RefCell::new(reader)), TokenizerOpts::default());
@@ -70,8 +71,8 @@ fn convert(html: &str, base: &Url, go_on: impl Fn() -> bool, with_nav: bool) -> 
     }
     tokenizer.end();
     let Reader { writer, title, .. } = tokenizer.sink.0.into_inner();
-    let title = title.map(|title| title.split_whitespace().collect::<Vec<_>>().join(" "));
-    Some(Page { title: title.filter(|title| !title.is_empty()), text: writer.finish() })
+    let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+    Some(Page { title: Some(title).filter(|title| !title.is_empty()), text: writer.finish() })
 }
 
 /// The text of a fragment, as one line.
@@ -120,17 +121,18 @@ struct Reader {
     with_nav: bool,
     /// An element that is left out, and how many of its name are open.
     skipped: Option<(LocalName, usize)>,
-    title: Option<String>,
+    title: String,
+    titles: usize,
     in_title: bool,
 }
 
 impl Reader {
     fn text(&mut self, text: &str) {
-        match (&self.skipped, self.in_title, &mut self.title) {
-            (Some(_), ..) => {}
-            (None, true, Some(title)) if title.len() < MAX_ADDRESS => title.push_str(text),
-            (None, true, _) => {}
-            (None, false, _) => self.writer.text(text),
+        match (&self.skipped, self.in_title) {
+            (Some(_), _) => {}
+            (None, true) if self.titles == 1 && self.title.len() < MAX_ADDRESS => self.title.push_str(text),
+            (None, true) => {}
+            (None, false) => self.writer.text(text),
         }
     }
 
@@ -168,8 +170,9 @@ impl Reader {
         let writer = &mut self.writer;
         match name {
             "title" => {
-                self.in_title = self.title.is_none();
-                self.title.get_or_insert_default();
+                // Another one is none, but no text either.
+                self.titles = self.titles.saturating_add(1);
+                self.in_title = true;
             }
             "base" => self.rebase(tag),
             "a" => self.link(tag),

@@ -1,8 +1,12 @@
 //! Writes Markdown piece by piece, as the tags of a page come. It looks back at nothing but the link, code block or table
 //! row at hand, and what it nests is bounded, so that no page can make it slow or large.
 
+mod container;
+mod pre;
 mod table;
 
+use container::Container;
+use pre::Pre;
 use table::Table;
 
 /// What is nested deeper is not indented further, and what is marked deeper is not marked.
@@ -44,29 +48,16 @@ impl Mark {
     }
 }
 
-enum Container {
-    Quote,
-    List {
-        /// Number of the next item, where they have numbers.
-        next: Option<u32>,
-        /// How far the lines of the item at hand are indented.
-        width: usize,
-    },
-}
-
-#[derive(Default)]
-struct Pre {
-    /// Where its text begins; it has none yet if there is no such place.
-    start: Option<usize>,
-    language: String,
-}
-
 pub struct Writer {
     out: String,
     limit: usize,
     gap: Gap,
+    /// What has to come after the link at hand, which had to stay in its line.
+    owed: Gap,
     /// Nothing is in the line but what every line begins with.
     is_fresh: bool,
+    /// Where the line begins; right only while it is fresh.
+    line: usize,
     /// Written before the next text: the sign of a list item or a heading, and how far that indents what follows.
     lead: Option<(String, usize)>,
     containers: Vec<Container>,
@@ -85,7 +76,9 @@ impl Writer {
             out: String::new(),
             limit,
             gap: Gap::None,
+            owed: Gap::None,
             is_fresh: true,
+            line: 0,
             lead: None,
             containers: Vec::new(),
             waiting: Vec::new(),
@@ -144,6 +137,9 @@ impl Writer {
         if gap >= Gap::Line && (!self.is_one_line() || runaway) {
             self.close_marks(0);
         }
+        if self.is_one_line() && !self.in_heading && !self.in_cell() {
+            self.owed = self.owed.max(gap);
+        }
         let gap = if self.is_one_line() { gap.min(Gap::Space) } else { gap };
         // What an item begins with stays beside its sign.
         if self.lead.is_none() || self.is_one_line() {
@@ -164,6 +160,9 @@ impl Writer {
             self.waiting.remove(index);
         } else if let Some(index) = self.open.iter().rposition(|(open, _)| open.is_like(mark)) {
             self.close_marks(index);
+        }
+        if !self.is_one_line() {
+            self.gap = self.gap.max(std::mem::replace(&mut self.owed, Gap::None));
         }
     }
 
@@ -186,60 +185,6 @@ impl Writer {
             self.lead = None;
         }
         self.gap(Gap::Blank);
-    }
-
-    pub fn quote(&mut self) {
-        self.block();
-        if self.containers.len() < MAX_NESTED {
-            self.containers.push(Container::Quote);
-        }
-    }
-
-    pub fn end_quote(&mut self) {
-        self.gap(Gap::Blank);
-        self.leave(|container| matches!(container, Container::Quote));
-    }
-
-    /// A list, with the number of its first item if it has numbers.
-    pub fn list(&mut self, first: Option<u32>) {
-        let is_inner = self.containers.iter().any(|container| matches!(container, Container::List { .. }));
-        self.in_heading = false;
-        self.gap(if is_inner { Gap::Line } else { Gap::Blank });
-        if self.containers.len() < MAX_NESTED {
-            self.containers.push(Container::List { next: first, width: 0 });
-        }
-    }
-
-    pub fn end_list(&mut self) {
-        self.lead = None;
-        self.leave(|container| matches!(container, Container::List { .. }));
-        let is_inner = self.containers.iter().any(|container| matches!(container, Container::List { .. }));
-        self.gap(if is_inner { Gap::Line } else { Gap::Blank });
-    }
-
-    pub fn item(&mut self) {
-        self.lead = None;
-        self.gap(Gap::Line);
-        if self.is_one_line() {
-            return;
-        }
-        let floor = self.tables.last().map_or(0, |table| table.containers);
-        let list = self.containers.iter().rposition(|container| matches!(container, Container::List { .. }));
-        match list.filter(|list| *list >= floor) {
-            Some(list) => self.containers.truncate(list.saturating_add(1)),
-            None => self.containers.push(Container::List { next: None, width: 0 }),
-        }
-        let Some(Container::List { next, width }) = self.containers.last_mut() else { return };
-        let sign = match next {
-            Some(number) => format!("{number}. "),
-            None => "- ".to_owned(),
-        };
-        *next = next.map(|number| number.saturating_add(1));
-        if *width > 0 {
-            self.gap = self.gap.min(Gap::Line);
-        }
-        *width = 0;
-        self.lead = Some((sign.clone(), sign.len()));
     }
 
     /// A line that begins with a sign, such as the `: ` of an explanation.
@@ -268,68 +213,16 @@ impl Writer {
         }
     }
 
-    pub fn pre(&mut self) {
-        self.block();
-        if !self.is_one_line() && self.pre.is_none() {
-            self.close_marks(0);
-            self.waiting.clear();
-            self.pre = Some(Pre::default());
-        }
-    }
-
-    /// The language of the code block at hand.
-    pub fn language(&mut self, language: &str) {
-        if let Some(pre) = self.pre.as_mut().filter(|pre| pre.language.is_empty()) {
-            pre.language = language.to_owned();
-        }
-    }
-
-    pub fn is_pre(&self) -> bool {
-        self.pre.is_some()
-    }
-
-    pub fn end_pre(&mut self) {
-        let Some(Pre { start, language }) = self.pre.take() else { return };
-        if let Some(start) = start {
-            let prefix = self.prefix();
-            self.out.truncate(self.out.trim_end().len().max(start));
-            let longest = longest_run(self.out.get(start..).unwrap_or_default(), '`');
-            let fence = "`".repeat(longest.saturating_add(1).max(3));
-            self.out.insert_str(start, &format!("{fence}{language}\n{prefix}"));
-            self.out.extend(["\n", &prefix, &fence]);
-            self.is_fresh = false;
-        }
-        self.gap(Gap::Blank);
-    }
-
-    fn raw(&mut self, text: &str) {
-        let begun = self.pre.as_ref().is_none_or(|pre| pre.start.is_some());
-        let text = if begun { text } else { text.trim_start_matches(['\n', '\r']) };
-        if text.is_empty() || self.is_full() {
-            return;
-        }
-        if !begun {
-            self.begin();
-            let here = self.out.len();
-            if let Some(pre) = &mut self.pre {
-                pre.start = Some(here);
-            }
-        }
-        let prefix = self.prefix();
-        for (index, line) in text.split('\n').enumerate() {
-            if index > 0 {
-                self.out.extend(["\n", &prefix]);
-            }
-            self.out.push_str(line);
-        }
-        self.is_fresh = text.ends_with('\n');
-    }
-
     /// Writes what has to come before a text.
     fn begin(&mut self) {
         let gap = std::mem::replace(&mut self.gap, Gap::None);
+        self.owed = Gap::None;
         match gap {
-            _ if self.is_fresh => {}
+            // What it is in may have changed since the line was begun.
+            _ if self.is_fresh => {
+                self.out.truncate(self.line);
+                self.out.push_str(&self.prefix());
+            }
             Gap::None => {}
             Gap::Space => self.out.push(' '),
             Gap::Line | Gap::Blank => {
@@ -337,7 +230,9 @@ impl Writer {
                 if gap == Gap::Blank {
                     self.out.extend(["\n", prefix.trim_end()]);
                 }
-                self.out.extend(["\n", &prefix]);
+                self.out.push('\n');
+                self.line = self.out.len();
+                self.out.push_str(&prefix);
                 self.is_fresh = true;
             }
         }
@@ -368,39 +263,9 @@ impl Writer {
         }
     }
 
-    /// What a new line begins with.
-    fn prefix(&self) -> String {
-        let mut prefix = String::new();
-        for container in &self.containers {
-            match container {
-                Container::Quote => prefix.push_str("> "),
-                Container::List { width, .. } => prefix.extend(std::iter::repeat_n(' ', *width)),
-            }
-        }
-        prefix
-    }
-
-    /// Ends the innermost container of a kind, and what was left open in it.
-    fn leave(&mut self, is_it: impl Fn(&Container) -> bool) {
-        let floor = self.tables.last().map_or(0, |table| table.containers);
-        let found = self.containers.iter().rposition(is_it);
-        if let Some(index) = found.filter(|index| *index >= floor) {
-            self.containers.truncate(index);
-        }
-    }
-
     /// Whether all that comes must stay in the line at hand.
     fn is_one_line(&self) -> bool {
-        self.in_heading || self.in_cell() || self.open.iter().any(|(mark, _)| matches!(mark, Mark::Link(_)))
+        let mut marks = self.open.iter().map(|(mark, _)| mark).chain(&self.waiting);
+        self.in_heading || self.in_cell() || marks.any(|mark| matches!(mark, Mark::Link(_)))
     }
-}
-
-fn longest_run(text: &str, wanted: char) -> usize {
-    let mut longest = 0_usize;
-    let mut run = 0_usize;
-    for c in text.chars() {
-        run = if c == wanted { run.saturating_add(1) } else { 0 };
-        longest = longest.max(run);
-    }
-    longest
 }

@@ -43,7 +43,7 @@ impl Writer {
         let is_first = table.cells == 0;
         table.cells = table.cells.saturating_add(1);
         if !table.is_data {
-            table.divider = !is_first;
+            table.divider = !is_first && !is_inner;
             return self.gap(Gap::Space);
         }
         table.in_cell = true;
