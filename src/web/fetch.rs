@@ -189,3 +189,34 @@ pub(super) fn root_cause(error: &dyn Error) -> String {
     }
     cause.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::address::AddressRules;
+    use super::*;
+
+    fn next(from: &str, to: &str) -> Result<String, String> {
+        let fetcher = Fetcher::new(Guard::new(AddressRules::default()));
+        let next = fetcher.next(from.parse().unwrap(), to);
+        next.map(String::from).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_redirect_keeps_what_the_first_address_promised() {
+        let downgrade =
+            "https://a.test/ redirects from https to http://b.test/, which anyone on the way could read and change";
+        let cases = [
+            (("https://a.test/x/y#p", "../z"), Ok("https://a.test/z#p")),
+            (("https://a.test/x", "//b.test/#q"), Ok("https://b.test/#q")),
+            (("http://a.test/", "https://a.test/"), Ok("https://a.test/")),
+            (("https://a.test/", "http://b.test/"), Err(downgrade)),
+            (
+                ("http://a.test/", "http://10.0.0.1/\nx"),
+                Err("http://a.test/ redirects to http://10.0.0.1/\\nx, and 10.0.0.1 is a private address"),
+            ),
+        ];
+        for ((from, to), expected) in cases {
+            assert_eq!(next(from, to), expected.map(str::to_owned).map_err(str::to_owned), "{from} {to}");
+        }
+    }
+}

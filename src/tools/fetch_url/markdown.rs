@@ -61,6 +61,8 @@ pub struct Writer {
     /// Written before the next text: the sign of a list item or a heading, and how far that indents what follows.
     lead: Option<(String, usize)>,
     containers: Vec<Container>,
+    /// How many of them the last text was in and the next one is: a blank line between the two belongs to these.
+    shared: usize,
     /// Marks whose text has not begun yet, and those that are open with the place of their text.
     waiting: Vec<Mark>,
     open: Vec<(Mark, usize)>,
@@ -81,6 +83,7 @@ impl Writer {
             line: 0,
             lead: None,
             containers: Vec::new(),
+            shared: 0,
             waiting: Vec::new(),
             open: Vec::new(),
             in_heading: false,
@@ -228,7 +231,8 @@ impl Writer {
             Gap::Line | Gap::Blank => {
                 let prefix = self.prefix();
                 if gap == Gap::Blank {
-                    self.out.extend(["\n", prefix.trim_end()]);
+                    let between = container::prefix(self.containers.get(..self.shared).unwrap_or_default());
+                    self.out.extend(["\n", between.trim_end()]);
                 }
                 self.out.push('\n');
                 self.line = self.out.len();
@@ -247,6 +251,7 @@ impl Writer {
             }
         }
         self.is_fresh = false;
+        self.shared = self.containers.len();
         for mark in std::mem::take(&mut self.waiting) {
             self.out.push_str(mark.start());
             self.open.push((mark, self.out.len()));

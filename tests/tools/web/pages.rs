@@ -172,10 +172,10 @@ async fn a_long_text_is_read_page_by_page() {
 
     let total = words.chars().count();
     let shown = call(&tool, json!({"url": site.url("/"), "offset": 2, "max_length": 3})).await.unwrap();
-    let expected = "200 OK, text/plain\n[characters 3-5 of 31,890; offset=5 goes on]\n";
+    let expected = "200 OK, text/plain\n[characters 3-5 of 28,890; offset=5 goes on]\n";
     assert_eq!(shown, format!("{}\n{expected}{MARK}\n\nrd ", site.url("/")));
     let past = told(call(&tool, json!({"url": site.url("/"), "offset": total})).await);
-    assert_eq!(past, format!("offset {total} is past the end: the text has 31,890 characters."));
+    assert_eq!(past, format!("offset {total} is past the end: the text has 28,890 characters."));
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ fn every_element_has_its_form() {
         ("<li>lonely", "- lonely"),
         ("<ul><li></li><li>a</li></ul>", "- a"),
         ("<blockquote>a<p>b</blockquote>c", "> a\n>\n> b\n\nc"),
+        ("x<blockquote>a<blockquote>b</blockquote>c</blockquote>", "x\n\n> a\n>\n> > b\n>\n> c"),
         ("<blockquote><ul><li>a<li>b</ul></blockquote>", "> - a\n> - b"),
         ("<dl><dt>a<dd>b<dt>c<dd>d</dl>", "a\n: b\n\nc\n: d"),
         ("<p>a</p></div></ul></blockquote></table><p>b", "a\n\nb"),

@@ -51,7 +51,7 @@ impl Writer {
         let floor = self.tables.last().map_or(0, |table| table.containers);
         let list = self.containers.iter().rposition(|container| matches!(container, Container::List { .. }));
         match list.filter(|list| *list >= floor) {
-            Some(list) => self.containers.truncate(list.saturating_add(1)),
+            Some(list) => self.leave_to(list.saturating_add(1)),
             None => self.containers.push(Container::List { next: None, width: 0 }),
         }
         let Some(Container::List { next, width }) = self.containers.last_mut() else { return };
@@ -69,14 +69,13 @@ impl Writer {
 
     /// What a new line begins with.
     pub(super) fn prefix(&self) -> String {
-        let mut prefix = String::new();
-        for container in &self.containers {
-            match container {
-                Container::Quote => prefix.push_str("> "),
-                Container::List { width, .. } => prefix.extend(std::iter::repeat_n(' ', *width)),
-            }
-        }
-        prefix
+        prefix(&self.containers)
+    }
+
+    /// Leaves all but the outermost of them.
+    pub(super) fn leave_to(&mut self, depth: usize) {
+        self.containers.truncate(depth);
+        self.shared = self.shared.min(depth);
     }
 
     /// Ends the innermost container of a kind, and what was left open in it.
@@ -84,7 +83,18 @@ impl Writer {
         let floor = self.tables.last().map_or(0, |table| table.containers);
         let found = self.containers.iter().rposition(is_it);
         if let Some(index) = found.filter(|index| *index >= floor) {
-            self.containers.truncate(index);
+            self.leave_to(index);
         }
     }
+}
+
+pub fn prefix(containers: &[Container]) -> String {
+    let mut prefix = String::new();
+    for container in containers {
+        match container {
+            Container::Quote => prefix.push_str("> "),
+            Container::List { width, .. } => prefix.extend(std::iter::repeat_n(' ', *width)),
+        }
+    }
+    prefix
 }

@@ -56,8 +56,9 @@ impl Writer {
 
     pub fn end_cell(&mut self) {
         let Some(table) = self.tables.last_mut() else { return };
-        self.containers.truncate(table.containers);
         let was_in_cell = std::mem::take(&mut table.in_cell);
+        let depth = table.containers;
+        self.leave_to(depth);
         if was_in_cell {
             self.lead = None;
             self.waiting.clear();
