@@ -192,8 +192,8 @@ pub(super) fn root_cause(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::address::AddressRules;
     use super::*;
+    use crate::web::address::AddressRules;
 
     fn next(from: &str, to: &str) -> Result<String, String> {
         let fetcher = Fetcher::new(Guard::new(AddressRules::default()));

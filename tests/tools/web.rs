@@ -1,9 +1,12 @@
 //! `fetch_url` and `web_search`, against real servers on loopback.
 
 mod addresses;
+mod daemon;
 mod pages;
 mod search;
 mod site;
+#[path = "../../support/mod.rs"]
+mod support;
 
 use crate::Desk;
 use futures_util::future::BoxFuture;

@@ -242,3 +242,15 @@ async fn what_breaks_off_or_is_not_there_is_told() {
         assert!(told.starts_with(&expected), "{url}: {told}");
     }
 }
+
+/// Behind https there is a handshake or nothing: what speaks plainly is not read.
+#[tokio::test]
+async fn https_is_never_read_without_a_handshake() {
+    let site = Site::new(|_| ok("text/plain", "plain")).await;
+    let url = site.url("/").replace("http:", "https:");
+    let told = told(fetch(&here(), &Names::default(), &url).await);
+    // The second where the machine has no certificates to check with.
+    let expected = ["Cannot fetch: no connection to 127.0.0.1: ", "Cannot fetch: no client for https can be made: "];
+    assert!(expected.iter().any(|start| told.starts_with(start)), "{told}");
+    assert_eq!(site.lines(), [""; 0]);
+}
