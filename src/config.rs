@@ -121,6 +121,7 @@ impl Config {
             let at = value::join("profiles", id);
             problems.check(at.clone(), profiles::check_id(id));
             profile.check(&at, &self.upstreams, tools, &self.mcp_servers, problems);
+            self.tools.check_use(&at, &profile.tools, problems);
         }
         for (name, server) in &self.mcp_servers {
             let at = value::join("mcp_servers", name);
@@ -179,6 +180,7 @@ fn complete(
         }
     }
     complete_servers(&mut document.mcp_servers, env, sources, &mut problems);
+    document.tools.fetch_keys(env, &mut problems);
     if let Some(path) = &mut document.store.path {
         match env.absolute(path, base("store.path", env, sources)) {
             Ok(absolute) => *path = absolute,
