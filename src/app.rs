@@ -5,6 +5,7 @@ mod daemon;
 mod equipment;
 mod greeting;
 mod output;
+mod requested;
 mod servers;
 mod store;
 mod upstreams;
@@ -211,7 +212,10 @@ fn profile(
         housekeeping: Profile::housekeeping_of(&agent),
         agent: Arc::new(agent),
         upstream,
-        equipment: Arc::new(equipment::Common(servers::Tools::new(tools, Arc::clone(hub), profile.clone()))),
+        equipment: Arc::new(equipment::Common {
+            tools: servers::Tools::new(tools, Arc::clone(hub), profile.clone()),
+            requested: requested::Requested::new(profile, config, Arc::clone(hub)),
+        }),
         tool_activity: match profile.tool_activity {
             profiles::ToolActivity::Standard => ToolActivity::Standard,
             profiles::ToolActivity::Hidden => ToolActivity::Hidden,

@@ -1,5 +1,6 @@
 //! The agent, without the world: items, events, the run machine and the ports. No IO, no clock, no runtime.
 
+pub mod asked;
 pub mod estimate;
 pub mod event;
 pub mod failure;

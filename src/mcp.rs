@@ -18,7 +18,7 @@ mod resources;
 mod server;
 mod settings;
 
-pub use hub::{Hub, Offered};
+pub use hub::{Hub, Offered, Visit};
 pub use prompts::GetPrompt;
 pub use resources::ReadResource;
 pub use server::Server;

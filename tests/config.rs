@@ -702,6 +702,7 @@ fn keys_of(yaml: &str) -> BTreeSet<String> {
 #[case::terminal("tools: {terminal: {?: 1}}", "/tools/terminal")]
 #[case::files("tools: {files: {?: 1}}", "/tools/files")]
 #[case::search("tools: {search: {?: 1}}", "/tools/search")]
+#[case::mcp_requests("profiles: {a: {mcp_requests: {?: 1}}}", "/profiles/nuncio/mcp_requests")]
 #[case::mcp_server("mcp_servers: {a: {?: 1}}", "/mcp_servers/files")]
 #[case::fetch_url("tools: {fetch_url: {?: 1}}", "/tools/fetch_url")]
 #[case::web_search("tools: {web_search: {?: 1}}", "/tools/web_search")]

@@ -1,6 +1,8 @@
 //! What the runs of a profile are equipped with.
 
+use super::requested::Requested;
 use super::servers::Tools;
+use crate::core::asked::AskedServer;
 use crate::core::failure::Failure;
 use crate::core::ports::equipment::{Equipment, Equipped};
 use crate::core::ports::tool::Who;
@@ -8,10 +10,17 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 /// The tools there are, the same for everybody.
-pub struct Common(pub Tools);
+pub struct Common {
+    pub tools: Tools,
+    pub requested: Requested,
+}
 
 impl Equipment for Common {
     fn equip<'a>(&'a self, _: &'a Who) -> BoxFuture<'a, Result<Equipped, Failure>> {
-        async { Ok(Equipped { tools: self.0.now().await, told: Vec::new() }) }.boxed()
+        async { Ok(Equipped { tools: self.tools.now().await, told: Vec::new() }) }.boxed()
+    }
+
+    fn join<'a>(&'a self, equipped: Equipped, servers: &'a [AskedServer]) -> BoxFuture<'a, Result<Equipped, Failure>> {
+        self.requested.join(equipped, servers).boxed()
     }
 }

@@ -34,7 +34,7 @@ fn transport(name: &str, server: &McpServer, config: &Config) -> Transport {
     let Some(program) = &server.command else {
         let headers = server.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let (url, bearer) = (server.url.clone().unwrap_or_default(), server.bearer_token.clone());
-        return Transport::Http { url, bearer, headers };
+        return Transport::Http { url, bearer, headers, guard: None };
     };
     let cwd = server.cwd.clone().unwrap_or_else(|| config.data_dir.join("mcp").join(name));
     let path = std::env::var("PATH").unwrap_or_else(|_| USUAL_PATH.to_owned());

@@ -45,6 +45,7 @@ pub struct Profile {
     /// Servers of `mcp_servers` whose tools the model is offered. `None` is all of them where `tools` is `all`, and else
     /// those tools that `tools` names.
     pub mcp: Option<Vec<String>>,
+    pub mcp_requests: McpRequests,
     pub tool_activity: ToolActivity,
     /// What becomes of a run whose client has left, unless the request says it.
     #[serde(deserialize_with = "value::on_disconnect")]
@@ -66,6 +67,26 @@ pub struct Profile {
 pub struct Fallback {
     pub upstream: Option<String>,
     pub model: Option<String>,
+}
+
+/// What servers of tools a request may name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct McpRequests {
+    /// Hosts, such as `mcp.example.org`, `*.example.org` for those below one, or `*` for any. Empty allows none.
+    pub allow: Vec<String>,
+}
+
+impl McpRequests {
+    pub fn allows(&self, host: &str) -> bool {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        self.allow.iter().map(|allowed| allowed.to_ascii_lowercase()).any(|allowed| match allowed.strip_prefix('*') {
+            Some("") => true,
+            // With its dot, so that another name that ends alike is none of them.
+            Some(below) => host.len() > below.len() && host.ends_with(below),
+            None => host == allowed,
+        })
+    }
 }
 
 /// Which of the server's tools the model is offered.
@@ -150,6 +171,13 @@ impl Profile {
             let names: Vec<&str> = servers.keys().map(String::as_str).collect();
             let expected = format!("expected one of {}; found `{}`", list(&names), name.escape_debug());
             problems.expect(servers.contains_key(name), format!("{at}.mcp[{index}]"), &expected);
+        }
+        for (index, host) in self.mcp_requests.allow.iter().enumerate() {
+            let name = host.strip_prefix("*.").unwrap_or(host);
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '[' | ']' | ':');
+            let good = host == "*" || (!name.is_empty() && name.chars().all(plain));
+            let expected = "expected a host such as mcp.example.org, *.example.org or *, without port and path";
+            problems.expect(good, format!("{at}.mcp_requests.allow[{index}]"), expected);
         }
         for name in self.sampling.keys().filter(|name| OWN_PARAMETERS.contains(&name.as_str())) {
             let expected = "expected a parameter of the model, such as temperature; each run sets this one itself";

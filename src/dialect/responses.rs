@@ -13,6 +13,7 @@ pub mod ids;
 mod input;
 pub mod items;
 pub mod list;
+pub mod mcp;
 pub mod record;
 pub mod request;
 pub mod resource;

@@ -6,6 +6,7 @@ use super::pipe::{LastWords, Process, describe, one_line};
 use super::settings::{ServerSettings, Transport};
 use crate::core::ports::tool::Activity;
 use crate::sandbox::Running;
+use crate::web::guard::Guard;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Fuse, FusedFuture};
 use reqwest::header::{HeaderName, HeaderValue};
@@ -282,7 +283,7 @@ async fn greet_http(
     stop: &CancellationToken,
     limit: Duration,
 ) -> Result<Greeted, String> {
-    let Transport::Http { url, bearer, headers } = transport else { return Err("it has no address".to_owned()) };
+    let Transport::Http { url, bearer, headers, guard } = transport else { return Err("it has no address".to_owned()) };
     let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
         .max_sse_event_size(MAX_MESSAGE)
         .max_json_response_size(MAX_MESSAGE)
@@ -290,7 +291,7 @@ async fn greet_http(
     if let Some(token) = bearer {
         config = config.auth_header(token.expose_secret());
     }
-    let transport = StreamableHttpClientTransport::with_client(http_client(limit)?, config);
+    let transport = StreamableHttpClientTransport::with_client(http_client(limit, guard.as_ref())?, config);
     let serving = client.serve_with_ct(Guarded::new(transport, Arc::clone(&fault)), stop.clone());
     let service = match timeout(limit, serving).await {
         Ok(Ok(service)) => service,
@@ -316,7 +317,10 @@ fn custom_headers(headers: &[(String, SecretString)]) -> Result<HashMap<HeaderNa
     headers.iter().map(header).collect()
 }
 
-fn http_client(connect_timeout: Duration) -> Result<reqwest::Client, String> {
+fn http_client(connect_timeout: Duration, guard: Option<&Guard>) -> Result<reqwest::Client, String> {
+    if let Some(guard) = guard {
+        return guard.builder().connect_timeout(connect_timeout).build().map_err(|error| error.to_string());
+    }
     // An error means that a provider is installed already, which is as good.
     rustls::crypto::ring::default_provider().install_default().ok();
     let client = reqwest::Client::builder()

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 /// After the daemon's start: a run that begins in this time waits until each server is up or has failed.
@@ -35,6 +35,20 @@ pub struct Offered {
     /// What it is called there.
     pub tool: String,
     pub adapter: Arc<dyn Tool>,
+}
+
+/// A connection to a server that a request has named. Dropping it ends it.
+pub struct Visit {
+    server: Arc<Server>,
+    _stop: DropGuard,
+}
+
+impl Visit {
+    /// The tools of all servers that are visited; none is called as one in `taken`.
+    pub fn tools(visits: &[Self], taken: &[&str]) -> Vec<Offered> {
+        let servers: Vec<Arc<Server>> = visits.iter().map(|visit| Arc::clone(&visit.server)).collect();
+        tools(&servers, taken)
+    }
 }
 
 impl Hub {
@@ -85,22 +99,21 @@ impl Hub {
 
     /// The tools of all servers; none is called as one in `taken`.
     pub fn tools(&self, taken: &[&str]) -> Vec<Offered> {
-        let states: Vec<(&Arc<Server>, State)> = self.servers.iter().map(|server| (server, server.state())).collect();
-        let named = |(server, state): &'_ (&Arc<Server>, State)| {
-            (server.settings().name.clone(), state.listing.tools.keys().cloned().collect::<Vec<_>>())
-        };
-        let named: Vec<(String, Vec<String>)> = states.iter().map(named).collect();
-        let borrowed: Vec<(&str, Vec<&str>)> =
-            named.iter().map(|(server, tools)| (&**server, tools.iter().map(|tool| &**tool).collect())).collect();
-        let names = assign(&borrowed, taken);
-        let mut offered = Vec::new();
-        for ((server, state), names) in states.iter().zip(names) {
-            for (tool, name) in state.listing.tools.values().zip(names) {
-                let adapter = Arc::new(Adapter::new(server, tool, name));
-                offered.push(Offered { server: server.settings().name.clone(), tool: tool.name.clone(), adapter });
-            }
+        tools(&self.servers, taken)
+    }
+
+    /// Connects to a server that is not the daemon's, for as long as the visit is held. The error says why not.
+    pub async fn visit(&self, settings: ServerSettings) -> Result<Visit, String> {
+        let server = Arc::new(Server::new(settings, Arc::default()));
+        let stop = self.stop.child_token();
+        self.keepers.spawn(Arc::clone(&server).keep(stop.clone()));
+        let visit = Visit { server, _stop: stop.drop_guard() };
+        visit.server.tried().await;
+        let state = visit.server.state();
+        match state.phase {
+            Phase::Up => Ok(visit),
+            Phase::Starting | Phase::Waiting => Err(state.last_error.map(|error| error.message).unwrap_or_default()),
         }
-        offered
     }
 
     /// How the servers do, for people and monitors.
@@ -114,6 +127,26 @@ impl Hub {
         self.keepers.close();
         let _ = timeout(LAST_WORDS, self.keepers.wait()).await;
     }
+}
+
+/// The tools of some servers; none is called as one in `taken`.
+fn tools(servers: &[Arc<Server>], taken: &[&str]) -> Vec<Offered> {
+    let states: Vec<(&Arc<Server>, State)> = servers.iter().map(|server| (server, server.state())).collect();
+    let named = |(server, state): &'_ (&Arc<Server>, State)| {
+        (server.settings().name.clone(), state.listing.tools.keys().cloned().collect::<Vec<_>>())
+    };
+    let named: Vec<(String, Vec<String>)> = states.iter().map(named).collect();
+    let borrowed: Vec<(&str, Vec<&str>)> =
+        named.iter().map(|(server, tools)| (&**server, tools.iter().map(|tool| &**tool).collect())).collect();
+    let names = assign(&borrowed, taken);
+    let mut offered = Vec::new();
+    for ((server, state), names) in states.iter().zip(names) {
+        for (tool, name) in state.listing.tools.values().zip(names) {
+            let adapter = Arc::new(Adapter::new(server, tool, name));
+            offered.push(Offered { server: server.settings().name.clone(), tool: tool.name.clone(), adapter });
+        }
+    }
+    offered
 }
 
 fn report(server: &Server) -> Value {

@@ -1,10 +1,11 @@
 //! What a server is reached by, and what it may use up.
 
 use crate::sandbox::{Command, Supervisor};
+use crate::web::guard::Guard;
 use secrecy::SecretString;
 use std::time::Duration;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServerSettings {
     pub name: String,
     pub transport: Transport,
@@ -21,17 +22,16 @@ pub struct ServerSettings {
     pub max_output: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Transport {
     /// A process under the supervisor, with its messages on stdin and stdout. Its folder is made if it is not there.
-    Stdio {
-        command: Command,
-        supervisor: Supervisor,
-    },
+    Stdio { command: Command, supervisor: Supervisor },
     Http {
         url: String,
         bearer: Option<SecretString>,
         headers: Vec<(String, SecretString)>,
+        /// Where the address is not the operator's: it must not lead to what only this machine can reach.
+        guard: Option<Guard>,
     },
 }
 

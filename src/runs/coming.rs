@@ -119,7 +119,7 @@ impl Coming {
         let Brief { mut spec, session, user, housekeeping, previous, place } = brief;
         restore(&*self.runs.store, &self.presence.live.principal, &mut spec).await?;
         let who = Arc::new(self.profile.who(&self.presence.live.principal, user));
-        let (mut agent, Equipped { tools, .. }) = self.profile.equip(&who).await?;
+        let (mut agent, Equipped { tools, .. }) = self.profile.equip_with(&who, &spec.servers).await?;
         if housekeeping {
             agent = Arc::clone(&self.profile.housekeeping);
             (spec.tools, spec.tool_choice, spec.allowed_tools) = (Some(Vec::new()), ToolChoice::Auto, None);

@@ -1,5 +1,6 @@
 //! A profile at run time: the agent behind a model id, joined with what carries it out.
 
+use crate::core::asked::AskedServer;
 use crate::core::failure::Failure;
 use crate::core::ports::equipment::{Equipment, Equipped};
 use crate::core::ports::tool::Who;
@@ -35,6 +36,15 @@ impl Profile {
     /// The agent of one run, and its tools.
     pub async fn equip(&self, who: &Who) -> Result<(Arc<Agent>, Equipped), Failure> {
         let equipped = self.equipment.equip(who).await?;
+        Ok((Arc::new(self.agent.equipped(&equipped)), equipped))
+    }
+
+    /// The same with the servers that a request names.
+    pub async fn equip_with(&self, who: &Who, servers: &[AskedServer]) -> Result<(Arc<Agent>, Equipped), Failure> {
+        if servers.is_empty() {
+            return self.equip(who).await;
+        }
+        let equipped = self.equipment.join(self.equipment.equip(who).await?, servers).await?;
         Ok((Arc::new(self.agent.equipped(&equipped)), equipped))
     }
 

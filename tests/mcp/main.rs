@@ -4,8 +4,11 @@ mod content;
 mod hostile;
 mod life;
 mod limits;
+mod requests;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/upstream.rs"]
+mod upstream;
 
 use hostile::hostile;
 use serde_json::{Value, json};

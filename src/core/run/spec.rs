@@ -1,5 +1,6 @@
 //! What a client asks of a run, whatever the dialect it asked in.
 
+use crate::core::asked::AskedServer;
 use crate::core::format::OutputFormat;
 use crate::core::item::Item;
 use crate::core::ports::tool::ToolSpec;
@@ -14,6 +15,8 @@ pub struct RunSpec {
     pub input: Vec<Arc<Item>>,
     /// `None`: the request names no tools, so the server's are offered alone. `Some([])`: no tools at all.
     pub tools: Option<Vec<ToolSpec>>,
+    /// Servers whose tools are offered besides, in this run alone.
+    pub servers: Vec<AskedServer>,
     pub tool_choice: ToolChoice,
     /// The only tools that may be called, the server's included; `None` allows all that are offered.
     pub allowed_tools: Option<Vec<String>>,

@@ -3,8 +3,9 @@
 use super::history::{self, History};
 use super::input::{Input, Reference};
 use super::settings::Settings;
+use super::tools::Offered;
 use super::view::{Included, View};
-use super::{context, conversations, input, items, text, tools, view};
+use super::{context, conversations, input, items, mcp, text, tools, view};
 use crate::core::item::Item;
 use crate::core::ports::conversations::ConversationKey;
 use crate::core::ports::store::{Found, ItemKey};
@@ -79,7 +80,8 @@ fn read(mut fields: Fields, needs_input: bool) -> Result<ResponsesRequest, ApiEr
         None if !needs_input => Input::default(),
         None => return Err(fields.missing("input", "a string or an array of items")),
     };
-    let tools = fields.take_array("tools")?.map(tools::parse).transpose()?.flatten();
+    let offered = fields.take_array("tools")?.map(tools::parse).transpose()?.unwrap_or_default();
+    let Offered { tools, servers } = offered;
     let choice = tools::choice(fields.take("tool_choice"))?;
     let mut params = passed_on(&mut fields)?;
     prompt_cache_options(&mut fields, &mut params)?;
@@ -90,7 +92,7 @@ fn read(mut fields: Fields, needs_input: bool) -> Result<ResponsesRequest, ApiEr
     let (truncation, compaction) = (context::truncation(&mut fields)?, context::compaction(&mut fields)?);
     let summary = reasoning.as_ref().is_some_and(|reasoning| reasoning.get("summary").is_some_and(Value::is_string));
     let settings = Settings {
-        tools: tools.iter().flatten().map(tools::echo).collect(),
+        tools: tools.iter().flatten().map(tools::echo).chain(servers.iter().map(mcp::echo)).collect(),
         tool_choice: choice.echo,
         truncation: context::word(truncation).to_owned(),
         text,
@@ -103,6 +105,7 @@ fn read(mut fields: Fields, needs_input: bool) -> Result<ResponsesRequest, ApiEr
     let spec = RunSpec {
         input: Vec::new(),
         tools,
+        servers,
         tool_choice: choice.choice,
         allowed_tools: choice.allowed,
         format,

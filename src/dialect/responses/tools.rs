@@ -1,5 +1,7 @@
 //! The client's tools and its choice among them, in the flat form of the Responses API.
 
+use super::mcp;
+use crate::core::asked::AskedServer;
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::ToolChoice;
 use crate::dialect::error::ApiError;
@@ -10,24 +12,30 @@ use std::collections::HashSet;
 
 type Parsed<T> = Result<T, ApiError>;
 
+/// What a request offers the model.
+#[derive(Default)]
+pub(super) struct Offered {
+    /// `None` where it names no tool of its own.
+    pub tools: Option<Vec<ToolSpec>>,
+    pub servers: Vec<AskedServer>,
+}
+
 /// Reads `tools`. Types that we do not know are left out: clients offer their own hosted kinds to every server, and a
 /// request that cannot be served without one names it in `tool_choice`. If nothing else is there the field counts as
 /// absent, because only an empty list says "no tools at all".
-pub(super) fn parse(tools: Vec<Value>) -> Parsed<Option<Vec<ToolSpec>>> {
+pub(super) fn parse(tools: Vec<Value>) -> Parsed<Offered> {
     check_number(&tools)?;
     let asks_for_none = tools.is_empty();
     let mut specs = Vec::with_capacity(tools.len());
-    let mut names = HashSet::new();
+    let (mut names, mut servers) = (HashSet::new(), Vec::new());
     for (at, tool) in tools.into_iter().enumerate() {
         let mut fields = Fields::of(tool, format!("tools[{at}]"))?;
-        let path = fields.path("type");
         match fields.need_string("type")?.as_str() {
             "function" => {}
             "mcp" => {
-                let message = format!(
-                    "`{path}` `mcp` is not supported yet: this server connects to no MCP server that a request names."
-                );
-                return Err(ApiError::invalid(path, message));
+                let server = mcp::server(fields, format!("tools[{at}]"), &servers)?;
+                servers.push(server);
+                continue;
             }
             _ => continue,
         }
@@ -39,7 +47,8 @@ pub(super) fn parse(tools: Vec<Value>) -> Parsed<Option<Vec<ToolSpec>>> {
         }
         specs.push(spec);
     }
-    Ok(Some(specs).filter(|specs| asks_for_none || !specs.is_empty()))
+    let tools = Some(specs).filter(|specs| asks_for_none || !specs.is_empty());
+    Ok(Offered { tools, servers })
 }
 
 fn function(mut fields: Fields) -> Parsed<ToolSpec> {

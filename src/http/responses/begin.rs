@@ -21,6 +21,7 @@ use crate::dialect::error::ApiError;
 use crate::dialect::record;
 use crate::dialect::responses::events::Numbering;
 use crate::dialect::responses::fold::{EndTime, Head};
+use crate::dialect::responses::mcp;
 use crate::dialect::responses::record::Record;
 use crate::dialect::responses::request::ResponsesRequest;
 use crate::dialect::responses::settings::{InConversation, Settings};
@@ -68,7 +69,8 @@ impl Origin<'_> {
 
     /// What another process needs to go on with the run.
     fn carry(&mut self) -> String {
-        let Some(body) = self.body.take() else { return String::new() };
+        let Some(mut body) = self.body.take() else { return String::new() };
+        mcp::withhold(&mut body);
         let session = match &self.session {
             SessionKey::Named(session) => Some(session.clone()),
             SessionKey::ByHistory | SessionKey::ByOpening(_) => None,

@@ -105,6 +105,14 @@ fn tools() -> Vec<Value> {
         json!({"type": "function", "name": "ask", "strict": "yes"}),
         json!({"type": "mcp", "server_label": "x", "server_url": "https://x"}),
         json!({"type": "mcp", "server_label": "x", "connector_id": "connector_gmail"}),
+        json!({"type": "mcp", "server_url": "https://x", "require_approval": "never"}),
+        json!({"type": "mcp", "server_label": "two words", "server_url": "https://x", "require_approval": "never"}),
+        json!({"type": "mcp", "server_label": "x", "require_approval": "never"}),
+        json!({"type": "mcp", "server_label": "x", "server_url": "https://x", "require_approval": "always"}),
+        json!({"type": "mcp", "server_label": "x", "server_url": "https://x", "require_approval": "never", "headers": {"a": 1}}),
+        json!({"type": "mcp", "server_label": "x", "server_url": "https://x", "require_approval": "never", "allowed_tools": {"read_only": true}}),
+        json!({"type": "mcp", "server_label": "x", "server_url": "https://x", "require_approval": "never", "allowed_tools": [1]}),
+        json!({"type": "mcp", "server_label": "x", "server_url": "https://x", "require_approval": "never"}),
     ]
 }
 
