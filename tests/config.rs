@@ -282,6 +282,36 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "profiles:\n  p:\n    tools: [terminal, browser]\n",
     "3:23: profiles.p.tools[1]: expected one of read_file, terminal, web_search; found `browser`"
 )]
+#[case::unknown_tool_of_a_server(
+    "mcp_servers: {files: {command: x}}\nprofiles: {p: {tools: [terminal, file__read]}}\n",
+    "2:34: profiles.p.tools[1]: expected one of read_file, terminal, web_search, or SERVER__TOOL with one of mcp_servers; found `file__read`"
+)]
+#[case::unknown_server(
+    "mcp_servers: {files: {command: x}}\nprofiles: {p: {mcp: [tickets]}}\n",
+    "2:22: profiles.p.mcp[0]: expected one of files; found `tickets`"
+)]
+#[case::servers_with_a_port(
+    "profiles: {p: {mcp_requests: {allow: ['h:80/x']}}}\n",
+    "1:39: profiles.p.mcp_requests.allow[0]: expected a host such as mcp.example.org, *.example.org or *, without port and path"
+)]
+#[case::server_of_neither_kind(
+    "mcp_servers: {a: {args: [x]}}\n",
+    "1:15: mcp_servers.a: expected `command`, a program to start, or `url`, an address"
+)]
+#[case::server_of_both_kinds(
+    "mcp_servers: {a: {command: x, url: 'http://h'}}\n",
+    "1:31: mcp_servers.a.url: expected either `command` or `url`; found both"
+)]
+#[case::server_with_a_password(
+    "mcp_servers: {a: {url: 'http://u:p@h/mcp', args: [x]}}\n",
+    "1:19: mcp_servers.a.url: expected a URL without user and password; a token belongs in `bearer_token_env`\n\
+     config.yaml:1:44: mcp_servers.a.args: expected nothing: it goes with `command`"
+)]
+#[case::server_with_an_unset_variable(
+    "mcp_servers: {a: {command: x, pass_env: [HOME, UNSET], bearer_token_env: HOME}}\n",
+    "1:48: mcp_servers.a.pass_env[1]: expected the name of a variable that is set, not its value\n\
+     config.yaml:1:56: mcp_servers.a.bearer_token_env: expected nothing: it goes with `url`"
+)]
 #[case::tools_by_another_word(
     "profiles:\n  p:\n    tools: some\n",
     "3:5: profiles.p.tools: expected `all` or a list of tool names; found string \"some\""

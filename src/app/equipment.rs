@@ -20,6 +20,10 @@ impl Equipment for Common {
         async { Ok(Equipped { tools: self.tools.now().await, told: Vec::new() }) }.boxed()
     }
 
+    fn takes_servers(&self) -> bool {
+        self.requested.takes_any()
+    }
+
     fn join<'a>(&'a self, equipped: Equipped, servers: &'a [AskedServer]) -> BoxFuture<'a, Result<Equipped, Failure>> {
         self.requested.join(equipped, servers).boxed()
     }

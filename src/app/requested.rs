@@ -34,6 +34,10 @@ impl Requested {
         Self { hub, allowed: profile.mcp_requests.clone(), guard, max_output: config.tools.output_limit }
     }
 
+    pub fn takes_any(&self) -> bool {
+        !self.allowed.allow.is_empty()
+    }
+
     pub async fn join(&self, equipped: Equipped, servers: &[AskedServer]) -> Result<Equipped, Failure> {
         let visits = try_join_all(servers.iter().map(|server| self.visit(server))).await?;
         Ok(Equipped { tools: Arc::new(Joined::new(equipped.tools, visits)), ..equipped })

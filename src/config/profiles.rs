@@ -1,6 +1,6 @@
 //! `profiles:` the agents behind the model ids: which model, with what instructions, tools and limits.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf};
 
 use serde::{
     Deserialize, Deserializer,
@@ -82,8 +82,8 @@ impl McpRequests {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         self.allow.iter().map(|allowed| allowed.to_ascii_lowercase()).any(|allowed| match allowed.strip_prefix('*') {
             Some("") => true,
-            // With its dot, so that another name that ends alike is none of them.
-            Some(below) => host.len() > below.len() && host.ends_with(below),
+            // With its dot, so that another name that ends alike is none of them. An address is below nothing.
+            Some(below) => host.len() > below.len() && host.ends_with(below) && host.parse::<IpAddr>().is_err(),
             None => host == allowed,
         })
     }

@@ -66,7 +66,6 @@ const FEATURES: &[(&str, bool)] = &[
     ("structured_output", true),
     ("function_tools", true),
     ("hosted_tools", false),
-    ("remote_mcp", false),
     ("item_reference", true),
     ("reasoning_summary", true),
     ("reasoning_encrypted_content", true),
@@ -139,10 +138,15 @@ pub async fn get(
         models.push(model(profile, &principal).await);
     }
     let survives = gateway.store.outlives_the_process();
+    let takes_servers = gateway.profiles.values().any(|profile| profile.equipment.takes_servers());
     Json(Capabilities {
         object: "capabilities",
         version: env!("CARGO_PKG_VERSION"),
-        features: FEATURES.iter().copied().chain([("store_survives_restart", survives)]).collect(),
+        features: FEATURES
+            .iter()
+            .copied()
+            .chain([("store_survives_restart", survives), ("remote_mcp", takes_servers)])
+            .collect(),
         endpoints: ENDPOINTS,
         limits,
         models,

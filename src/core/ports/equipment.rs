@@ -11,6 +11,11 @@ pub trait Equipment: Send + Sync {
     /// Fails only where the run cannot be without what is missing.
     fn equip<'a>(&'a self, who: &'a Who) -> BoxFuture<'a, Result<Equipped, Failure>>;
 
+    /// Whether there are servers that a request may name.
+    fn takes_servers(&self) -> bool {
+        false
+    }
+
     /// The same and the tools of servers that the request names. They are let go with the tools. Fails where one may not
     /// be named, or does not answer.
     fn join<'a>(&'a self, equipped: Equipped, servers: &'a [AskedServer]) -> BoxFuture<'a, Result<Equipped, Failure>> {
