@@ -20,10 +20,14 @@
 
 pub mod capture;
 mod descendants;
+mod init;
+mod layers;
 pub mod lock;
+pub mod policy;
 mod protocol;
 mod signals;
 pub mod spawn;
+mod start;
 pub mod supervisor;
 
 use std::path::PathBuf;
@@ -32,6 +36,7 @@ use serde::{Deserialize, Serialize};
 
 pub use capture::{Captured, OutputLimits};
 pub use lock::CommandsLock;
+pub use policy::{Layer, Level, Limits, Network, Policy, UserIds};
 pub use spawn::{Ended, Finished, Running, SpawnError, Streams, Supervisor};
 
 /// The first argument that makes the binary a supervisor. No word a person would type.

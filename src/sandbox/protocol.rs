@@ -13,6 +13,7 @@ use rustix::net::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::Command;
+use super::policy::Policy;
 
 /// stdin, stdout and stderr of the command.
 pub(super) const STREAMS: usize = 3;
@@ -21,6 +22,7 @@ pub(super) const STREAMS: usize = 3;
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Request {
     pub command: Command,
+    pub policy: Policy,
     /// The file to hold locked meanwhile.
     pub lock: Option<PathBuf>,
 }

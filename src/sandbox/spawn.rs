@@ -16,6 +16,7 @@ use tokio::process::{self, Child};
 use tokio::time::timeout;
 
 use super::capture::{Capture, Captured, OutputLimits};
+use super::policy::Policy;
 use super::protocol::{self, Answer, Request};
 use super::{Command, CommandsLock, SUPERVISE};
 
@@ -33,6 +34,8 @@ pub struct Supervisor {
     binary: Arc<Path>,
     /// Held by every supervisor, so that the next daemon knows when all are gone.
     lock: Option<CommandsLock>,
+    /// What its commands may do.
+    policy: Arc<Policy>,
 }
 
 /// The command's standard streams, to be given away.
@@ -104,7 +107,17 @@ impl Supervisor {
     /// `binary` is what calls [`supervisor::run`](super::supervisor::run) when its first argument is
     /// [`SUPERVISE`]: the daemon itself. (`/proc/self/exe` goes on working when an upgrade replaces the file.)
     pub fn new(binary: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into().into(), lock: None }
+        Self { binary: binary.into().into(), lock: None, policy: Arc::new(Policy::off()) }
+    }
+
+    /// The same for commands that may do what this policy says. Until it is said they may do what the daemon may.
+    #[must_use]
+    pub fn under(&self, policy: Policy) -> Self {
+        Self { policy: Arc::new(policy), ..self.clone() }
+    }
+
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// Supervisors that hold this lock for as long as anything of their command is left.
@@ -140,7 +153,7 @@ impl Supervisor {
     /// Starts a command. That it could not be started is heard from [`Running::wait`].
     pub async fn spawn(&self, command: &Command, streams: Streams) -> Result<Running, SpawnError> {
         let lock = self.lock.as_ref().map(|lock| lock.path().to_owned());
-        let line = protocol::encode(&Request { command: command.clone(), lock })?;
+        let line = protocol::encode(&Request { command: command.clone(), policy: (*self.policy).clone(), lock })?;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let Streams { stdin, stdout, stderr } = streams;

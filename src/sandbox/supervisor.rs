@@ -1,22 +1,20 @@
 //! The re-exec'd side: a process that starts one command, and ends when nothing of it is left.
 
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{
-    Pid, Signal, WaitStatus, getpid, getppid, set_child_subreaper, set_parent_process_death_signal, setsid,
-};
+use rustix::process::{Signal, WaitStatus, getpid, set_child_subreaper, set_parent_process_death_signal, setsid};
 
-use super::Command;
 use super::descendants::Descendants;
+use super::init;
 use super::lock;
-use super::protocol::{self, Answer, Request, STREAMS};
-use super::signals::{self, ChildSignals};
+use super::protocol::{self, Answer, Request};
+use super::signals::ChildSignals;
+use super::start::{Started, start};
 
 /// Children may end faster than they can be collected, and then the lifeline must still be looked at.
 const REAPED_AT_ONCE: usize = 128;
@@ -44,7 +42,7 @@ fn supervise() -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::CONT))?;
 
     let mut lifeline = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let Some((Request { command, lock }, streams)) = protocol::receive_request(&lifeline)? else {
+    let Some((Request { command, policy, lock }, streams)) = protocol::receive_request(&lifeline)? else {
         return Ok(());
     };
     let _lock = lock.as_deref().map(lock::hold).transpose()?;
@@ -52,12 +50,16 @@ fn supervise() -> io::Result<()> {
     if is_cut(&lifeline) {
         return Ok(());
     }
-    let answer = match start(&command, streams) {
-        Ok(pid) => {
+    let started = start(&policy, &command, &streams);
+    // Whoever reads them hears the end of the command, not that of its supervisor.
+    drop(streams);
+    let answer = match started {
+        Ok(Started { pid, report }) => {
             let mut descendants = Descendants::of(pid);
             watch(&lifeline, &mut descendants, &signals);
             descendants.kill(&signals);
-            answer(descendants.ended)
+            let told = report.and_then(init::ended);
+            told.unwrap_or_else(|| answer(descendants.ended))
         }
         Err(error) => Answer::Error(error),
     };
@@ -73,39 +75,6 @@ fn close_inherited_descriptors() {
     // SAFETY: called first thing, when this process owns no descriptor above stderr yet. A kernel without the
     // call (before 5.9) refuses it; the daemon's own descriptors are close-on-exec anyway.
     unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
-}
-
-fn start(command: &Command, [stdin, stdout, stderr]: [OwnedFd; STREAMS]) -> Result<Pid, String> {
-    let Command { program, args, cwd, env } = command;
-    // Else it would be indistinguishable from a program that is not there.
-    if !cwd.is_dir() {
-        return Err(format!("cannot run {program}: the working directory {} is not there", cwd.display()));
-    }
-    let supervisor = getpid();
-    #[expect(clippy::disallowed_methods, reason = "this is the supervisor")]
-    let mut process = process::Command::new(program);
-    process.args(args).current_dir(cwd).env_clear().envs(env.iter().map(|(name, value)| (name, value)));
-    process.stdin(stdin).stdout(stdout).stderr(stderr);
-    // SAFETY: this process has one thread, so nothing is locked or half done in the forked child.
-    unsafe { process.pre_exec(move || enter(supervisor)) };
-    let child = process.spawn().map_err(|error| format!("cannot run {program}: {error}"))?;
-    Ok(Pid::from_child(&child))
-}
-
-/// The layers around the command, put on between fork and exec. Their order matters: each may take away the
-/// right to put on an earlier one.
-fn enter(supervisor: Pid) -> io::Result<()> {
-    // A session of its own, so that `kill 0` or `pkill -s 0` in a script does not mean the supervisor.
-    setsid()?;
-    signals::reset();
-    // Here: user and capabilities, rlimits, namespaces, no_new_privs, Landlock, seccomp.
-    // A change of user clears the death signal, hence after it. It is the last line, for a supervisor that
-    // was itself killed, and reaches the command only.
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    match getppid() {
-        Some(parent) if parent == supervisor => Ok(()),
-        _ => Err(io::Error::other("the supervisor is gone")),
-    }
 }
 
 fn is_cut(lifeline: &UnixStream) -> bool {
@@ -129,7 +98,7 @@ fn watch(lifeline: &UnixStream, descendants: &mut Descendants, signals: &ChildSi
     }
 }
 
-fn answer(ended: Option<WaitStatus>) -> Answer {
+pub(super) fn answer(ended: Option<WaitStatus>) -> Answer {
     let Some(status) = ended else {
         return Answer::Error("the command was lost".into());
     };
