@@ -24,6 +24,7 @@ mod init;
 mod layers;
 pub mod lock;
 pub mod policy;
+mod probe;
 mod protocol;
 mod signals;
 pub mod spawn;
@@ -36,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub use capture::{Captured, OutputLimits};
 pub use lock::CommandsLock;
-pub use policy::{Layer, Level, Limits, Network, Policy, UserIds};
+pub use policy::{Broken, Layer, Level, Limits, Network, Policy, UserIds};
 pub use spawn::{Ended, Finished, Running, SpawnError, Streams, Supervisor};
 
 /// The first argument that makes the binary a supervisor. No word a person would type.

@@ -38,21 +38,14 @@ pub(super) fn start(attempt: &Attempt<'_>, first: Layer, streams: &[OwnedFd; STR
         }
     }
     // With users of its own the rights over the namespaces are over these alone. Root can do without.
-    match begin(attempt, wanted | libc::CLONE_NEWUSER, streams) {
-        Err(Refusal::Layer(..) | Refusal::Command(_)) if geteuid().is_root() => begin(attempt, wanted, streams),
+    match begin(attempt, first, wanted | libc::CLONE_NEWUSER, streams) {
+        Err(Refusal::Layer(..)) if geteuid().is_root() => begin(attempt, first, wanted, streams),
         result => result,
     }
-    .map_err(|refusal| match refusal {
-        Refusal::Command(reason) if reason.starts_with(NO_NAMESPACE) => Refusal::Layer(first, reason),
-        refusal => refusal,
-    })
 }
 
-/// How the reason begins where the kernel gives no namespace at all.
-const NO_NAMESPACE: &str = "namespaces are refused: ";
-
-fn begin(attempt: &Attempt<'_>, flags: c_int, streams: &[OwnedFd; STREAMS]) -> Result<Started, Refusal> {
-    let fault = |error: io::Error| Refusal::Command(format!("{NO_NAMESPACE}{error}"));
+fn begin(attempt: &Attempt<'_>, first: Layer, flags: c_int, streams: &[OwnedFd; STREAMS]) -> Result<Started, Refusal> {
+    let fault = |error: io::Error| at(first, format!("there are no namespaces to be had: {error}"));
     let (released, release) = io::pipe().map_err(fault)?;
     let (report, reporter) = io::pipe().map_err(fault)?;
     let own_users = flags & libc::CLONE_NEWUSER != 0;

@@ -141,9 +141,9 @@ pub struct Policy {
     /// Whether a command is refused where a promise of its level cannot be kept.
     pub require: bool,
     /// What is known not to work on this machine, so that it need not be tried each time.
-    broken: Broken,
+    pub broken: Broken,
     /// Switched off on purpose, which only a test does: to see that what a layer guards is open without it.
-    without: Vec<Layer>,
+    pub without: Vec<Layer>,
 }
 
 impl Default for Limits {
@@ -176,6 +176,16 @@ impl Policy {
         Self { level: Level::Off, ..Self::default() }
     }
 
+    /// One layer and nothing else, which is required.
+    pub(super) fn only(layer: Layer, user: Option<UserIds>) -> Self {
+        let network = match layer {
+            Layer::Network => Network::Loopback,
+            _ => Network::None,
+        };
+        let without = Layer::ALL.into_iter().filter(|other| *other != layer).collect();
+        Self { level: Level::Strict, network, user, without, ..Self::default() }
+    }
+
     /// The same with a layer left out. Nothing that a command or a configuration says leads here.
     #[must_use]
     pub fn without(mut self, layer: Layer) -> Self {
@@ -193,10 +203,6 @@ impl Policy {
     pub(super) fn tmp_of(&self, workspace: &Path) -> Option<PathBuf> {
         let name = Sha256::digest(workspace.as_os_str().as_encoded_bytes());
         Some(self.tmp.as_ref()?.join(hex::encode(name.get(..16)?)))
-    }
-
-    pub(super) fn known_broken(&self) -> &Broken {
-        &self.broken
     }
 
     /// What the command can talk to: at the strict level nothing but itself.

@@ -13,7 +13,7 @@ use rustix::net::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::Command;
-use super::policy::Policy;
+use super::policy::{Layer, Policy};
 
 /// stdin, stdout and stderr of the command.
 pub(super) const STREAMS: usize = 3;
@@ -33,6 +33,8 @@ pub(super) struct Request {
 pub(super) enum Answer {
     Exit(i32),
     Signal(i32),
+    /// It was never started, as this layer cannot be put on, and why not.
+    Refused(Layer, String),
     /// It was never started.
     Error(String),
 }

@@ -189,14 +189,22 @@ impl Running {
     /// Waits until the command has ended and none of its processes is left. It can be dropped and called
     /// again.
     pub async fn wait(&mut self) -> Result<Ended, SpawnError> {
-        while self.lifeline.read_buf(&mut self.answer).await? > 0 {}
-        self.supervisor.wait().await?;
-        match protocol::decode(&self.answer)? {
+        match self.answer().await? {
             Some(Answer::Exit(code)) => Ok(Ended::Exit(code)),
             Some(Answer::Signal(signal)) => Ok(Ended::Signal(signal)),
+            Some(Answer::Refused(layer, reason)) => Err(SpawnError::Command(format!(
+                "the sandbox's layer `{layer}` cannot be put on here, so nothing was run: {reason}"
+            ))),
             Some(Answer::Error(error)) => Err(SpawnError::Command(error)),
             None => Err(SpawnError::Lost),
         }
+    }
+
+    /// The last word of the supervisor; `None` if it ended without.
+    pub(super) async fn answer(&mut self) -> Result<Option<Answer>, SpawnError> {
+        while self.lifeline.read_buf(&mut self.answer).await? > 0 {}
+        self.supervisor.wait().await?;
+        Ok(protocol::decode(&self.answer)?)
     }
 }
 

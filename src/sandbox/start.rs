@@ -16,7 +16,7 @@ use super::Command;
 use super::init;
 use super::layers::{Refusal, at, capabilities, landlock, limits, mounts, syscalls, user};
 use super::policy::{Broken, Layer, Policy};
-use super::protocol::STREAMS;
+use super::protocol::{Answer, STREAMS};
 use super::signals;
 
 /// A command on its way.
@@ -40,40 +40,33 @@ pub(super) struct Attempt<'a> {
     pub in_view: bool,
 }
 
-/// Starts it, and says why not in words for whoever asked for it.
-pub(super) fn start(policy: &Policy, command: &Command, streams: &[OwnedFd; STREAMS]) -> Result<Started, String> {
+/// Starts it, or says why not.
+pub(super) fn start(policy: &Policy, command: &Command, streams: &[OwnedFd; STREAMS]) -> Result<Started, Answer> {
+    let fault = |reason: String| Answer::Error(format!("cannot run {}: {reason}", command.program));
     // Else it would be indistinguishable from a program that is not there.
     if !command.cwd.is_dir() {
-        return Err(missing_folder(command));
+        return Err(fault(format!("the working directory {} is not there", command.cwd.display())));
     }
-    let tmp = prepare(policy, command, streams).map_err(|error| {
-        format!("cannot run {}: the workspace cannot be given to the user it runs as: {error}", command.program)
-    })?;
-    let mut broken = policy.known_broken().clone();
+    let tmp = prepare(policy, command, streams)
+        .map_err(|error| fault(format!("the workspace cannot be given to the user it runs as: {error}")))?;
+    let mut broken = policy.broken.clone();
     loop {
-        if policy.require && let Some(layer) = policy.unmet(&broken) {
-            let reason = broken.get(&layer).map(String::as_str).unwrap_or_default();
-            return Err(format!(
-                "cannot run {}: the sandbox's layer `{layer}` cannot be put on here: {reason}",
-                command.program
-            ));
+        if policy.require
+            && let Some(layer) = policy.unmet(&broken)
+        {
+            return Err(Answer::Refused(layer, broken.remove(&layer).unwrap_or_default()));
         }
-        let attempt =
-            Attempt { policy, broken: &broken, command, tmp: tmp.clone(), own_users: false, in_view: false };
+        let attempt = Attempt { policy, broken: &broken, command, tmp: tmp.clone(), own_users: false, in_view: false };
         let (layer, reason) = match attempt.start(streams) {
             Ok(started) => return Ok(started),
-            Err(Refusal::Command(reason)) => return Err(format!("cannot run {}: {reason}", command.program)),
+            Err(Refusal::Command(reason)) => return Err(fault(reason)),
             Err(Refusal::Layer(layer, reason)) => (layer, reason),
         };
         if broken.contains_key(&layer) || !policy.wants(layer) {
-            return Err(format!("cannot run {}: {layer}: {reason}", command.program));
+            return Err(Answer::Refused(layer, reason));
         }
         broken.insert(layer, reason);
     }
-}
-
-fn missing_folder(command: &Command) -> String {
-    format!("cannot run {}: the working directory {} is not there", command.program, command.cwd.display())
 }
 
 /// Gives the user what is theirs, and makes the folder for temporary files.

@@ -61,7 +61,7 @@ fn supervise() -> io::Result<()> {
             let told = report.and_then(init::ended);
             told.unwrap_or_else(|| answer(descendants.ended))
         }
-        Err(error) => Answer::Error(error),
+        Err(refused) => refused,
     };
     match lifeline.write_all(&protocol::encode(&answer)?) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

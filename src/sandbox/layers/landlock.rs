@@ -36,7 +36,10 @@ pub fn apply(layers: &[Layer], policy: &Policy, workspace: &Path, tmp: &Path) ->
     let version = version().map_err(|error| at(first, format!("Landlock is not there: {error}")))?;
     for (layer, needed, kernel) in NEEDED {
         if layers.contains(&layer) && version < needed {
-            return Err(at(layer, format!("Landlock has version {version} of {needed}, which came with Linux {kernel}")));
+            return Err(at(
+                layer,
+                format!("Landlock has version {version} of {needed}, which came with Linux {kernel}"),
+            ));
         }
     }
     restrict(layers, policy, workspace, tmp).map_err(|error| at(first, error))
@@ -82,7 +85,7 @@ fn allow_files(
     for path in policy.write.iter().map(AsRef::as_ref).chain([workspace, tmp]) {
         ruleset = allow(ruleset, path, write)?;
     }
-    if policy.wants(Layer::View) && !policy.known_broken().contains_key(&Layer::View) {
+    if policy.wants(Layer::View) && !policy.broken.contains_key(&Layer::View) {
         for path in super::mounts::OWN_FOLDERS {
             ruleset = allow(ruleset, Path::new(path), write)?;
         }

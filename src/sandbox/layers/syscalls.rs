@@ -147,12 +147,7 @@ fn other_tables() -> BpfProgram {
     vec![
         statement((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, 0, 0, number),
         statement((libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16, 0, 1, X32),
-        statement(
-            (libc::BPF_RET | libc::BPF_K) as u16,
-            0,
-            0,
-            libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs(),
-        ),
+        statement((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs()),
         statement((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, libc::SECCOMP_RET_ALLOW),
     ]
 }

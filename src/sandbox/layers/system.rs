@@ -79,6 +79,9 @@ const SETTINGS: &[&str] = &[
     "xdg",
 ];
 
+/// There wherever there are programs.
+pub const SHELL: &str = "/bin/sh";
+
 /// What runtimes read to know how many processors and how much memory they have.
 const MACHINE: &[&str] = &["/sys/devices/system", "/sys/fs/cgroup", "/sys/kernel/mm"];
 
