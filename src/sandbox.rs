@@ -20,9 +20,11 @@
 
 pub mod capture;
 mod descendants;
+mod disk;
 mod init;
 mod layers;
 pub mod lock;
+mod networks;
 pub mod policy;
 mod probe;
 mod protocol;

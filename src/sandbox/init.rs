@@ -2,7 +2,7 @@
 //! it. When it ends, the kernel kills whatever is left in its process namespace.
 
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::process;
 
 use libc::c_int;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::layers::{Refusal, at, mounts, namespaces};
 use super::policy::Layer;
 use super::protocol::{self, Answer, STREAMS};
-use super::start::{Attempt, Started};
+use super::start::Attempt;
 
 /// What the first process tells the supervisor, in lines.
 #[derive(Serialize, Deserialize)]
@@ -26,42 +26,54 @@ enum Report {
 }
 
 /// Starts the command in namespaces. `first` is the layer to name if there can be none.
-pub(super) fn start(attempt: &Attempt<'_>, first: Layer, streams: &[OwnedFd; STREAMS]) -> Result<Started, Refusal> {
+pub(super) fn start(
+    attempt: &Attempt<'_>,
+    first: Layer,
+    streams: &[OwnedFd; STREAMS],
+) -> Result<(Pid, Option<PipeReader>), Refusal> {
     let mut wanted = libc::CLONE_NEWIPC;
     for (layer, flag) in [
         (Layer::View, libc::CLONE_NEWNS),
         (Layer::Processes, libc::CLONE_NEWPID | libc::CLONE_NEWNS),
         (Layer::Network, libc::CLONE_NEWNET),
     ] {
-        if attempt.has(layer) {
+        if attempt.has(layer) && !(layer == Layer::Network && attempt.in_network) {
             wanted |= flag;
         }
     }
     // With users of its own the rights over the namespaces are over these alone. Root can do without.
+    if attempt.own_users {
+        return begin(attempt, first, wanted, streams);
+    }
     match begin(attempt, first, wanted | libc::CLONE_NEWUSER, streams) {
         Err(Refusal::Layer(..)) if geteuid().is_root() => begin(attempt, first, wanted, streams),
         result => result,
     }
 }
 
-fn begin(attempt: &Attempt<'_>, first: Layer, flags: c_int, streams: &[OwnedFd; STREAMS]) -> Result<Started, Refusal> {
+fn begin(
+    attempt: &Attempt<'_>,
+    first: Layer,
+    flags: c_int,
+    streams: &[OwnedFd; STREAMS],
+) -> Result<(Pid, Option<PipeReader>), Refusal> {
     let fault = |error: io::Error| at(first, format!("there are no namespaces to be had: {error}"));
     let (released, release) = io::pipe().map_err(fault)?;
     let (report, reporter) = io::pipe().map_err(fault)?;
-    let own_users = flags & libc::CLONE_NEWUSER != 0;
+    let new_users = flags & libc::CLONE_NEWUSER != 0;
     // SAFETY: this process has one thread.
     let Some(child) = unsafe { namespaces::fork(flags) }.map_err(fault)? else {
         drop((release, report));
-        run(attempt, own_users, released, reporter, streams);
+        run(attempt, new_users || attempt.own_users, released, reporter, streams);
     };
     drop((released, reporter));
-    let mapped = if own_users { namespaces::map_users(child, attempt.policy.user) } else { Ok(()) };
+    let mapped = if new_users { namespaces::map_users(child, attempt.policy.user) } else { Ok(()) };
     let told = match mapped.and_then(|()| { release }.write_all(b".")) {
         Ok(()) => next(&mut BufReader::with_capacity(1, &report)),
         Err(error) => Err(error),
     };
     match told {
-        Ok(Report::Started) => Ok(Started { pid: child, report: Some(report) }),
+        Ok(Report::Started) => Ok((child, Some(report))),
         told => {
             // It has nothing left to do but to end.
             drop(report);
@@ -109,11 +121,16 @@ fn run(
         .map_err(|error| Refusal::Command(error.to_string()))
         .and_then(|()| enter(attempt))
         .and_then(|in_view| {
-            let Attempt { policy, broken, command, ref tmp, .. } = *attempt;
-            Attempt { policy, broken, command, tmp: tmp.clone(), own_users, in_view }.spawn(streams)
+            let Attempt { policy, broken, command, ref tmp, in_network, .. } = *attempt;
+            Attempt { policy, broken, command, tmp: tmp.clone(), in_network, own_users, in_view }.spawn(streams)
         });
     match started {
         Ok(command) => {
+            // Whoever reads them hears the end of the command, not that of this process.
+            for stream in streams {
+                // SAFETY: this process ends without dropping them.
+                unsafe { rustix::io::close(stream.as_raw_fd()) };
+            }
             tell(&Report::Started);
             tell(&Report::Ended(super::supervisor::answer(wait_for(command))));
         }
@@ -130,7 +147,7 @@ fn leave_lifeline() -> io::Result<()> {
 
 /// Makes the namespaces what they shall be, and says whether the view is this process's own now.
 fn enter(attempt: &Attempt<'_>) -> Result<bool, Refusal> {
-    if attempt.has(Layer::Network) {
+    if attempt.has(Layer::Network) && !attempt.in_network {
         namespaces::loopback_up().map_err(|error| at(Layer::Network, error))?;
     }
     let own_proc = attempt.has(Layer::Processes);

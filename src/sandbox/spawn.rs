@@ -1,7 +1,7 @@
 //! The daemon's side: starts a supervisor, hands it the command, and hears how it ended.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use rustix::net::Shutdown;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::process::{self, Child};
 use tokio::time::timeout;
 
 use super::capture::{Capture, Captured, OutputLimits};
-use super::policy::Policy;
+use super::networks::{Held, Networks};
+use super::policy::{Layer, Policy};
 use super::protocol::{self, Answer, Request};
 use super::{Command, CommandsLock, SUPERVISE};
 
@@ -28,6 +29,9 @@ const KILL_LIMIT: Duration = Duration::from_secs(2);
 /// was given the pipe can make this matter.
 const DRAIN_LIMIT: Duration = Duration::from_millis(200);
 
+/// A network is made in milliseconds.
+const NETWORK_LIMIT: Duration = Duration::from_secs(5);
+
 /// Starts commands, each under a supervisor of its own. Made once, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
@@ -36,6 +40,8 @@ pub struct Supervisor {
     lock: Option<CommandsLock>,
     /// What its commands may do.
     policy: Arc<Policy>,
+    /// The sessions' own networks, for commands that are to have no other.
+    networks: Networks,
 }
 
 /// The command's standard streams, to be given away.
@@ -107,13 +113,13 @@ impl Supervisor {
     /// `binary` is what calls [`supervisor::run`](super::supervisor::run) when its first argument is
     /// [`SUPERVISE`]: the daemon itself. (`/proc/self/exe` goes on working when an upgrade replaces the file.)
     pub fn new(binary: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into().into(), lock: None, policy: Arc::new(Policy::off()) }
+        Self { binary: binary.into().into(), lock: None, policy: Arc::new(Policy::off()), networks: Networks::new() }
     }
 
     /// The same for commands that may do what this policy says. Until it is said they may do what the daemon may.
     #[must_use]
     pub fn under(&self, policy: Policy) -> Self {
-        Self { policy: Arc::new(policy), ..self.clone() }
+        Self { policy: Arc::new(policy), networks: Networks::new(), ..self.clone() }
     }
 
     pub fn policy(&self) -> &Policy {
@@ -153,11 +159,42 @@ impl Supervisor {
     /// Starts a command. That it could not be started is heard from [`Running::wait`].
     pub async fn spawn(&self, command: &Command, streams: Streams) -> Result<Running, SpawnError> {
         let lock = self.lock.as_ref().map(|lock| lock.path().to_owned());
-        let line = protocol::encode(&Request { command: command.clone(), policy: (*self.policy).clone(), lock })?;
+        let network = self.network(&command.cwd).await;
+        let Streams { stdin, stdout, stderr } = streams;
+        let mut descriptors = vec![stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+        descriptors.extend(network.iter().flat_map(|network| network.descriptors()));
+        let request = Request::Run { command: command.clone(), policy: (*self.policy).clone(), lock };
+        self.ask(&request, &descriptors).await
+    }
+
+    /// The network of a session, where it is to have one of its own. Where none can be made, the supervisor finds that
+    /// out once more, and says it.
+    async fn network(&self, workspace: &Path) -> Option<Arc<Held>> {
+        if !self.policy.wants(Layer::Network) || self.policy.broken.contains_key(&Layer::Network) {
+            return None;
+        }
+        self.networks.of(workspace, self.make_network()).await.ok()
+    }
+
+    async fn make_network(&self) -> io::Result<Vec<OwnedFd>> {
+        let make = async {
+            let running = self.ask(&Request::Network, &[]).await.map_err(io::Error::other)?;
+            let mut descriptors = Vec::new();
+            let receive = || protocol::receive(&running.lifeline, &mut [0], &mut descriptors);
+            match running.lifeline.async_io(Interest::READABLE, receive).await? {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => Ok(descriptors),
+            }
+        };
+        timeout(NETWORK_LIMIT, make).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Starts a supervisor and asks it for something.
+    async fn ask(&self, request: &Request, descriptors: &[BorrowedFd<'_>]) -> Result<Running, SpawnError> {
+        let line = protocol::encode(request)?;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let Streams { stdin, stdout, stderr } = streams;
-        let sent = protocol::send_streams(&ours, &line, [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])?;
+        let sent = protocol::send(&ours, &line, descriptors)?;
         // Nothing here may need a fork: std then starts it without copying the daemon's page tables.
         let supervisor = process::Command::new(&*self.binary)
             // The path may be a link of /proc, which would tell nobody who this is.

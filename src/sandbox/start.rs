@@ -13,8 +13,10 @@ use rustix::process::{Pid, Signal, getpid, getppid, getuid, set_parent_process_d
 use rustix::thread::set_no_new_privs;
 
 use super::Command;
+use super::disk::{self, Meter};
 use super::init;
 use super::layers::{Refusal, at, capabilities, landlock, limits, mounts, syscalls, user};
+use super::networks;
 use super::policy::{Broken, Layer, Policy};
 use super::protocol::{Answer, STREAMS};
 use super::signals;
@@ -25,6 +27,8 @@ pub(super) struct Started {
     pub pid: Pid,
     /// Where that one says how the command ended.
     pub report: Option<PipeReader>,
+    /// What measures its workspace, and where it says what it has found.
+    pub meter: Option<(Meter, OwnedFd)>,
 }
 
 /// One try to start a command: what of the policy is put on.
@@ -34,31 +38,50 @@ pub(super) struct Attempt<'a> {
     pub command: &'a Command,
     /// The private folder for temporary files, if the policy has a place for it.
     pub tmp: Option<PathBuf>,
+    /// Whether this process is in the session's network already.
+    pub in_network: bool,
     /// Whether this process is in a user namespace of the command's own.
     pub own_users: bool,
     /// Whether this process sees nothing but the view.
     pub in_view: bool,
 }
 
-/// Starts it, or says why not.
-pub(super) fn start(policy: &Policy, command: &Command, streams: &[OwnedFd; STREAMS]) -> Result<Started, Answer> {
+/// Starts it, or says why not. `descriptors` are its streams, and the network to join if there is one.
+pub(super) fn start(policy: &Policy, command: &Command, mut descriptors: Vec<OwnedFd>) -> Result<Started, Answer> {
+    let network = descriptors.split_off(STREAMS.min(descriptors.len()));
+    let Ok(streams) = <[OwnedFd; STREAMS]>::try_from(descriptors) else {
+        return Err(Answer::Error("a command comes with three streams".to_owned()));
+    };
     let fault = |reason: String| Answer::Error(format!("cannot run {}: {reason}", command.program));
     // Else it would be indistinguishable from a program that is not there.
     if !command.cwd.is_dir() {
         return Err(fault(format!("the working directory {} is not there", command.cwd.display())));
     }
-    let tmp = prepare(policy, command, streams)
+    let tmp = prepare(policy, command, &streams)
         .map_err(|error| fault(format!("the workspace cannot be given to the user it runs as: {error}")))?;
     let mut broken = policy.broken.clone();
+    let (mut in_network, mut own_users) = (false, false);
+    if !network.is_empty() {
+        match networks::join(&network) {
+            Ok(with_users) => (in_network, own_users) = (true, with_users),
+            Err(error) => drop(broken.insert(Layer::Network, error.to_string())),
+        }
+    }
     loop {
         if policy.require
             && let Some(layer) = policy.unmet(&broken)
         {
             return Err(Answer::Refused(layer, broken.remove(&layer).unwrap_or_default()));
         }
-        let attempt = Attempt { policy, broken: &broken, command, tmp: tmp.clone(), own_users: false, in_view: false };
-        let (layer, reason) = match attempt.start(streams) {
-            Ok(started) => return Ok(started),
+        let attempt =
+            Attempt { policy, broken: &broken, command, tmp: tmp.clone(), in_network, own_users, in_view: false };
+        let (layer, reason) = match attempt.start(&streams) {
+            Ok((pid, report)) => {
+                let roots = disk::roots(&command.cwd, tmp);
+                let [_, _, stderr] = streams;
+                let meter = policy.disk.map(|budget| (Meter::new(roots, budget), stderr));
+                return Ok(Started { pid, report, meter });
+            }
             Err(Refusal::Command(reason)) => return Err(fault(reason)),
             Err(Refusal::Layer(layer, reason)) => (layer, reason),
         };
@@ -87,10 +110,10 @@ impl Attempt<'_> {
         self.policy.wants(layer) && !self.broken.contains_key(&layer)
     }
 
-    fn start(&self, streams: &[OwnedFd; STREAMS]) -> Result<Started, Refusal> {
+    fn start(&self, streams: &[OwnedFd; STREAMS]) -> Result<(Pid, Option<PipeReader>), Refusal> {
         match [Layer::Network, Layer::Processes, Layer::View].into_iter().find(|layer| self.has(*layer)) {
             Some(first) => init::start(self, first, streams),
-            None => self.spawn(streams).map(|pid| Started { pid, report: None }),
+            None => self.spawn(streams).map(|pid| (pid, None)),
         }
     }
 

@@ -1,17 +1,20 @@
 //! The re-exec'd side: a process that starts one command, and ends when nothing of it is left.
 
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitStatus, getpid, set_child_subreaper, set_parent_process_death_signal, setsid};
 
 use super::descendants::Descendants;
+use super::disk::{Found, Meter};
 use super::init;
 use super::lock;
+use super::networks;
 use super::protocol::{self, Answer, Request};
 use super::signals::ChildSignals;
 use super::start::{Started, start};
@@ -42,21 +45,20 @@ fn supervise() -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::CONT))?;
 
     let mut lifeline = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let Some((Request { command, policy, lock }, streams)) = protocol::receive_request(&lifeline)? else {
-        return Ok(());
+    let (command, policy, lock, descriptors) = match protocol::receive_request(&lifeline)? {
+        Some((Request::Run { command, policy, lock }, descriptors)) => (command, policy, lock, descriptors),
+        Some((Request::Network, _)) => return networks::make(&lifeline),
+        None => return Ok(()),
     };
     let _lock = lock.as_deref().map(lock::hold).transpose()?;
     // Whoever has waited for the lock takes it that the commands of this daemon are gone, if it is gone itself.
     if is_cut(&lifeline) {
         return Ok(());
     }
-    let started = start(&policy, &command, &streams);
-    // Whoever reads them hears the end of the command, not that of its supervisor.
-    drop(streams);
-    let answer = match started {
-        Ok(Started { pid, report }) => {
+    let answer = match start(&policy, &command, descriptors) {
+        Ok(Started { pid, report, meter }) => {
             let mut descendants = Descendants::of(pid);
-            watch(&lifeline, &mut descendants, &signals);
+            watch(&lifeline, &mut descendants, &signals, meter);
             descendants.kill(&signals);
             let told = report.and_then(init::ended);
             told.unwrap_or_else(|| answer(descendants.ended))
@@ -82,20 +84,52 @@ fn is_cut(lifeline: &UnixStream) -> bool {
     !matches!(poll(&mut events, Some(&Timespec::default())), Ok(0))
 }
 
-/// Returns when the command has ended or the lifeline was cut.
-fn watch(lifeline: &UnixStream, descendants: &mut Descendants, signals: &ChildSignals) {
-    let now = Timespec::default();
-    let mut timeout = None;
+/// Returns when the command has ended, the lifeline was cut, or the workspace is full.
+fn watch(
+    lifeline: &UnixStream,
+    descendants: &mut Descendants,
+    signals: &ChildSignals,
+    mut meter: Option<(Meter, OwnedFd)>,
+) {
+    let mut is_busy = false;
     while descendants.ended.is_none() {
+        if let Some((meter, stderr)) = &mut meter
+            && let Some(found) = meter.measure()
+            && tell(found, stderr)
+        {
+            break;
+        }
+        let timeout = match (is_busy, &meter) {
+            (true, _) => Some(Duration::ZERO),
+            (false, Some((meter, _))) => Some(meter.pause()),
+            (false, None) => None,
+        };
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let mut events = [PollFd::new(lifeline, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
-        let waited = poll(&mut events, timeout);
+        let waited = poll(&mut events, timeout.as_ref());
         let [cut, _] = events.map(|event| !event.revents().is_empty());
         if cut || matches!(waited, Err(error) if error != Errno::INTR) {
             break;
         }
         signals.clear();
-        timeout = (descendants.reap(REAPED_AT_ONCE) == Some(REAPED_AT_ONCE)).then_some(&now);
+        is_busy = descendants.reap(REAPED_AT_ONCE) == Some(REAPED_AT_ONCE);
     }
+}
+
+/// Says where the command's errors go what was found, and whether it is to end for it. Where nobody reads it is not
+/// waited for.
+fn tell(found: Found, stderr: &OwnedFd) -> bool {
+    let (text, ends) = match found {
+        Found::OverBefore(text) => {
+            (format!("[{text}: delete some of it, or commands that add to it are ended]\n"), false)
+        }
+        Found::Over(text) => (format!("[ended: {text}]\n"), true),
+    };
+    let mut events = [PollFd::new(stderr, PollFlags::OUT)];
+    if poll(&mut events, Some(&Timespec::default())) == Ok(1) {
+        let _ = rustix::io::write(stderr, text.as_bytes());
+    }
+    ends
 }
 
 pub(super) fn answer(ended: Option<WaitStatus>) -> Answer {

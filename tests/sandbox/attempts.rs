@@ -1,7 +1,7 @@
 //! The first attempts: each fails, and what it is not about works.
 
-use crate::House;
-use nuncio::sandbox::{Ended, Layer, Level, Network, Policy};
+use crate::{House, LIMITS, LONG, supervisor};
+use nuncio::sandbox::{Command, Ended, Layer, Level, Limits, Network, Policy, Streams};
 
 #[tokio::test]
 async fn a_command_can_work() {
@@ -109,4 +109,75 @@ async fn without_its_layers_an_attempt_succeeds() {
     let syscalls = Policy { network: Network::None, ..house.policy() }.without(Layer::Syscalls);
     let (output, _) = house.run(&syscalls, PYTHON).await;
     assert!(output.contains("inet None"), "{output}");
+}
+
+/// What one command leaves is there for the next: but for its processes.
+#[tokio::test]
+async fn commands_of_a_session_share_a_network_of_their_own() {
+    let house = House::new();
+    let policy = Policy { network: Network::Loopback, ..house.policy() };
+    let supervisor = supervisor(&policy);
+    let outside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = outside.local_addr().unwrap().port();
+    let serve = format!(
+        "python3 -c 'import socket, time
+s = socket.create_server((\"127.0.0.1\", {port})); open(\"up\", \"w\").close(); time.sleep(60)'"
+    );
+    let connect = format!(
+        "while [ ! -e up ]; do sleep 0.01; done
+         python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", {port})); print(\"connected\")' 2>&1 | tail -1"
+    );
+    let (streams, _output) = Streams::combined().unwrap();
+    let server = supervisor.spawn(&house.command(&serve), streams).await.unwrap();
+    let client = supervisor.run(&house.command(&connect), LIMITS, LONG).await.unwrap();
+    assert_eq!(client.output.head, "connected\n");
+    drop(server);
+    // The same port outside is another one, and another session is in another network.
+    std::fs::write(house.other.join("up"), "").unwrap();
+    let other = Command { cwd: house.other.clone(), ..house.command(&connect) };
+    let refused = supervisor.run(&other, LIMITS, LONG).await.unwrap();
+    assert_eq!(refused.output.head, "ConnectionRefusedError: [Errno 111] Connection refused\n");
+    outside.set_nonblocking(true).unwrap();
+    assert!(outside.accept().is_err());
+}
+
+#[tokio::test]
+async fn a_workspace_holds_no_more_than_its_budget() {
+    let house = House::new();
+    let policy = Policy { disk: Some(8 << 20), ..house.policy() };
+    let fill = "for i in $(seq 100); do head -c 1000000 /dev/zero > f$i; sleep 0.02; done; echo all of it";
+    let (output, ended) = house.run(&policy, fill).await;
+    assert!(
+        output.starts_with("[ended: the workspace holds ") && output.ends_with("of the 8.0 MiB it may]"),
+        "{output}"
+    );
+    assert_eq!(ended, Ended::Signal(9));
+    let (output, ended) = house.run(&policy, "sleep 1; rm f*; echo $?").await;
+    assert!(output.contains("of the 8.0 MiB it may: delete some of it") && output.ends_with("\n0"), "{output}");
+    assert_eq!(ended, Ended::Exit(0));
+    assert_eq!(house.run(&policy, "sleep 1; echo $?").await, ("0".to_owned(), Ended::Exit(0)));
+    // The private folder for temporary files counts as well.
+    let (output, _) = house.run(&policy, &fill.replace("> f", "> /tmp/f")).await;
+    assert!(output.starts_with("[ended: "), "{output}");
+}
+
+#[tokio::test]
+async fn what_a_command_may_use_up_is_limited() {
+    let house = House::new();
+    let limits = Limits { memory: 64 << 20, cpu_time: 1, file_size: 1 << 20, open_files: 32, processes: 16 };
+    let policy = Policy { limits, ..house.policy() };
+    let cases = [
+        ("python3 -c 'bytearray(100 << 20)' 2>&1 | tail -1", "MemoryError"),
+        ("while :; do :; done", ""),
+        ("head -c 2000000 /dev/zero > f; stat -c %s f", "File size limit exceeded\n1048576"),
+        (
+            "python3 -c '[open(\"/dev/null\") for _ in range(40)]' 2>&1 | tail -1 | cut -d: -f2",
+            " [Errno 24] Too many open files",
+        ),
+        ("for i in $(seq 30); do sleep 5 & done 2>&1 | grep -c 'annot fork'", "1"),
+    ];
+    for (script, expected) in cases {
+        let (output, ended) = house.run(&policy, script).await;
+        assert_eq!(output.trim_end(), expected, "{script}: {ended:?}");
+    }
 }

@@ -11,7 +11,11 @@ use tempfile::TempDir;
 /// Nothing here takes that long, unless it hangs.
 pub const LONG: Duration = Duration::from_secs(20);
 
-const LIMITS: OutputLimits = OutputLimits { head: 2000, tail: 2000 };
+pub const LIMITS: OutputLimits = OutputLimits { head: 2000, tail: 2000 };
+
+pub fn supervisor(policy: &Policy) -> Supervisor {
+    Supervisor::new(env!("CARGO_BIN_EXE_nuncio")).under(policy.clone())
+}
 
 /// A data folder like the daemon's, closed to others, with two workspaces in it.
 pub struct House {
@@ -54,8 +58,7 @@ impl House {
     }
 
     pub async fn try_run(&self, policy: &Policy, script: &str) -> Result<Finished, SpawnError> {
-        let supervisor = Supervisor::new(env!("CARGO_BIN_EXE_nuncio")).under(policy.clone());
-        supervisor.run(&self.command(script), LIMITS, LONG).await
+        supervisor(policy).run(&self.command(script), LIMITS, LONG).await
     }
 
     /// What a script says, and how it ended.

@@ -42,6 +42,13 @@ pub fn map_users(child: Pid, user: Option<UserIds>) -> io::Result<()> {
     write("uid_map", &map(uid, user.map(|user| user.uid)))
 }
 
+/// The same for a process that has just gone into a user namespace of its own; these are the ids that it had before.
+pub fn map_self(uid: u32, gid: u32) -> io::Result<()> {
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/gid_map", format!("{gid} {gid} 1\n"))?;
+    fs::write("/proc/self/uid_map", format!("{uid} {uid} 1\n"))
+}
+
 /// Switches the loopback of this network namespace on.
 pub fn loopback_up() -> io::Result<()> {
     // SAFETY: the request is zeroed, its name is set and ends with a zero, and it outlives both calls; the socket is
