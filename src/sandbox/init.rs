@@ -152,8 +152,8 @@ fn enter(attempt: &Attempt<'_>) -> Result<bool, Refusal> {
     }
     let own_proc = attempt.has(Layer::Processes);
     if attempt.has(Layer::View) {
-        let made = mounts::own_view(attempt.policy, &attempt.command.cwd, attempt.tmp.as_deref(), own_proc);
-        return made.map(|()| true).map_err(|error| at(Layer::View, error));
+        mounts::own_view(attempt.policy, &attempt.command.cwd, attempt.tmp.as_deref(), own_proc)?;
+        return Ok(true);
     }
     if own_proc {
         mounts::own_proc().map_err(|error| at(Layer::Processes, error))?;

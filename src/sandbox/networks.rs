@@ -57,8 +57,16 @@ impl Held {
     }
 }
 
-/// For a supervisor that makes a network and runs no command: makes it, and hands it over.
-pub(super) fn make(lifeline: &UnixStream) -> io::Result<()> {
+/// For a supervisor that makes a network and runs no command: makes it, and hands it over. Where it cannot, it ends
+/// without a word: the supervisor of the command then finds out what to say.
+pub(super) fn make(lifeline: &UnixStream) {
+    if let Ok(descriptors) = new_network() {
+        let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+        let _ = protocol::send(lifeline, b"\n", &descriptors);
+    }
+}
+
+fn new_network() -> io::Result<Vec<OwnedFd>> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     let mut namespaces = UnshareFlags::NEWNET;
     if !geteuid().is_root() {
@@ -76,8 +84,7 @@ pub(super) fn make(lifeline: &UnixStream) -> io::Result<()> {
     if users {
         descriptors.push(opened("/proc/self/ns/user")?);
     }
-    let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-    protocol::send(lifeline, b"\n", &descriptors).map(drop)
+    Ok(descriptors)
 }
 
 /// For a supervisor: goes where its command shall be. First to the users that the network belongs to, as only there it

@@ -47,7 +47,10 @@ fn supervise() -> io::Result<()> {
     let mut lifeline = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let (command, policy, lock, descriptors) = match protocol::receive_request(&lifeline)? {
         Some((Request::Run { command, policy, lock }, descriptors)) => (command, policy, lock, descriptors),
-        Some((Request::Network, _)) => return networks::make(&lifeline),
+        Some((Request::Network, _)) => {
+            networks::make(&lifeline);
+            return Ok(());
+        }
         None => return Ok(()),
     };
     let _lock = lock.as_deref().map(lock::hold).transpose()?;

@@ -18,7 +18,8 @@ use rustix::mount::{
 use rustix::process::{chdir, fchdir, pivot_root, umask};
 
 use super::system::{self, Step};
-use crate::sandbox::policy::Policy;
+use super::{Refusal, at};
+use crate::sandbox::policy::{Layer, Policy};
 
 /// Where the new root is put together. It has to be there, and is covered for the time.
 const BASE: &str = "/usr";
@@ -63,17 +64,26 @@ pub fn own_proc() -> io::Result<()> {
 }
 
 /// Makes the new root this process's own. Of the old one nothing can be reached after it.
-pub fn own_view(policy: &Policy, workspace: &Path, tmp: Option<&Path>, own_proc: bool) -> io::Result<()> {
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-    let view = View::of(policy, workspace, tmp, own_proc)?;
+pub fn own_view(policy: &Policy, workspace: &Path, tmp: Option<&Path>, own_proc: bool) -> Result<(), Refusal> {
+    let fault = |error: io::Error| at(Layer::View, error);
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(|error| fault(error.into()))?;
+    let mut view = View::of(policy, workspace, tmp).map_err(fault)?;
+    view.pieces.push(match own_proc {
+        true => own("/proc", "proc", &[]).map_err(|error| at(Layer::Processes, error))?,
+        false => {
+            let tree = tree_of(Path::new("/proc"), READ_ONLY).map_err(fault)?;
+            Piece { target: "/proc".into(), tree, is_folder: true }
+        }
+    });
     let before = umask(Mode::from_raw_mode(0o022));
     let entered = view.enter();
     umask(before);
-    entered
+    entered.map_err(fault)
 }
 
 impl View {
-    fn of(policy: &Policy, workspace: &Path, tmp: Option<&Path>, own_proc: bool) -> io::Result<Self> {
+    fn of(policy: &Policy, workspace: &Path, tmp: Option<&Path>) -> io::Result<Self> {
         let mut view = Self { links: Vec::new(), pieces: Vec::new() };
         for path in system::readable().iter().chain(&policy.read) {
             view.add(path, READ_ONLY)?;
@@ -90,10 +100,6 @@ impl View {
         });
         view.pieces.push(own("/dev/shm", "tmpfs", &[("mode", "1777"), ("size", SHARED_MEMORY)])?);
         view.pieces.push(own("/dev/pts", "devpts", &[("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620")])?);
-        view.pieces.push(match own_proc {
-            true => own("/proc", "proc", &[])?,
-            false => Piece { target: "/proc".into(), tree: tree_of(Path::new("/proc"), READ_ONLY)?, is_folder: true },
-        });
         view.pieces.push(Piece { target: workspace.into(), tree: tree_of(workspace, WRITABLE)?, is_folder: true });
         for (link, target) in [
             ("/dev/fd", "/proc/self/fd"),
@@ -105,8 +111,6 @@ impl View {
         ] {
             view.links.push((link.into(), target.into()));
         }
-        // What is further up comes first, as the rest is put into it.
-        view.pieces.sort_by_key(|piece| piece.target.components().count());
         Ok(view)
     }
 
@@ -124,7 +128,9 @@ impl View {
         Ok(())
     }
 
-    fn enter(self) -> io::Result<()> {
+    fn enter(mut self) -> io::Result<()> {
+        // What is further up comes first, as the rest is put into it.
+        self.pieces.sort_by_key(|piece| piece.target.components().count());
         mount("tmpfs", BASE, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, ROOT_OPTIONS)?;
         let root = fs::open(BASE, FOLDER, Mode::empty())?;
         for (link, target) in &self.links {
