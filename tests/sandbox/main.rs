@@ -26,6 +26,7 @@ pub struct House {
 }
 
 impl House {
+    #[expect(clippy::new_without_default, reason = "it makes folders")]
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().canonicalize().unwrap().join("data");
