@@ -1,6 +1,7 @@
 //! What a command tries from inside the sandbox, on the real kernel, through the real supervisor.
 
 mod attempts;
+mod missing;
 
 use nuncio::sandbox::{Captured, Command, Ended, Finished, OutputLimits, Policy, SpawnError, Supervisor, UserIds};
 use std::fs;
