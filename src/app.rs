@@ -6,14 +6,17 @@ mod equipment;
 mod greeting;
 mod output;
 mod requested;
+mod sandbox;
 mod servers;
 mod store;
 mod upstreams;
 mod web;
 
+use self::sandbox::Sandbox;
 use crate::cli::{Cli, Command, Flags, KeyCommand};
 use crate::config::error::ConfigError;
 use crate::config::profiles::{self, AllowedTools};
+use crate::config::sandbox::Level;
 use crate::config::server::UnknownModel;
 use crate::config::{Config, Loaded, auth};
 use crate::core::format::OutputFormat;
@@ -28,7 +31,7 @@ use crate::mcp::Hub;
 use crate::runs::format::AnswerCheck;
 use crate::runs::registry::RunsSettings;
 use crate::runs::{Profile, Runs};
-use crate::sandbox::{CommandsLock, Supervisor};
+use crate::sandbox::CommandsLock;
 use crate::store::sqlite::OpenError;
 use crate::tools::registry::{Allowed, RegistryError};
 use crate::tools::{self, ToolSettings};
@@ -60,8 +63,12 @@ pub enum AppError {
     Upstream(#[from] SetupError),
     #[error("profile `{profile}`: {reason}")]
     Profile { profile: String, reason: String },
+    #[error("mcp_servers.{server}: {reason}")]
+    Server { server: String, reason: String },
     #[error("{0}")]
     Tools(#[from] RegistryError),
+    #[error("{0}")]
+    Sandbox(String),
     #[error("{what}: {source}")]
     System { what: &'static str, source: io::Error },
 }
@@ -107,7 +114,7 @@ fn fault_of(what: &'static str) -> impl FnOnce(io::Error) -> AppError {
 }
 
 /// Joins everything behind the router.
-fn gateway(config: &Config, store: Arc<dyn Store>, hub: &Arc<Hub>) -> Result<Gateway, AppError> {
+fn gateway(config: &Config, store: Arc<dyn Store>, sandbox: &Sandbox, hub: &Arc<Hub>) -> Result<Gateway, AppError> {
     let registry = Arc::new(Registry::new(&upstreams::settings(config))?);
     let settings = RunsSettings {
         max_runs: config.server.max_runs,
@@ -116,7 +123,7 @@ fn gateway(config: &Config, store: Arc<dyn Store>, hub: &Arc<Hub>) -> Result<Gat
     };
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
-        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, hub)?));
+        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, sandbox, hub)?));
     }
     let default = config.default_profile().map(|(id, _)| id.to_owned());
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -127,7 +134,7 @@ fn gateway(config: &Config, store: Arc<dyn Store>, hub: &Arc<Hub>) -> Result<Gat
         stand_in: default.filter(|_| config.server.unknown_model == UnknownModel::Default),
         keys: keys(config),
         settings: http_settings(config),
-        probe: probe(registry, config, hub),
+        probe: probe(registry, config, sandbox, hub),
         started: Instant::now(),
         started_at,
     })
@@ -171,6 +178,7 @@ fn profile(
     profile: &profiles::Profile,
     config: &Config,
     registry: &Registry,
+    sandbox: &Sandbox,
     hub: &Arc<Hub>,
 ) -> Result<Profile, AppError> {
     let fault = |reason: String| AppError::Profile { profile: id.to_owned(), reason };
@@ -185,7 +193,7 @@ fn profile(
             Allowed::Only(names.iter().filter(|name| tools::NAMES.contains(&name.as_str())).cloned().collect())
         }
     };
-    let supervisor = Supervisor::new(OWN_BINARY).holding(commands_lock(config));
+    let supervisor = sandbox.supervisor(profile.reach()).map_err(fault)?;
     let tools = tools::builtin(tool_settings(config), supervisor)?.select(&allowed)?;
     let format = format(profile).map_err(fault)?;
     let agent = Agent {
@@ -205,6 +213,9 @@ fn profile(
     if let Some(workspace) = &profile.workspace {
         let problem = |error| fault(format!("the workspace {} cannot be used: {error}", workspace.display()));
         system::check_folder(workspace).map_err(problem)?;
+        if profile.sandbox != Level::Off {
+            sandbox.keep_out_of_data(workspace).map_err(|error| fault(format!("workspace: {error}")))?;
+        }
     }
     Ok(Profile {
         id: id.to_owned(),
@@ -257,10 +268,14 @@ fn http_settings(config: &Config) -> HttpSettings {
 }
 
 /// What `/health/detailed` says of the edges.
-fn probe(registry: Arc<Registry>, config: &Config, hub: &Arc<Hub>) -> Probe {
-    let (lookout, hub) = (Arc::new(Lookout::new(registry, config)), Arc::clone(hub));
+fn probe(registry: Arc<Registry>, config: &Config, sandbox: &Sandbox, hub: &Arc<Hub>) -> Probe {
+    let (sandbox, hub) = (sandbox.report(config), Arc::clone(hub));
+    let lookout = Arc::new(Lookout::new(registry, config));
     Arc::new(move || {
-        let (lookout, hub) = (Arc::clone(&lookout), Arc::clone(&hub));
-        async move { json!({"upstreams": lookout.report().await, "mcp_servers": hub.report()}) }.boxed()
+        let (lookout, sandbox, hub) = (Arc::clone(&lookout), sandbox.clone(), Arc::clone(&hub));
+        let edges = async move {
+            json!({"upstreams": lookout.report().await, "mcp_servers": hub.report(), "sandbox": sandbox})
+        };
+        edges.boxed()
     })
 }

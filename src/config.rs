@@ -9,6 +9,7 @@ pub mod log;
 pub mod mcp;
 mod outline;
 pub mod profiles;
+pub mod sandbox;
 pub mod server;
 pub mod store;
 mod summary;
@@ -29,6 +30,7 @@ use self::{
     log::Log,
     mcp::McpServer,
     profiles::Profile,
+    sandbox::Sandbox,
     server::Server,
     store::Store,
     tools::Tools,
@@ -49,6 +51,7 @@ pub struct Config {
     pub tools: Tools,
     /// By name.
     pub mcp_servers: BTreeMap<String, McpServer>,
+    pub sandbox: Sandbox,
     pub store: Store,
     pub log: Log,
     /// Absolute. Need not exist yet.
@@ -129,6 +132,7 @@ impl Config {
             server.check(&at, problems);
         }
         self.tools.check(problems);
+        self.sandbox.check(problems);
         self.store.check(problems);
         self.log.check(problems);
     }
@@ -172,6 +176,15 @@ fn complete(
                 Err(message) => problems.add(key, message),
             }
         }
+        for (name, paths) in [("read", &mut profile.read), ("write", &mut profile.write)] {
+            for (index, path) in paths.iter_mut().enumerate() {
+                let key = format!("{}.{name}[{index}]", value::join("profiles", id));
+                match env.absolute(path, base(&key, env, sources)) {
+                    Ok(absolute) => *path = absolute,
+                    Err(message) => problems.add(key, message),
+                }
+            }
+        }
     }
     for (name, upstream) in &mut document.upstreams {
         upstream.fetch_key(&value::join("upstreams", name), env, &mut problems);
@@ -187,10 +200,13 @@ fn complete(
             Err(message) => problems.add("store.path", message),
         }
     }
-    let Document { mut server, auth, upstreams, profiles, tools: tool_limits, mcp_servers, store, log, .. } = document;
+    let Document {
+        mut server, auth, upstreams, profiles, tools: tool_limits, mcp_servers, sandbox, store, log, ..
+    } = document;
     // A bare IPv6 address binds; the brackets belong to URLs, from which people copy it.
     server.host = server.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let config = Config { server, auth, upstreams, profiles, tools: tool_limits, mcp_servers, store, log, data_dir };
+    let config =
+        Config { server, auth, upstreams, profiles, tools: tool_limits, mcp_servers, sandbox, store, log, data_dir };
     config.check(tools, &mut problems);
     problems.into_result().map(|()| config)
 }
@@ -211,10 +227,14 @@ fn complete_servers(
                 Err(message) => problems.add(key, message),
             }
         }
-        if let Some(cwd) = &mut server.cwd {
-            let key = format!("{at}.cwd");
-            match env.absolute(cwd, base(&key, env, sources)) {
-                Ok(path) => *cwd = path,
+        let cwd = server.cwd.iter_mut().map(|cwd| (format!("{at}.cwd"), cwd));
+        let mut paths: Vec<(String, &mut PathBuf)> = cwd.collect();
+        for (name, list) in [("read", &mut server.read), ("write", &mut server.write)] {
+            paths.extend(list.iter_mut().enumerate().map(|(index, path)| (format!("{at}.{name}[{index}]"), path)));
+        }
+        for (key, path) in paths {
+            match env.absolute(path, base(&key, env, sources)) {
+                Ok(absolute) => *path = absolute,
                 Err(message) => problems.add(key, message),
             }
         }

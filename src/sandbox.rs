@@ -20,10 +20,17 @@
 
 pub mod capture;
 mod descendants;
+mod disk;
+mod init;
+mod layers;
 pub mod lock;
+mod networks;
+pub mod policy;
+mod probe;
 mod protocol;
 mod signals;
 pub mod spawn;
+mod start;
 pub mod supervisor;
 
 use std::path::PathBuf;
@@ -32,6 +39,7 @@ use serde::{Deserialize, Serialize};
 
 pub use capture::{Captured, OutputLimits};
 pub use lock::CommandsLock;
+pub use policy::{Broken, Layer, Level, Limits, Network, Policy, UserIds};
 pub use spawn::{Ended, Finished, Running, SpawnError, Streams, Supervisor};
 
 /// The first argument that makes the binary a supervisor. No word a person would type.
@@ -43,6 +51,7 @@ pub struct Command {
     /// A path, or a name that is looked up in the `PATH` of [`env`](Self::env).
     pub program: String,
     pub args: Vec<String>,
+    /// Where it starts: its workspace. Absolute, and with a sandbox a folder as itself and no symlink.
     pub cwd: PathBuf,
     /// The whole environment: nothing of the daemon's is added, as it may hold keys.
     pub env: Vec<(String, String)>,

@@ -1,10 +1,13 @@
 //! `nuncio check`: what would run, without running it.
 
 use super::output::say;
+use super::sandbox::Sandbox;
 use super::{AppError, gateway, servers, store, upstreams};
-use crate::config::Loaded;
+use crate::config::{Config, Loaded};
+use crate::system;
 use serde_json::Value;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Prints the configuration, builds what it describes, and asks every upstream for its models. An upstream that does
 /// not answer is said and is no error: it may be up when the daemon is.
@@ -16,8 +19,13 @@ pub async fn run(mut loaded: Loaded) -> Result<(), AppError> {
         say(&line)?;
     }
     say(&format!("upstream  chosen {source}"))?;
-    let hub = Arc::new(servers::hub(&loaded.config));
-    let gateway = gateway(&loaded.config, store::check(&loaded.config)?, &hub)?;
+    let sandbox = Sandbox::find(&loaded.config).await?;
+    for line in sandbox.summary(&loaded.config).iter().chain(&sandbox.layers()) {
+        say(line)?;
+    }
+    let trial = Trial::of(&loaded.config).await?;
+    let hub = Arc::new(servers::hub(&trial.config, trial.sandbox.as_ref().unwrap_or(&sandbox))?);
+    let gateway = gateway(&loaded.config, store::check(&loaded.config)?, &sandbox, &hub)?;
     hub.start();
     let longest = loaded.config.mcp_servers.values().map(|server| server.start_timeout).max().unwrap_or_default();
     hub.tried(longest.saturating_mul(2)).await;
@@ -35,6 +43,36 @@ pub async fn run(mut loaded: Loaded) -> Result<(), AppError> {
     }
     hub.close().await;
     say("ok")
+}
+
+/// What servers of tools are tried in, apart from the data folder: a daemon may be at work there. It is gone at the end.
+struct Trial {
+    config: Config,
+    /// `None` where there is nothing to try.
+    sandbox: Option<Sandbox>,
+}
+
+impl Trial {
+    async fn of(config: &Config) -> Result<Self, AppError> {
+        let mut trial = Self { config: config.clone(), sandbox: None };
+        if config.mcp_servers.values().any(|server| server.command.is_some()) {
+            let folder = std::env::temp_dir().join(format!("nuncio-check-{}", Uuid::now_v7()));
+            let fault = |source| AppError::DataDir { path: folder.clone(), source };
+            system::private_folder(&folder).map_err(fault)?;
+            trial.config.data_dir.clone_from(&folder);
+            let sandbox = trial.sandbox.insert(Sandbox::find(&trial.config).await?);
+            sandbox.make_folders(&trial.config).map_err(fault)?;
+        }
+        Ok(trial)
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if self.sandbox.is_some() {
+            let _ = std::fs::remove_dir_all(&self.config.data_dir);
+        }
+    }
 }
 
 /// What there is to say of a server of tools.

@@ -1,6 +1,7 @@
 //! The servers of tools: made of the configuration, and put beside the daemon's own tools for each profile.
 
-use super::{OWN_BINARY, commands_lock};
+use super::AppError;
+use super::sandbox::Sandbox;
 use crate::config::mcp::McpServer;
 use crate::config::{Config, profiles};
 use crate::core::ports::tool::{Tool, Toolset};
@@ -16,21 +17,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// All configured servers, not yet started.
-pub fn hub(config: &Config) -> Hub {
-    let server = |(name, server): (&String, &McpServer)| ServerSettings {
-        name: name.clone(),
-        transport: transport(name, server, config),
+pub fn hub(config: &Config, sandbox: &Sandbox) -> Result<Hub, AppError> {
+    let server = |(name, server): (&String, &McpServer)| {
+        let supervisor = sandbox.supervisor(server.reach());
+        let supervisor = supervisor.map_err(|reason| AppError::Server { server: name.clone(), reason })?;
+        Ok(settings(name, server, config, supervisor))
+    };
+    Ok(Hub::new(config.mcp_servers.iter().map(server).collect::<Result<_, AppError>>()?))
+}
+
+fn settings(name: &str, server: &McpServer, config: &Config, supervisor: Supervisor) -> ServerSettings {
+    ServerSettings {
+        name: name.to_owned(),
+        transport: transport(name, server, config, supervisor),
         allow: server.allow.clone(),
         deny: server.deny.clone(),
         trust_annotations: server.trust_annotations,
         start_timeout: server.start_timeout,
         call_timeout: server.call_timeout,
         max_output: server.max_output,
-    };
-    Hub::new(config.mcp_servers.iter().map(server).collect())
+    }
 }
 
-fn transport(name: &str, server: &McpServer, config: &Config) -> Transport {
+fn transport(name: &str, server: &McpServer, config: &Config, supervisor: Supervisor) -> Transport {
     let Some(program) = &server.command else {
         let headers = server.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let (url, bearer) = (server.url.clone().unwrap_or_default(), server.bearer_token.clone());
@@ -42,10 +51,7 @@ fn transport(name: &str, server: &McpServer, config: &Config) -> Transport {
     let mut env: BTreeMap<String, String> = usual.map(|(name, value)| (name.to_owned(), value)).into();
     env.extend(server.env.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())));
     let (args, env) = (server.args.clone(), env.into_iter().collect());
-    Transport::Stdio {
-        command: Command { program: program.clone(), args, cwd, env },
-        supervisor: Supervisor::new(OWN_BINARY).holding(commands_lock(config)),
-    }
+    Transport::Stdio { command: Command { program: program.clone(), args, cwd, env }, supervisor }
 }
 
 /// The tools of one profile: the daemon's own, and those of servers as they are when they are asked for.

@@ -17,6 +17,7 @@ use super::{
     mcp::McpServer,
     outline::{MAX_DEPTH, Outline, Pick},
     profiles::Profile,
+    sandbox::Sandbox,
     server::Server,
     store::Store,
     tools::Tools,
@@ -38,6 +39,7 @@ pub(super) struct Document {
     pub profiles: BTreeMap<String, Profile>,
     pub tools: Tools,
     pub mcp_servers: BTreeMap<String, McpServer>,
+    pub sandbox: Sandbox,
     pub store: Store,
     pub log: Log,
 }

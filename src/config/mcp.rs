@@ -6,7 +6,12 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-use super::{environment::Environment, error::Problems, upstreams, value};
+use super::{
+    environment::Environment,
+    error::Problems,
+    sandbox::{Level, Network, Reach},
+    upstreams, value,
+};
 
 /// Either a program that is started (`command`) or an address (`url`).
 #[derive(Clone, Debug, Deserialize)]
@@ -23,6 +28,12 @@ pub struct McpServer {
     pub pass_env: Vec<String>,
     /// The program's folder; `None` gives it its own under the data folder. Absolute once loaded.
     pub cwd: Option<PathBuf>,
+    /// How much is kept from the program.
+    pub sandbox: Level,
+    pub network: Option<Network>,
+    /// What it may read and what it may write besides. Absolute once loaded.
+    pub read: Vec<PathBuf>,
+    pub write: Vec<PathBuf>,
     pub url: Option<String>,
     /// Sent with every request. Secret, because some services want their key in a header of their own.
     #[serde(deserialize_with = "value::secrets")]
@@ -52,6 +63,7 @@ pub struct McpServer {
 impl Default for McpServer {
     fn default() -> Self {
         let (command, args, env, pass_env, cwd) = Default::default();
+        let (sandbox, network, read, write) = Default::default();
         let (url, headers, bearer_token_env, bearer_token) = Default::default();
         let (allow, deny, trust_annotations, call_timeout) = Default::default();
         Self {
@@ -60,6 +72,10 @@ impl Default for McpServer {
             env,
             pass_env,
             cwd,
+            sandbox,
+            network,
+            read,
+            write,
             url,
             headers,
             bearer_token_env,
@@ -95,6 +111,10 @@ impl McpServer {
         }
     }
 
+    pub fn reach(&self) -> Reach<'_> {
+        Reach { sandbox: self.sandbox, network: self.network, read: &self.read, write: &self.write }
+    }
+
     pub(super) fn check(&self, at: &str, problems: &mut Problems<'_>) {
         let field = |name: &str| format!("{at}.{name}");
         match (&self.command, &self.url) {
@@ -120,6 +140,7 @@ impl McpServer {
     }
 
     fn check_program(&self, at: &str, problems: &mut Problems<'_>) {
+        self.reach().check(at, problems);
         let given = [("headers", !self.headers.is_empty()), ("bearer_token_env", self.bearer_token_env.is_some())];
         for (name, given) in given {
             problems.expect(!given, format!("{at}.{name}"), "expected nothing: it goes with `url`");
@@ -136,6 +157,10 @@ impl McpServer {
             ("env", !self.env.is_empty()),
             ("pass_env", !self.pass_env.is_empty()),
             ("cwd", self.cwd.is_some()),
+            ("sandbox", self.sandbox != Level::default()),
+            ("network", self.network.is_some()),
+            ("read", !self.read.is_empty()),
+            ("write", !self.write.is_empty()),
         ];
         for (name, given) in given {
             problems.expect(!given, format!("{at}.{name}"), "expected nothing: it goes with `command`");

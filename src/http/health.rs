@@ -27,6 +27,7 @@ pub async fn detailed(State(gateway): State<Arc<Gateway>>) -> (StatusCode, Json<
         "store": store(&gateway.store.health()),
         "upstreams": edges.get("upstreams"),
         "mcp_servers": edges.get("mcp_servers"),
+        "sandbox": edges.get("sandbox"),
     });
     (status, Json(body))
 }

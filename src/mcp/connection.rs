@@ -252,19 +252,18 @@ async fn end_of_process(
 ) -> String {
     let end = async {
         let mut waiting = std::pin::pin!(service.waiting());
-        tokio::select! {
-            _ = &mut waiting => match fault.get() {
-                Some(fault) => fault.clone(),
-                None => match timeout(LAST_MOMENT, running.wait()).await {
-                    Ok(ended) => describe(ended),
-                    Err(_) => "it closed its output".to_owned(),
-                },
+        let reason = tokio::select! {
+            _ = &mut waiting => match timeout(LAST_MOMENT, running.wait()).await {
+                Ok(ended) => describe(ended),
+                Err(_) => "it closed its output".to_owned(),
             },
             ended = running.wait() => {
                 let _ = timeout(LAST_MOMENT, waiting).await;
                 describe(ended)
             }
-        }
+        };
+        // A process that ends because we no longer listen is not why.
+        fault.get().cloned().unwrap_or(reason)
     };
     let mut end = std::pin::pin!(end);
     let reason = loop {

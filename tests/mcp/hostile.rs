@@ -8,7 +8,8 @@ use std::io::{BufRead, Write};
 pub fn hostile(mode: &str, more: &str) -> String {
     let binary = std::env::current_exe().unwrap();
     let args = "['--exact', 'hostile::server', '--nocapture', '--ignored']";
-    format!("{{command: '{}', args: {args}, env: {{MODE: {mode}, {more}}}", binary.display())
+    let (program, folder) = (binary.display(), binary.parent().unwrap().display());
+    format!("{{command: '{program}', args: {args}, read: ['{folder}'], env: {{MODE: {mode}, {more}}}")
 }
 
 #[test]

@@ -93,13 +93,15 @@ async fn check_says_what_each_server_offers() {
     std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
     let output = crate::support::command(folder.path()).arg("check").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let lines: Vec<&str> = text.lines().filter(|line| line.contains("  mcp ")).collect();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("   mcp ")).collect();
     let expected = [
         "warning   mcp bad: it ended with exit code 7; it had written: no licence found | I give up",
         "reached   mcp good: 1 tools (echo); `gone` is allowed and not there",
     ];
-    assert!(lines == expected || lines == expected.map(|line| line.replacen("   mcp", "  mcp", 1)), "{text}");
+    assert_eq!(lines, expected, "{text}");
     assert!(output.status.success() && text.ends_with("ok\n"), "{text}");
+    // It was tried elsewhere.
+    assert!(!folder.path().join("data").exists());
 }
 
 #[tokio::test]

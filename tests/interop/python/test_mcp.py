@@ -49,11 +49,14 @@ def everything_over_http():
 def daemon(start, tmp_path_factory, everything_over_http):
     folder = tmp_path_factory.mktemp("documents").resolve()
     (folder / "note.txt").write_text("written before\n")
+    # A daemon that is root runs them as somebody else.
+    folder.chmod(0o777)
+    packages, python = [str(HERE / "node_modules")], [sys.prefix, sys.base_prefix]
     servers = {
         "http": {"url": everything_over_http},
-        "stdio": {"command": NODE, "args": EVERYTHING},
-        "files": {"command": NODE, "args": [FILESYSTEM, str(folder)]},
-        "time": {"command": TIME[0], "args": TIME[1:]},
+        "stdio": {"command": NODE, "args": EVERYTHING, "read": packages},
+        "files": {"command": NODE, "args": [FILESYSTEM, str(folder)], "read": packages, "write": [str(folder)]},
+        "time": {"command": TIME[0], "args": TIME[1:], "read": python, "network": "none"},
     }
     config = {"upstreams": {"rehearsal": {"kind": "rehearsal"}}, "mcp_servers": servers}
     with start(config) as daemon:
