@@ -4,12 +4,16 @@
 pub mod edit_file;
 pub mod file_tool;
 pub mod list_files;
+pub mod memory;
 pub mod read_file;
 pub mod registry;
 pub mod schema;
 pub mod search_files;
+pub mod skill;
+pub mod skills;
 pub mod terminal;
 pub mod text;
+pub mod todo;
 pub mod walk;
 pub mod workspace;
 pub mod write_file;
@@ -19,16 +23,21 @@ use crate::sandbox::Supervisor;
 use edit_file::EditFile;
 use file_tool::Confined;
 use list_files::ListFiles;
+use memory::{Memory, MemoryTool};
 use read_file::ReadFile;
 use registry::{RegistryError, ToolSet};
 use search_files::SearchFiles;
+use skill::SkillTool;
+use skills::Skills;
 use std::sync::Arc;
 use std::time::Duration;
 use terminal::Terminal;
+use todo::Todo;
 use write_file::WriteFile;
 
 /// The names of all built-in tools, in the order of the alphabet.
-pub const NAMES: &[&str] = &["edit_file", "list_files", "read_file", "search_files", "terminal", "write_file"];
+pub const NAMES: &[&str] =
+    &["edit_file", "list_files", "memory", "read_file", "search_files", "skill", "terminal", "todo", "write_file"];
 
 /// What the tools may use up. The same for all profiles; what one call has left of its time is in its context.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,9 +54,18 @@ pub struct ToolSettings {
     pub shell: String,
 }
 
+/// What some tools stand on, of which there may be none: then they are not there either.
+#[derive(Clone, Default)]
+pub struct Means {
+    pub memory: Option<Memory>,
+    pub skills: Option<Skills>,
+}
+
 /// Every built-in tool. It fails only if a tool is at fault, and then always.
-pub fn builtin(settings: ToolSettings, supervisor: Supervisor) -> Result<ToolSet, RegistryError> {
+pub fn builtin(settings: ToolSettings, supervisor: Supervisor, means: &Means) -> Result<ToolSet, RegistryError> {
     let settings = Arc::new(settings);
+    let memory = means.memory.clone().map(|memory| Arc::new(MemoryTool::new(memory)) as Arc<dyn Tool>);
+    let skill = means.skills.clone().map(|skills| Arc::new(SkillTool::new(skills, &settings)) as Arc<dyn Tool>);
     let tools: [Arc<dyn Tool>; _] = [
         Arc::new(Confined::<EditFile>::new(&settings)),
         Arc::new(Confined::<ListFiles>::new(&settings)),
@@ -55,6 +73,7 @@ pub fn builtin(settings: ToolSettings, supervisor: Supervisor) -> Result<ToolSet
         Arc::new(Confined::<SearchFiles>::new(&settings)),
         Arc::new(Confined::<WriteFile>::new(&settings)),
         Arc::new(Terminal::new(&settings, supervisor)),
+        Arc::new(Todo::default()),
     ];
-    ToolSet::new(tools)
+    ToolSet::new(tools.into_iter().chain(memory).chain(skill))
 }

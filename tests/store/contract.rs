@@ -4,6 +4,7 @@ mod conversations;
 mod items;
 mod journals;
 mod leases;
+mod notes;
 mod responses;
 
 use nuncio::core::ports::store::{Chain, Link};

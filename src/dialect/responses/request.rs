@@ -11,6 +11,7 @@ use crate::core::ports::store::{Found, ItemKey};
 use crate::core::run::{Compaction, RunSpec};
 use crate::dialect::error::{ApiError, excerpt};
 use crate::dialect::fields::{Check, Fields, integer, top_logprobs};
+use crate::dialect::user;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -82,6 +83,7 @@ fn read(mut fields: Fields, needs_input: bool) -> Result<ResponsesRequest, ApiEr
     let tools = fields.take_array("tools")?.map(tools::parse).transpose()?.flatten();
     let choice = tools::choice(fields.take("tool_choice"))?;
     let mut params = passed_on(&mut fields)?;
+    user::check(&params)?;
     prompt_cache_options(&mut fields, &mut params)?;
     let included = view::included(&mut fields)?;
     let top_logprobs = logprobs(&mut fields, included, &mut params)?;
@@ -157,6 +159,11 @@ fn settings(fields: &mut Fields, params: &Map<String, Value>) -> Result<Settings
 }
 
 impl ResponsesRequest {
+    /// The person it is for, where it says that.
+    pub fn user(&self) -> Option<&str> {
+        user::named(&self.spec.params)
+    }
+
     /// The same request with what came of it when it was made: its input had its references filled in, and its settings
     /// what the profile said then.
     pub fn as_it_began(self, settings: &Settings, input: &[Arc<Item>]) -> Self {

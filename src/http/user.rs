@@ -1,0 +1,45 @@
+//! The person a request is for, as far as it says so. What is kept for a person is found by it.
+
+use super::auth::Principal;
+use crate::dialect::error::ApiError;
+use axum::http::HeaderMap;
+use std::sync::Arc;
+
+/// Set by Open WebUI for the account that is signed in; nobody who sits before it can change it.
+const OF_FRONTEND: &str = "x-openwebui-user-id";
+
+/// What Hermes keeps long-term memory under.
+const OF_CLIENT: &str = "x-hermes-session-key";
+
+/// What a client says lies apart from what a trusted frontend vouches for: no client can say this.
+const VOUCHED: &str = "\0frontend\0";
+
+const MAX_BYTES: usize = 256;
+
+/// The person that the headers name. The header of a trusted frontend comes first: it alone is out of reach for the people
+/// whose notes it tells apart, while some frontends let them add fields to the body. Then comes the header that is meant for
+/// this, and what the body says (see [`or_body`]) is last.
+pub fn of_headers(headers: &HeaderMap, principal: &Principal) -> Result<Option<Arc<str>>, ApiError> {
+    if principal.trusted_frontend
+        && let Some(user) = read(headers, OF_FRONTEND)?
+    {
+        return Ok(Some(format!("{VOUCHED}{user}").into()));
+    }
+    Ok(read(headers, OF_CLIENT)?.map(Into::into))
+}
+
+/// What the headers say, or else the body.
+pub fn or_body(of_headers: Option<Arc<str>>, of_body: Option<&str>) -> Option<Arc<str>> {
+    of_headers.or_else(|| of_body.map(Into::into))
+}
+
+fn read<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ApiError> {
+    let Some(value) = headers.get(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) if text.len() <= MAX_BYTES => Ok(Some(text)),
+        _ => {
+            let message = format!("The header `{name}` must be at most {MAX_BYTES} visible ASCII characters.");
+            Err(ApiError::invalid(name, message))
+        }
+    }
+}
