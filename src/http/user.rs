@@ -3,6 +3,7 @@
 use super::auth::Principal;
 use crate::dialect::error::ApiError;
 use axum::http::HeaderMap;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// Set by Open WebUI for the account that is signed in; nobody who sits before it can change it.
@@ -11,9 +12,10 @@ const OF_FRONTEND: &str = "x-openwebui-user-id";
 /// What Hermes keeps long-term memory under.
 const OF_CLIENT: &str = "x-hermes-session-key";
 
-/// What a client says lies apart from what a trusted frontend vouches for: no client can say this.
-const VOUCHED: &str = "\0frontend\0";
+/// What people of a frontend are called that vouches for them. Nobody else is called by anything that begins with a NUL.
+const VOUCHED: &str = "\0";
 
+/// Bytes of a name, which is held as long as its run goes on.
 const MAX_BYTES: usize = 256;
 
 /// The person that the headers name. The header of a trusted frontend comes first: it alone is out of reach for the people
@@ -28,9 +30,14 @@ pub fn of_headers(headers: &HeaderMap, principal: &Principal) -> Result<Option<A
     Ok(read(headers, OF_CLIENT)?.map(Into::into))
 }
 
-/// What the headers say, or else the body.
+/// What the headers say, or else the body. What the model's server would take is not refused for being no fit name: it is
+/// known by its hash.
 pub fn or_body(of_headers: Option<Arc<str>>, of_body: Option<&str>) -> Option<Arc<str>> {
-    of_headers.or_else(|| of_body.map(Into::into))
+    of_headers.or_else(|| {
+        let user = of_body?;
+        let fits = user.len() <= MAX_BYTES && !user.starts_with('\0');
+        Some(if fits { user.into() } else { format!("sha256:{}", hex::encode(Sha256::digest(user))).into() })
+    })
 }
 
 fn read<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ApiError> {

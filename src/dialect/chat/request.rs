@@ -69,7 +69,6 @@ pub fn parse(body: Value) -> Result<ChatRequest, ApiError> {
     fields.take_bool("store")?;
     let input = messages::parse(messages)?;
     let params = fields.rest();
-    user::check(&params)?;
     Ok(ChatRequest {
         model,
         stream,

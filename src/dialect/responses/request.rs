@@ -83,7 +83,6 @@ fn read(mut fields: Fields, needs_input: bool) -> Result<ResponsesRequest, ApiEr
     let tools = fields.take_array("tools")?.map(tools::parse).transpose()?.flatten();
     let choice = tools::choice(fields.take("tool_choice"))?;
     let mut params = passed_on(&mut fields)?;
-    user::check(&params)?;
     prompt_cache_options(&mut fields, &mut params)?;
     let included = view::included(&mut fields)?;
     let top_logprobs = logprobs(&mut fields, included, &mut params)?;
