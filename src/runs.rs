@@ -6,6 +6,8 @@ mod coming;
 mod driver;
 pub mod format;
 mod keys;
+mod leases;
+mod lines;
 pub mod live;
 pub mod log;
 pub mod profile;

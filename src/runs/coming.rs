@@ -82,7 +82,7 @@ impl Coming {
         let Some(record) = &live.record else { return Ok(()) };
         let (run, principal, response) = (live.run, Arc::clone(&live.principal), record.opening());
         let new = NewRun { run, principal, response, request: carry, key };
-        match self.runs.store.begin(new, self.runs.lease()).await.map_err(StartError::Store)? {
+        match self.runs.store.begin(new, self.runs.leases.lease()).await.map_err(StartError::Store)? {
             Begun::Begun(fence) => self.scribe.keep(Book::new(Arc::clone(&self.runs.store), fence, 0)),
             Begun::Taken(run) => return Err(StartError::Taken(run)),
         }
@@ -106,7 +106,7 @@ impl Coming {
 
     async fn never_begun(mut self, outcome: Outcome) -> Outcome {
         drop(self.permit);
-        self.scribe.tell_end(outcome.clone(), None).await;
+        self.scribe.tell_end(outcome.clone(), None, None).await;
         outcome
     }
 

@@ -160,7 +160,8 @@ impl Driver {
                             held.outcome = Some(outcome.clone());
                             // Before the end is told, so that a client that asks again at once is let in.
                             self.permit = None;
-                            self.scribe.tell_end(outcome.clone(), self.previous.take()).await;
+                            let turn = self.place.as_ref().and_then(Place::fence);
+                            self.scribe.tell_end(outcome.clone(), self.previous.take(), turn).await;
                             self.place = None;
                         } else {
                             let stopped = self.tell(event, held).await.err();
