@@ -10,6 +10,7 @@ mod leases;
 mod lines;
 pub mod live;
 pub mod log;
+mod open_turns;
 pub mod profile;
 pub mod recovery;
 pub mod registry;

@@ -51,7 +51,14 @@ pub async fn create(
         run,
         principal: Arc::clone(&principal.name),
         max_runs: principal.max_runs,
-        brief: Briefing::Done(Box::new(Brief { spec: chat.spec, session, housekeeping, previous: None, place: None })),
+        brief: Briefing::Done(Box::new(Brief {
+            spec: chat.spec,
+            session,
+            housekeeping,
+            off_record: false,
+            previous: None,
+            place: None,
+        })),
         // A chat completion is asked for again by its key alone.
         record: key.as_ref().map(|_| record(run, &profile)),
         on_disconnect,

@@ -31,7 +31,14 @@ pub async fn compact(
         session = SessionKey::ByOpening(history.opening(&asked.input));
     }
     let run = Runs::new_id();
-    let brief = Brief { spec: asked.compaction(&history)?, session, housekeeping: false, previous: None, place: None };
+    let brief = Brief {
+        spec: asked.compaction(&history)?,
+        session,
+        housekeeping: false,
+        off_record: true,
+        previous: None,
+        place: None,
+    };
     let request = RunRequest {
         run,
         principal: principal.name,

@@ -5,6 +5,7 @@ use super::brief::Brief;
 use super::driver::Driver;
 use super::format::AnswerCheck;
 use super::live::Presence;
+use super::open_turns::OpenTurns;
 use super::profile::Profile;
 use super::registry::{Runs, StartError};
 use super::scribe::{Book, Scribe};
@@ -15,7 +16,7 @@ use crate::core::event::Outcome;
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::item::Item;
 use crate::core::ports::journals::{Begun, IdempotencyKey, NewRun};
-use crate::core::ports::store::{Store, Turn};
+use crate::core::ports::store::Turn;
 use crate::core::ports::upstream::ToolChoice;
 use crate::core::run::{Cancel, Input, Machine, OnDisconnect, RunSpec};
 use crate::core::transcript::{restore_turns, turn_keys};
@@ -43,6 +44,7 @@ pub struct Plan {
     answer: AnswerCheck,
     history: Vec<Arc<Item>>,
     session: SessionKey,
+    off_record: bool,
     previous: Option<String>,
     place: Option<Place>,
 }
@@ -112,8 +114,8 @@ impl Coming {
 
     /// Fails where the brief cannot be carried out.
     pub async fn plan(&self, brief: Brief) -> Result<Plan, Failure> {
-        let Brief { mut spec, session, housekeeping, previous, place } = brief;
-        restore(&*self.runs.store, &self.presence.live.principal, &mut spec).await?;
+        let Brief { mut spec, session, housekeeping, off_record, previous, place } = brief;
+        restore(&self.runs.open_turns, &self.presence.live.principal, &mut spec).await?;
         let agent = if housekeeping { &self.profile.housekeeping } else { &self.profile.agent };
         if housekeeping {
             (spec.tools, spec.tool_choice, spec.allowed_tools) = (Some(Vec::new()), ToolChoice::Auto, None);
@@ -123,12 +125,12 @@ impl Coming {
         let machine = machine.knowing(self.profile.upstream.window());
         let machine = machine.telling_whole_calls(self.on_disconnect == OnDisconnect::Detach);
         let answer = AnswerCheck::of_request(machine.format()).await?;
-        Ok(Plan { machine, answer, history, session, previous, place })
+        Ok(Plan { machine, answer, history, session, off_record, previous, place })
     }
 
     pub fn driver(self, plan: Plan) -> Driver {
         let Self { runs, presence, permit, profile, scribe, on_disconnect } = self;
-        let Plan { machine, answer, history, session, previous, place } = plan;
+        let Plan { machine, answer, history, session, off_record, previous, place } = plan;
         let finder = SessionFinder {
             store: Arc::clone(&runs.store),
             principal: Arc::clone(&presence.live.principal),
@@ -142,7 +144,8 @@ impl Coming {
             upstream: Arc::clone(&profile.upstream),
             toolbox: Toolbox::new(profile, presence.live.run, finder),
             answer,
-            store: Arc::clone(&runs.store),
+            open_turns: Arc::clone(&runs.open_turns),
+            off_record,
             presence,
             history,
             scribe,
@@ -165,10 +168,10 @@ pub async fn told(run: impl Future<Output = Option<Outcome>>) {
 }
 
 /// Gives the turns of the history back what the server did in them.
-async fn restore(store: &dyn Store, principal: &str, spec: &mut RunSpec) -> Result<(), Failure> {
+async fn restore(open_turns: &OpenTurns, principal: &Arc<str>, spec: &mut RunSpec) -> Result<(), Failure> {
     let mut known: HashMap<String, Turn> = HashMap::new();
     for key in turn_keys(&spec.input) {
-        match store.turn(principal, &key).await {
+        match open_turns.find(principal, &key).await {
             Ok(turn) => known.extend(turn.map(|turn| (key, turn))),
             Err(error) => {
                 tracing::error!(%error, "a turn could not be loaded");

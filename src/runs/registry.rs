@@ -7,6 +7,7 @@ use super::keys::Keys;
 use super::leases::Leases;
 use super::live::{LiveRun, LiveRuns};
 use super::log::Listener;
+use super::open_turns::OpenTurns;
 use super::profile::Profile;
 use super::scribe::{Pace, Scribe};
 use super::turns::{Busy, Place, Turns};
@@ -33,6 +34,7 @@ pub struct Runs {
     turns: Turns,
     keys: Keys,
     pub(super) store: Arc<dyn Store>,
+    pub(super) open_turns: Arc<OpenTurns>,
     pub(super) workspaces: Arc<Path>,
     pub(super) slow_client_timeout: Duration,
     pub leases: Arc<Leases>,
@@ -98,6 +100,7 @@ impl Runs {
             live: Arc::default(),
             turns: Turns::new(Arc::clone(&leases)),
             keys: Keys::default(),
+            open_turns: Arc::new(OpenTurns::new(Arc::clone(&store))),
             store,
             workspaces: settings.workspaces,
             slow_client_timeout: settings.slow_client_timeout,

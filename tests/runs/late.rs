@@ -107,6 +107,7 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
             spec,
             session: SessionKey::ByHistory,
             housekeeping: false,
+            off_record: false,
             previous: None,
             place: None,
         })),

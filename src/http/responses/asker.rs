@@ -63,7 +63,7 @@ impl Asker {
             (session, _) => session.clone(),
         };
         let housekeeping = is_housekeeping(&spec, self.asked.stream);
-        Ok(Brief { spec, session, housekeeping, previous, place })
+        Ok(Brief { spec, session, housekeeping, off_record: !self.asked.settings.store, previous, place })
     }
 }
 
