@@ -58,6 +58,7 @@ pub async fn create(
             session,
             user,
             housekeeping,
+            off_record: false,
             previous: None,
             place: None,
         })),

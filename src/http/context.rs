@@ -38,6 +38,7 @@ pub async fn compact(
         session,
         user: user::or_body(user, asked.user()),
         housekeeping: false,
+        off_record: true,
         previous: None,
         place: None,
     };

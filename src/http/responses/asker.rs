@@ -66,7 +66,8 @@ impl Asker {
         };
         let housekeeping = is_housekeeping(&spec, self.asked.stream);
         let user = user::or_body(self.user.clone(), self.asked.user());
-        Ok(Brief { spec, session, user, housekeeping, previous, place })
+        let off_record = !self.asked.settings.store;
+        Ok(Brief { spec, session, user, housekeeping, off_record, previous, place })
     }
 }
 

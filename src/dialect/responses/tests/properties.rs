@@ -198,7 +198,7 @@ proptest! {
         let last = client.last.unwrap();
         prop_assert_eq!(&last["output"], &client.done.into_values().collect::<Value>());
         prop_assert_eq!(&last, &serde_json::to_value(shown.fold.resource()).unwrap());
-        let stored = shown.record.stored(None, shown.journal);
+        let stored = shown.record.stored(None, None, shown.journal);
         prop_assert_eq!(stored.output.as_ref(), shown.machine.output());
         let record = Record::of(&stored).unwrap();
         prop_assert_eq!(&last, &serde_json::to_value(record.resource(stored.journal.events())).unwrap());

@@ -1,14 +1,11 @@
--- Version 2. Notes that models keep for later sessions.
+-- Version 2. The head of a conversation belongs to one process at a time.
 
-CREATE TABLE notes (
-    principal INTEGER NOT NULL,
-    -- Which of the principal's they are, as a hash.
-    scope     BLOB NOT NULL,
-    -- When they were last changed, in milliseconds of Unix time.
-    changed   INTEGER NOT NULL,
-    -- JSON.
-    notebook  TEXT NOT NULL,
-    PRIMARY KEY (principal, scope)
-) STRICT, WITHOUT ROWID;
+-- Who has it; NULL if nobody does.
+ALTER TABLE conversations ADD COLUMN owner TEXT;
+-- Milliseconds of Unix time.
+ALTER TABLE conversations ADD COLUMN until INTEGER;
+-- How many times it was taken.
+ALTER TABLE conversations ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
 
-CREATE INDEX notes_by_change ON notes (principal, changed);
+-- Those that somebody has.
+CREATE INDEX conversations_by_owner ON conversations (owner) WHERE owner IS NOT NULL;
