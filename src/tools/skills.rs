@@ -145,7 +145,10 @@ impl Search {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-                return if is_hidden { () } else { self.problem(path, &format!("has no {INSTRUCTIONS}")) };
+                if !is_hidden {
+                    self.problem(path, &format!("has no {INSTRUCTIONS}"));
+                }
+                return;
             }
             Err(error) => return self.problem(&file, &format!("cannot be read: {error}")),
         };

@@ -4,6 +4,7 @@ use crate::socket::{Socket, create};
 use crate::support::{Daemon, client, command};
 use crate::upstream::{Act, Request, Server, accepted, calls, stream, turn};
 use crate::with;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -134,6 +135,20 @@ async fn a_note_is_in_later_prompts_of_the_same_person_alone() {
     // A title is asked for on the side: it has no notes.
     one.chat(&daemon, "nuncio", "### Task:\nGenerate a title.").await;
     assert_eq!(last_prompt(&upstream), "");
+}
+
+#[tokio::test]
+async fn runs_at_the_same_time_lose_no_note() {
+    let upstream = upstream().await;
+    let daemon = daemon(&upstream);
+    let one = person("ann", NOBODY, r#"{"user": "one"}"#);
+    let facts: Vec<String> = (10..30).map(|number| format!("fact {number}")).collect();
+    let noted = facts.iter().map(async |fact| one.chat(&daemon, "nuncio", &format!("note: {fact}")).await);
+    join_all(noted).await;
+    one.chat(&daemon, "nuncio", "hi").await;
+    let notes = notes(&upstream);
+    assert!(facts.iter().all(|fact| notes.contains(&format!("\"{fact}\";"))), "{notes}");
+    assert_eq!(notes.matches(';').count(), facts.len(), "{notes}");
 }
 
 #[tokio::test]

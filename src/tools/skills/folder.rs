@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Bytes of a file that is shown.
 const MAX_FILE: u64 = 4 << 20;
@@ -120,7 +120,7 @@ impl Listing {
                 self.is_whole = false;
                 return;
             }
-            if name == "." || name == ".." || path == PathBuf::from(INSTRUCTIONS) {
+            if name == "." || name == ".." || path == INSTRUCTIONS {
                 continue;
             }
             match (entry.file_type(), subfolder(folder, name)) {
