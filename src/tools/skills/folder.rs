@@ -120,7 +120,7 @@ impl Listing {
                 self.is_whole = false;
                 return;
             }
-            if name == "." || name == ".." || path == INSTRUCTIONS {
+            if name == "." || name == ".." || path == Path::new(INSTRUCTIONS) {
                 continue;
             }
             match (entry.file_type(), subfolder(folder, name)) {
