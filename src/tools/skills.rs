@@ -133,7 +133,11 @@ impl Search {
             Ok(entries) => entries,
             Err(error) => return self.problem(folder, &format!("cannot be read: {error}")),
         };
-        let mut paths: Vec<PathBuf> = entries.take(MAX_ENTRIES).flatten().map(|entry| entry.path()).collect();
+        let mut paths: Vec<PathBuf> = entries.take(MAX_ENTRIES + 1).flatten().map(|entry| entry.path()).collect();
+        if paths.len() > MAX_ENTRIES {
+            return self
+                .problem(folder, &format!("holds more than {MAX_ENTRIES} entries, too many for a folder of skills"));
+        }
         // The file system gives them in any order, and every prompt must have them in the same one.
         paths.sort();
         paths.iter().filter(|path| path.is_dir()).for_each(|path| self.candidate(path));

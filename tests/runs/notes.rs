@@ -240,20 +240,19 @@ async fn turns_on_a_websocket_are_for_whom_its_handshake_names() {
 
 #[tokio::test]
 async fn a_run_that_outlives_its_daemon_is_still_for_the_same_person() {
-    let upstream = upstream().await;
-    let mut daemon = daemon(&upstream);
     for person in [person("ann", KEY, "{}"), person("ann", NOBODY, r#"{"user": "u"}"#)] {
-        person.chat(&daemon, "nuncio", &format!("note: {}.", person.headers.len())).await;
-        let expected = format!("1 \"{}.\";", person.headers.len());
+        let upstream = upstream().await;
+        let daemon = daemon(&upstream);
+        person.chat(&daemon, "nuncio", "note: Likes tea.").await;
         let before = upstream.count();
         let body = json!({"model": "nuncio", "input": "wait", "background": true});
         person.post(&daemon, "/v1/responses", body).await;
         upstream.asked(before + 1).await;
-        assert_eq!(notes(&upstream), expected);
+        assert_eq!(notes(&upstream), "1 \"Likes tea.\";");
         let folder = daemon.killed();
-        daemon = Daemon::of(command(folder.path()), folder);
+        let _next = Daemon::of(command(folder.path()), folder);
         upstream.asked(before + 2).await;
-        assert_eq!(notes(&upstream), expected);
+        assert_eq!(notes(&upstream), "1 \"Likes tea.\";", "{person:?}");
     }
 }
 
