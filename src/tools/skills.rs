@@ -88,6 +88,18 @@ impl Skills {
         Arc::clone(&known)
     }
 
+    /// What a command must be able to read to run a skill's scripts: the folders that are there, and those of skills that a
+    /// symlink has put into one.
+    pub fn readable(&self) -> Vec<PathBuf> {
+        let mut folders: Vec<PathBuf> = self.0.folders.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
+        let known = self.known();
+        let elsewhere = known.skills.values().map(|skill| &skill.folder);
+        let elsewhere: Vec<PathBuf> =
+            elsewhere.filter(|real| !folders.iter().any(|folder| real.starts_with(folder))).cloned().collect();
+        folders.extend(elsewhere);
+        folders
+    }
+
     fn lock(&self) -> MutexGuard<'_, Arc<Catalogue>> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

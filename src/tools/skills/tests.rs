@@ -60,6 +60,17 @@ fn what_is_there_is_offered_in_order_and_what_is_broken_is_told() {
 }
 
 #[test]
+fn commands_get_to_read_skills_wherever_they_really_are() {
+    let (shelf, other) = (Shelf::new(), Shelf::new());
+    shelf.skill("a", "apple", "Peels.");
+    other.skill("pear", "pear", "Eats.");
+    symlink(other.path().join("pear"), shelf.path().join("pear")).unwrap();
+    let skills = Skills::new(vec![shelf.path(), shelf.path().join("missing")]);
+    skills.look();
+    assert_eq!(skills.readable(), [shelf.path(), other.path().join("pear")]);
+}
+
+#[test]
 fn a_look_sees_what_has_changed_since_the_last_one() {
     let shelf = Shelf::new();
     let skills = Skills::new(vec![shelf.path()]);
