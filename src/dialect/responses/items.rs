@@ -208,6 +208,10 @@ impl WireItem {
                 _ => listed.extend(Self::whole(item, calls, view)),
             }
         }
+        // The run was interrupted before it began with these, as its response says too.
+        for at in running.into_values().filter(|_| view.is_some()) {
+            listed.get_mut(at).map(|call| call.set_status(Status::Incomplete));
+        }
         listed
     }
 
