@@ -210,7 +210,9 @@ impl WireItem {
         }
         // The run was interrupted before it began with these, as its response says too.
         for at in running.into_values().filter(|_| view.is_some()) {
-            listed.get_mut(at).map(|call| call.set_status(Status::Incomplete));
+            if let Some(call) = listed.get_mut(at) {
+                call.set_status(Status::Incomplete);
+            }
         }
         listed
     }
