@@ -2,6 +2,7 @@
 
 mod check;
 mod daemon;
+mod equipment;
 mod greeting;
 mod output;
 mod store;
@@ -25,7 +26,7 @@ use crate::runs::registry::RunsSettings;
 use crate::runs::{Profile, Runs};
 use crate::sandbox::{CommandsLock, Supervisor};
 use crate::store::sqlite::OpenError;
-use crate::tools::registry::{Allowed, RegistryError, ToolSet};
+use crate::tools::registry::{Allowed, RegistryError};
 use crate::tools::{self, ToolSettings};
 use crate::upstream::registry::{ChainError, Registry};
 use crate::upstream::server::SetupError;
@@ -109,10 +110,9 @@ fn gateway(config: &Config, store: Arc<dyn Store>) -> Result<Gateway, AppError> 
         workspaces: workspaces(&config.data_dir)?.into(),
         slow_client_timeout: config.server.slow_client_timeout,
     };
-    let tools = tools::builtin(tool_settings(config), Supervisor::new(OWN_BINARY).holding(commands_lock(config)))?;
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
-        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, &tools)?));
+        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry)?));
     }
     let default = config.default_profile().map(|(id, _)| id.to_owned());
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -160,13 +160,7 @@ fn tool_settings(config: &Config) -> ToolSettings {
     }
 }
 
-fn profile(
-    id: &str,
-    profile: &profiles::Profile,
-    config: &Config,
-    registry: &Registry,
-    tools: &ToolSet,
-) -> Result<Profile, AppError> {
+fn profile(id: &str, profile: &profiles::Profile, config: &Config, registry: &Registry) -> Result<Profile, AppError> {
     let fault = |reason: String| AppError::Profile { profile: id.to_owned(), reason };
     let targets = profile.targets(&config.upstreams).map_err(|error| fault(error.to_string()))?;
     let chain: Vec<(&str, &str)> =
@@ -176,13 +170,11 @@ fn profile(
         AllowedTools::All => Allowed::All,
         AllowedTools::Only(names) => Allowed::Only(names.clone()),
     };
-    let tools = tools.select(&allowed)?;
-    let with_effects = tools.names().filter(|name| tools.get(name).is_some_and(|tool| tool.has_effects()));
+    let supervisor = Supervisor::new(OWN_BINARY).holding(commands_lock(config));
+    let tools = tools::builtin(tool_settings(config), supervisor)?.select(&allowed)?;
     let format = format(profile).map_err(fault)?;
     let agent = Agent {
         instructions: Some(profile.instructions.trim()).filter(|text| !text.is_empty()).map(Into::into),
-        tools: tools.specs(),
-        with_effects: with_effects.map(str::to_owned).collect(),
         limits: Limits {
             steps: profile.limits.steps,
             wall_time: profile.limits.wall_time,
@@ -193,6 +185,7 @@ fn profile(
         sampling: profile.sampling.clone(),
         format: format.map(Arc::new),
         format_support: upstream.format_support(),
+        ..Agent::default()
     };
     if let Some(workspace) = &profile.workspace {
         let problem = |error| fault(format!("the workspace {} cannot be used: {error}", workspace.display()));
@@ -204,7 +197,7 @@ fn profile(
         housekeeping: Profile::housekeeping_of(&agent),
         agent: Arc::new(agent),
         upstream,
-        tools: Arc::new(tools),
+        equipment: Arc::new(equipment::Fixed(tools)),
         tool_activity: match profile.tool_activity {
             profiles::ToolActivity::Standard => ToolActivity::Standard,
             profiles::ToolActivity::Hidden => ToolActivity::Hidden,

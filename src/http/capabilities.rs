@@ -134,6 +134,10 @@ pub async fn get(
         websocket_waiting: responses::MAX_WAITING,
         websocket_ms: millis(gateway.settings.websocket_time),
     };
+    let mut models = Vec::with_capacity(gateway.profiles.len());
+    for profile in gateway.profiles.values() {
+        models.push(model(profile, &principal).await);
+    }
     let survives = gateway.store.outlives_the_process();
     Json(Capabilities {
         object: "capabilities",
@@ -141,17 +145,19 @@ pub async fn get(
         features: FEATURES.iter().copied().chain([("store_survives_restart", survives)]).collect(),
         endpoints: ENDPOINTS,
         limits,
-        models: gateway.profiles.values().map(|profile| model(profile)).collect(),
+        models,
         unknown_model: gateway.stand_in.clone(),
     })
 }
 
-fn model(profile: &Profile) -> Model {
+async fn model(profile: &Profile, principal: &Principal) -> Model {
     let agent = &profile.agent;
+    // A run would be refused with the reason; who only looks is shown the rest.
+    let equipped = profile.equip(&profile.who(&principal.name, None)).await;
     let Limits { steps, wall_time, tool_time, output_tokens } = agent.limits;
     Model {
         id: profile.id.clone(),
-        tools: agent.tools.iter().map(|tool| tool.name.clone()).collect(),
+        tools: equipped.iter().flat_map(|(agent, _)| agent.tools.iter()).map(|tool| tool.name.clone()).collect(),
         tool_activity: profile.tool_activity,
         context_window: agent.context_window.or_else(|| profile.upstream.window()),
         structured_output: match agent.format_support {

@@ -54,6 +54,7 @@ pub async fn create(
         brief: Briefing::Done(Box::new(Brief {
             spec: chat.spec,
             session,
+            user: None,
             housekeeping,
             off_record: false,
             previous: None,

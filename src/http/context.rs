@@ -9,6 +9,7 @@ use super::{body, headers};
 use crate::core::run::{OnDisconnect, input_tokens as estimate};
 use crate::dialect::responses::compact::{CompactedWindow, Compacting};
 use crate::dialect::responses::request;
+use crate::runs::registry::StartError;
 use crate::runs::session::SessionKey;
 use crate::runs::{Brief, Briefing, RunRequest, Runs};
 use axum::Json;
@@ -34,6 +35,7 @@ pub async fn compact(
     let brief = Brief {
         spec: asked.compaction(&history)?,
         session,
+        user: None,
         housekeeping: false,
         off_record: true,
         previous: None,
@@ -70,5 +72,6 @@ pub async fn input_tokens(
     let profile = gateway.profile(&asked.model)?;
     asked.fill_in(gateway.store.items(&principal.name, &asked.wanted()).await.map_err(broken)?)?;
     let spec = asked.spec(&history(&gateway, &principal.name, &asked).await?)?;
-    Ok(Json(json!({"object": "response.input_tokens", "input_tokens": estimate(&profile.agent, &spec)})))
+    let (agent, _) = profile.equip(&profile.who(&principal.name, None)).await.map_err(StartError::Failed)?;
+    Ok(Json(json!({"object": "response.input_tokens", "input_tokens": estimate(&agent, &spec)})))
 }

@@ -5,11 +5,14 @@ use super::turns::Place;
 use crate::core::run::RunSpec;
 use crate::dialect::error::ApiError;
 use futures_util::future::BoxFuture;
+use std::sync::Arc;
 
 /// Everything that a run needs to begin.
 pub struct Brief {
     pub spec: RunSpec,
     pub session: SessionKey,
+    /// The person it is for, where the request says who that is.
+    pub user: Option<Arc<str>>,
     /// A frontend's call on the side (a title, tags): no tools, no instructions, no session.
     pub housekeeping: bool,
     /// The client wants nothing of it kept.

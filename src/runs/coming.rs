@@ -15,8 +15,10 @@ use super::turns::Place;
 use crate::core::event::Outcome;
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::item::Item;
+use crate::core::ports::equipment::Equipped;
 use crate::core::ports::journals::{Begun, IdempotencyKey, NewRun};
 use crate::core::ports::store::Turn;
+use crate::core::ports::tool::{Toolset, Who};
 use crate::core::ports::upstream::ToolChoice;
 use crate::core::run::{Cancel, Input, Machine, OnDisconnect, RunSpec};
 use crate::core::transcript::{restore_turns, turn_keys};
@@ -41,6 +43,8 @@ pub struct Coming {
 /// What is carried out, as soon as nothing can go wrong with it any more.
 pub struct Plan {
     machine: Machine,
+    tools: Arc<dyn Toolset>,
+    who: Arc<Who>,
     answer: AnswerCheck,
     history: Vec<Arc<Item>>,
     session: SessionKey,
@@ -114,23 +118,25 @@ impl Coming {
 
     /// Fails where the brief cannot be carried out.
     pub async fn plan(&self, brief: Brief) -> Result<Plan, Failure> {
-        let Brief { mut spec, session, housekeeping, off_record, previous, place } = brief;
+        let Brief { mut spec, session, user, housekeeping, off_record, previous, place } = brief;
         restore(&self.runs.open_turns, &self.presence.live.principal, &mut spec).await?;
-        let agent = if housekeeping { &self.profile.housekeeping } else { &self.profile.agent };
+        let who = Arc::new(self.profile.who(&self.presence.live.principal, user));
+        let (mut agent, Equipped { tools, .. }) = self.profile.equip(&who).await?;
         if housekeeping {
+            agent = Arc::clone(&self.profile.housekeeping);
             (spec.tools, spec.tool_choice, spec.allowed_tools) = (Some(Vec::new()), ToolChoice::Auto, None);
         }
         let history = spec.input.clone();
-        let machine = Machine::new(self.presence.live.run, Arc::clone(agent), spec)?;
+        let machine = Machine::new(self.presence.live.run, agent, spec)?;
         let machine = machine.knowing(self.profile.upstream.window());
         let machine = machine.telling_whole_calls(self.on_disconnect == OnDisconnect::Detach);
         let answer = AnswerCheck::of_request(machine.format()).await?;
-        Ok(Plan { machine, answer, history, session, off_record, previous, place })
+        Ok(Plan { machine, tools, who, answer, history, session, off_record, previous, place })
     }
 
     pub fn driver(self, plan: Plan) -> Driver {
         let Self { runs, presence, permit, profile, scribe, on_disconnect } = self;
-        let Plan { machine, answer, history, session, off_record, previous, place } = plan;
+        let Plan { machine, tools, who, answer, history, session, off_record, previous, place } = plan;
         let finder = SessionFinder {
             store: Arc::clone(&runs.store),
             principal: Arc::clone(&presence.live.principal),
@@ -142,7 +148,7 @@ impl Coming {
         Driver {
             machine,
             upstream: Arc::clone(&profile.upstream),
-            toolbox: Toolbox::new(profile, presence.live.run, finder),
+            toolbox: Toolbox::new(tools, who, presence.live.run, profile.agent.limits.tool_time, finder),
             answer,
             open_turns: Arc::clone(&runs.open_turns),
             off_record,

@@ -11,7 +11,7 @@ use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, ToolCall};
 use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::{Upstream, UpstreamStream};
-use crate::core::run::{Cancel, Effect, Input, Limits, Machine, OnDisconnect};
+use crate::core::run::{Cancel, Effect, Input, Limits, Machine, OnDisconnect, ToolDone};
 use futures_util::{FutureExt, StreamExt};
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -131,12 +131,12 @@ impl Driver {
                     Input::UpstreamClosed(Ok(()))
                 }
             },
-            Some(done) = self.toolbox.next(), if !tools_idle => {
+            Some(input) = self.toolbox.next(), if !tools_idle => {
                 // The client is told no more than that, so this is where the operator learns of it.
-                if let Err(ToolError::Fatal(error)) = &done.result {
-                    tracing::error!(call = done.call_id, error, "a tool failed for good");
+                if let Input::ToolDone(ToolDone { call_id, result: Err(ToolError::Fatal(error)) }) = &input {
+                    tracing::error!(call = call_id, error, "a tool failed for good");
                 }
-                Input::ToolDone(done)
+                input
             }
         })
     }
@@ -195,7 +195,7 @@ impl Driver {
         match self.toolbox.prepare(call, &self.history).await {
             Ok(ready) => {
                 let (call_id, doing) = (ready.call_id.clone(), ready.doing.clone());
-                (Input::ToolStarted { call_id, doing }, Some(ready))
+                (Input::ToolDoing { call_id, doing }, Some(ready))
             }
             Err(done) => {
                 match &done.result {

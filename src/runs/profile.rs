@@ -1,6 +1,8 @@
 //! A profile at run time: the agent behind a model id, joined with what carries it out.
 
-use crate::core::ports::tool::Toolset;
+use crate::core::failure::Failure;
+use crate::core::ports::equipment::{Equipment, Equipped};
+use crate::core::ports::tool::Who;
 use crate::core::ports::upstream::Upstream;
 use crate::core::run::{Agent, OnDisconnect};
 use crate::dialect::activity::ToolActivity;
@@ -13,10 +15,11 @@ pub struct Profile {
     pub id: String,
     /// For people who choose among the models.
     pub description: Option<String>,
+    /// As it is before a run equips it.
     pub agent: Arc<Agent>,
     pub upstream: Arc<dyn Upstream>,
-    /// The tools that `agent` offers.
-    pub tools: Arc<dyn Toolset>,
+    /// What its runs get besides.
+    pub equipment: Arc<dyn Equipment>,
     pub tool_activity: ToolActivity,
     /// Unless the request says otherwise.
     pub on_disconnect: OnDisconnect,
@@ -29,6 +32,16 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// The agent of one run, and its tools.
+    pub async fn equip(&self, who: &Who) -> Result<(Arc<Agent>, Equipped), Failure> {
+        let equipped = self.equipment.equip(who).await?;
+        Ok((Arc::new(self.agent.equipped(&equipped)), equipped))
+    }
+
+    pub fn who(&self, principal: &Arc<str>, user: Option<Arc<str>>) -> Who {
+        Who { principal: Arc::clone(principal), user, profile: self.id.as_str().into() }
+    }
+
     /// What a plain model call of this profile needs: its sampling and limits alone.
     pub fn housekeeping_of(agent: &Agent) -> Arc<Agent> {
         Arc::new(Agent {

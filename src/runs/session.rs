@@ -35,6 +35,8 @@ pub struct SessionFinder {
 /// A found session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
+    /// Names it among all sessions of all principals.
+    pub id: Arc<str>,
     pub workspace: Arc<Path>,
     /// The name to remember under the conversation, where only that can lead back here.
     by_history: Option<String>,
@@ -53,7 +55,10 @@ impl SessionFinder {
     pub async fn find(&self, history: &[Arc<Item>]) -> Result<Session, SessionError> {
         let history = self.opening(history);
         let (name, by_history) = match (&self.fixed, &self.key) {
-            (Some(fixed), _) => return enter(fixed, fixed_folder(fixed).await, None),
+            (Some(fixed), _) => {
+                let id = folder(&self.principal, &format!("fixed\0{}", fixed.display()));
+                return enter(id, fixed, fixed_folder(fixed).await, None);
+            }
             (None, SessionKey::Named(name)) => (format!("named\0{name}"), None),
             (None, SessionKey::ByHistory | SessionKey::ByOpening(_)) => {
                 let known = self.known(history).await?;
@@ -61,8 +66,9 @@ impl SessionFinder {
                 (name.clone(), Some(name))
             }
         };
-        let path = self.root.join(folder(&self.principal, &name));
-        enter(&path, own_folder(&path).await, by_history)
+        let id = folder(&self.principal, &name);
+        let path = self.root.join(&id);
+        enter(id, &path, own_folder(&path).await, by_history)
     }
 
     /// The conversation that the session is known by.
@@ -103,9 +109,14 @@ impl SessionFinder {
     }
 }
 
-fn enter(path: &Path, made: io::Result<PathBuf>, by_history: Option<String>) -> Result<Session, SessionError> {
+fn enter(
+    id: String,
+    path: &Path,
+    made: io::Result<PathBuf>,
+    by_history: Option<String>,
+) -> Result<Session, SessionError> {
     match made {
-        Ok(workspace) => Ok(Session { workspace: workspace.into(), by_history }),
+        Ok(workspace) => Ok(Session { id: id.into(), workspace: workspace.into(), by_history }),
         Err(source) => Err(SessionError::Workspace { path: path.to_owned(), source }),
     }
 }

@@ -1,23 +1,25 @@
 //! The server tools of one run while they run.
 
-use super::profile::Profile;
 use super::session::{Session, SessionFinder};
 use crate::core::id::RunId;
 use crate::core::item::{Item, ToolCall};
-use crate::core::ports::tool::{Tool, ToolContext, ToolError};
-use crate::core::run::ToolDone;
+use crate::core::ports::tool::{Activity, Tool, ToolContext, ToolError, Toolset, Who};
+use crate::core::run::{Input, ToolDone};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::timeout;
 
 /// Dropping it, or [`Toolbox::abort`], ends every call down to its last process.
 pub struct Toolbox {
-    profile: Arc<Profile>,
+    tools: Arc<dyn Toolset>,
+    who: Arc<Who>,
     run: RunId,
+    /// The time of a call whose tool has none of its own.
+    tool_time: Duration,
     finder: SessionFinder,
     session: Option<Session>,
     /// Calls that are ready and not launched yet.
@@ -27,7 +29,14 @@ pub struct Toolbox {
     calls: HashMap<Id, String>,
     /// A place for each call that may be at work; the others wait for one.
     places: Arc<Semaphore>,
+    /// Held by all calls at work; a call that must be alone takes it for itself.
+    company: Arc<RwLock<()>>,
+    /// What calls say that they are doing, with their ids.
+    activity: (mpsc::Sender<Doing>, mpsc::Receiver<Doing>),
 }
+
+/// A call's id, and what it is doing.
+type Doing = (Arc<str>, String);
 
 /// A call that can be launched.
 pub struct Ready {
@@ -42,7 +51,7 @@ pub struct Ready {
 impl Ready {
     /// Its start must be on record before it is launched.
     pub fn has_effects(&self) -> bool {
-        self.tool.has_effects()
+        !self.tool.annotations().read_only
     }
 }
 
@@ -55,24 +64,32 @@ const MAX_CALLS: usize = 64;
 /// A tool may say itself that its time was over; after this much more it is ended from outside.
 const OVERTIME: Duration = Duration::from_secs(2);
 
+/// Words of activity that may wait to be told, and bytes of each. What is over that is lost.
+const MAX_ACTIVITY: usize = 16;
+const MAX_DOING: usize = 256;
+
 impl Toolbox {
-    pub fn new(profile: Arc<Profile>, run: RunId, finder: SessionFinder) -> Self {
+    pub fn new(tools: Arc<dyn Toolset>, who: Arc<Who>, run: RunId, tool_time: Duration, finder: SessionFinder) -> Self {
         Self {
-            profile,
+            tools,
+            who,
             run,
+            tool_time,
             finder,
             session: None,
             ready: 0,
             running: JoinSet::new(),
             calls: HashMap::new(),
             places: Arc::new(Semaphore::new(MAX_AT_WORK)),
+            company: Arc::default(),
+            activity: mpsc::channel(MAX_ACTIVITY),
         }
     }
 
     /// Makes a call ready to be launched. `history` is the run's input.
     pub async fn prepare(&mut self, call: &ToolCall, history: &[Arc<Item>]) -> Result<Ready, ToolDone> {
         let fail = |error| ToolDone { call_id: call.call_id.clone(), result: Err(error) };
-        let Some(tool) = self.profile.tools.get(&call.name) else {
+        let Some(tool) = self.tools.get(&call.name) else {
             return Err(fail(ToolError::Fatal(format!("the profile offers `{}` and has no such tool", call.name))));
         };
         if self.calls.len().saturating_add(self.ready) >= MAX_CALLS {
@@ -91,19 +108,41 @@ impl Toolbox {
                 Err(error) => return Err(fail(ToolError::Fatal(error.to_string()))),
             },
         };
-        let time_limit = self.profile.agent.limits.tool_time;
-        let context = ToolContext { run: self.run, workspace: Arc::clone(&session.workspace), time_limit };
+        let call_id: Arc<str> = call.call_id.as_str().into();
+        let context = ToolContext {
+            run: self.run,
+            call_id: Arc::clone(&call_id),
+            who: Arc::clone(&self.who),
+            session: Arc::clone(&session.id),
+            workspace: Arc::clone(&session.workspace),
+            time_limit: tool.annotations().time_limit.unwrap_or(self.tool_time),
+            activity: self.activity_of(call_id),
+        };
         self.session = Some(session);
         self.ready = self.ready.saturating_add(1);
         Ok(Ready { call_id: call.call_id.clone(), doing: tool.summary(&arguments), tool, arguments, context })
+    }
+
+    fn activity_of(&self, call_id: Arc<str>) -> Activity {
+        let activity = self.activity.0.clone();
+        Activity::new(move |mut doing| {
+            doing.truncate(doing.floor_char_boundary(MAX_DOING));
+            // What finds no room is lost, as a person could not have read it.
+            let _ = activity.try_send((Arc::clone(&call_id), doing));
+        })
     }
 
     pub fn launch(&mut self, ready: Ready) {
         let Ready { call_id, tool, arguments, context, .. } = ready;
         self.ready = self.ready.saturating_sub(1);
         let time_limit = context.time_limit;
-        let (places, id) = (Arc::clone(&self.places), call_id.clone());
+        let (places, company, id) = (Arc::clone(&self.places), Arc::clone(&self.company), call_id.clone());
         let task = self.running.spawn(async move {
+            let parallel = tool.annotations().parallel;
+            let (_company, _alone) = match parallel {
+                true => (Some(company.read().await), None),
+                false => (None, Some(company.write().await)),
+            };
             let _place = places.acquire_owned().await;
             let result = match timeout(time_limit.saturating_add(OVERTIME), tool.call(arguments, context)).await {
                 Ok(result) => result,
@@ -119,20 +158,26 @@ impl Toolbox {
 
     fn arguments(&self, call: &ToolCall) -> Result<Value, String> {
         let arguments = serde_json::from_str(&call.arguments).map_err(|error| error.to_string())?;
-        self.profile.tools.check(&call.name, &arguments)?;
+        self.tools.check(&call.name, &arguments)?;
         Ok(arguments)
     }
 
-    /// The next call to end; `None` while none runs. Cancel safe.
-    pub async fn next(&mut self) -> Option<ToolDone> {
-        let ended = self.running.join_next_with_id().await?;
-        Some(match ended {
+    /// What the calls do, and the next one to end; `None` while none runs. Cancel safe.
+    pub async fn next(&mut self) -> Option<Input> {
+        let ended = tokio::select! {
+            biased;
+            Some((call_id, doing)) = self.activity.1.recv(), if !self.running.is_empty() => {
+                return Some(Input::ToolDoing { call_id: call_id.to_string(), doing });
+            }
+            ended = self.running.join_next_with_id() => ended?,
+        };
+        Some(Input::ToolDone(match ended {
             Ok((task, done)) => {
                 self.calls.remove(&task);
                 done
             }
             Err(error) => self.crashed(&error),
-        })
+        }))
     }
 
     fn crashed(&mut self, error: &JoinError) -> ToolDone {

@@ -2,7 +2,7 @@
 
 mod near;
 
-use crate::core::ports::tool::ToolError;
+use crate::core::ports::tool::{Annotations, ToolError};
 use crate::tools::file_tool::{FileTool, Scope};
 use crate::tools::workspace::Place;
 use crate::tools::{schema, text};
@@ -34,7 +34,7 @@ impl FileTool for EditFile {
     const NAME: &'static str = "edit_file";
     const DESCRIPTION: &'static str = "Replaces an exact text in a file of the workspace. Nothing is changed if the \
         text is missing, or occurs more than once and replace_all is not set. Read the file first.";
-    const HAS_EFFECTS: bool = true;
+    const ANNOTATIONS: Annotations = Annotations::WITH_EFFECTS;
     type Arguments = Arguments;
 
     fn summary(arguments: &Value) -> String {

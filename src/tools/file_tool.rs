@@ -1,7 +1,7 @@
 //! What file tools have in common: blocking work in the workspace, on a thread that may block, that ends when nobody waits.
 
 use crate::core::item::Part;
-use crate::core::ports::tool::{Tool, ToolContext, ToolError, ToolSpec};
+use crate::core::ports::tool::{Annotations, Tool, ToolContext, ToolError, ToolSpec};
 use crate::tools::ToolSettings;
 use crate::tools::workspace::{Place, Workspace};
 use crate::tools::{schema, text};
@@ -23,7 +23,7 @@ pub trait FileTool: 'static {
     const NAME: &'static str;
     /// Written for a model.
     const DESCRIPTION: &'static str;
-    const HAS_EFFECTS: bool;
+    const ANNOTATIONS: Annotations;
     type Arguments: DeserializeOwned + JsonSchema;
 
     /// What a person sees of a call whose arguments may still be wrong.
@@ -100,8 +100,8 @@ impl<T: FileTool> Tool for Confined<T> {
         &self.spec
     }
 
-    fn has_effects(&self) -> bool {
-        T::HAS_EFFECTS
+    fn annotations(&self) -> Annotations {
+        T::ANNOTATIONS
     }
 
     fn summary(&self, arguments: &Value) -> String {

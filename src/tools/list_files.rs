@@ -1,6 +1,6 @@
 //! `list_files`: what is in a folder and below it.
 
-use crate::core::ports::tool::ToolError;
+use crate::core::ports::tool::{Annotations, ToolError};
 use crate::tools::file_tool::{FileTool, Scope};
 use crate::tools::walk::{Entry, Filter, Found, Halt, MAX_DEPTH, Walk};
 use crate::tools::workspace::Place;
@@ -39,7 +39,7 @@ impl FileTool for ListFiles {
     const NAME: &'static str = "list_files";
     const DESCRIPTION: &'static str = "Lists the files and folders of the workspace with their sizes, hidden ones too, \
         but not what is in .git. Symlinks are shown and not followed.";
-    const HAS_EFFECTS: bool = false;
+    const ANNOTATIONS: Annotations = Annotations::READ_ONLY;
     type Arguments = Arguments;
 
     fn summary(arguments: &Value) -> String {

@@ -1,6 +1,6 @@
 //! `read_file`: lines of a text file, numbered. The file is streamed, so that only what is shown is held.
 
-use crate::core::ports::tool::ToolError;
+use crate::core::ports::tool::{Annotations, ToolError};
 use crate::tools::file_tool::{FileTool, Scope};
 use crate::tools::{schema, text};
 use schemars::JsonSchema;
@@ -31,7 +31,7 @@ impl FileTool for ReadFile {
     const NAME: &'static str = "read_file";
     const DESCRIPTION: &'static str = "Shows a text file of the workspace, each line after its number and a tab, and \
         says how many lines there are. Give offset and limit to read a part of a long file.";
-    const HAS_EFFECTS: bool = false;
+    const ANNOTATIONS: Annotations = Annotations::READ_ONLY;
     type Arguments = Arguments;
 
     fn summary(arguments: &Value) -> String {

@@ -4,7 +4,7 @@ use crate::core::ports::tool::{Tool, ToolSpec, Toolset};
 use crate::schema::Schema;
 use crate::tools::text;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,8 +12,9 @@ use std::sync::Arc;
 #[derive(Clone, Default)]
 pub struct ToolSet {
     tools: Arc<BTreeMap<String, Entry>>,
-    /// Kept ready, as every model call takes them.
+    /// Kept ready, as every run takes them.
     specs: Arc<[ToolSpec]>,
+    with_effects: Arc<HashSet<String>>,
 }
 
 #[derive(Clone)]
@@ -60,7 +61,9 @@ impl ToolSet {
 
     fn of(tools: BTreeMap<String, Entry>) -> Self {
         let specs = tools.values().map(|entry| entry.tool.spec().clone()).collect();
-        Self { tools: Arc::new(tools), specs }
+        let with_effects = tools.iter().filter(|(_, entry)| !entry.tool.annotations().read_only);
+        let with_effects = Arc::new(with_effects.map(|(name, _)| name.clone()).collect());
+        Self { tools: Arc::new(tools), specs, with_effects }
     }
 
     /// The allowed part of this set. A name that no tool has is an error: left out in silence it would be missed late.
@@ -81,11 +84,6 @@ impl ToolSet {
         self.tools.keys().map(String::as_str)
     }
 
-    /// What a model is offered.
-    pub fn specs(&self) -> Arc<[ToolSpec]> {
-        Arc::clone(&self.specs)
-    }
-
     /// Checks the arguments of a call. The error tells the model everything it needs to call again.
     pub fn validate(&self, name: &str, arguments: &Value) -> Result<(), String> {
         let Some(entry) = self.tools.get(name) else {
@@ -104,6 +102,14 @@ impl ToolSet {
 }
 
 impl Toolset for ToolSet {
+    fn specs(&self) -> Arc<[ToolSpec]> {
+        Arc::clone(&self.specs)
+    }
+
+    fn with_effects(&self) -> Arc<HashSet<String>> {
+        Arc::clone(&self.with_effects)
+    }
+
     fn get(&self, name: &str) -> Option<Arc<dyn Tool>> {
         self.tools.get(name).map(|entry| Arc::clone(&entry.tool))
     }

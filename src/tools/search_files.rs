@@ -1,6 +1,6 @@
 //! `search_files`: lines that match a regular expression, with ripgrep's crates.
 
-use crate::core::ports::tool::ToolError;
+use crate::core::ports::tool::{Annotations, ToolError};
 use crate::tools::file_tool::{FileTool, Scope};
 use crate::tools::walk::{Filter, Found, Halt, MAX_DEPTH, Walk};
 use crate::tools::workspace::{self, Place};
@@ -53,7 +53,7 @@ impl FileTool for SearchFiles {
     const DESCRIPTION: &'static str = "Searches the contents of text files in the workspace for a regular expression. \
         Shows each matching line after its number, by file. Hidden files are searched, .git, symlinks and binary files \
         are not.";
-    const HAS_EFFECTS: bool = false;
+    const ANNOTATIONS: Annotations = Annotations::READ_ONLY;
     type Arguments = Arguments;
 
     fn summary(arguments: &Value) -> String {

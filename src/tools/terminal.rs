@@ -3,7 +3,7 @@
 //! It runs with the rights of the daemon: unlike the file tools it reaches whatever the daemon's user does.
 
 use crate::core::item::Part;
-use crate::core::ports::tool::{Tool, ToolContext, ToolError, ToolSpec};
+use crate::core::ports::tool::{Annotations, Tool, ToolContext, ToolError, ToolSpec};
 use crate::sandbox::{Captured, Command, Ended, Finished, OutputLimits, SpawnError, Supervisor};
 use crate::tools::{ToolSettings, file_tool, schema, text, workspace};
 use futures_util::future::BoxFuture;
@@ -99,8 +99,8 @@ impl Tool for Terminal {
         &self.spec
     }
 
-    fn has_effects(&self) -> bool {
-        true
+    fn annotations(&self) -> Annotations {
+        Annotations::WITH_EFFECTS
     }
 
     fn summary(&self, arguments: &Value) -> String {

@@ -1,6 +1,6 @@
 //! `write_file`: makes or replaces a whole file.
 
-use crate::core::ports::tool::ToolError;
+use crate::core::ports::tool::{Annotations, ToolError};
 use crate::tools::file_tool::{FileTool, Scope};
 use crate::tools::{schema, text};
 use schemars::JsonSchema;
@@ -22,7 +22,7 @@ impl FileTool for WriteFile {
     const NAME: &'static str = "write_file";
     const DESCRIPTION: &'static str = "Writes a file of the workspace, in place of all that was in it before. To \
         change a part of a file, use edit_file.";
-    const HAS_EFFECTS: bool = true;
+    const ANNOTATIONS: Annotations = Annotations::WITH_EFFECTS;
     type Arguments = Arguments;
 
     fn summary(arguments: &Value) -> String {

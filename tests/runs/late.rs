@@ -4,9 +4,10 @@
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use nuncio::core::event::{Cut, Outcome, RunEvent};
-use nuncio::core::failure::FailureKind;
+use nuncio::core::failure::{Failure, FailureKind};
 use nuncio::core::item::{Item, Message, Part, Role};
-use nuncio::core::ports::tool::{Tool, ToolContext, ToolError, ToolSpec, Toolset};
+use nuncio::core::ports::equipment::{Equipment, Equipped};
+use nuncio::core::ports::tool::{Annotations, Tool, ToolContext, ToolError, ToolSpec, Toolset, Who};
 use nuncio::core::ports::upstream::{
     FinishReason, ModelRequest, ToolCallFragment, Upstream, UpstreamEvent, UpstreamStream,
 };
@@ -19,6 +20,7 @@ use nuncio::runs::session::SessionKey;
 use nuncio::runs::{Brief, Briefing, Profile, RunRequest, Runs};
 use nuncio::store::memory::MemoryStore;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,8 +52,8 @@ impl Tool for Act {
         &self.spec
     }
 
-    fn has_effects(&self) -> bool {
-        true
+    fn annotations(&self) -> Annotations {
+        Annotations::WITH_EFFECTS
     }
 
     fn summary(&self, _: &Value) -> String {
@@ -66,7 +68,22 @@ impl Tool for Act {
 
 struct Only(Arc<Act>);
 
+impl Equipment for Only {
+    fn equip<'a>(&'a self, _: &'a Who) -> BoxFuture<'a, Result<Equipped, Failure>> {
+        let equipped = Equipped { tools: Arc::new(Self(Arc::clone(&self.0))), told: Vec::new() };
+        std::future::ready(Ok(equipped)).boxed()
+    }
+}
+
 impl Toolset for Only {
+    fn specs(&self) -> Arc<[ToolSpec]> {
+        [self.0.spec.clone()].into()
+    }
+
+    fn with_effects(&self) -> Arc<HashSet<String>> {
+        Arc::new(HashSet::from(["act".to_owned()]))
+    }
+
     fn get(&self, _: &str) -> Option<Arc<dyn Tool>> {
         Some(Arc::clone(&self.0) as Arc<dyn Tool>)
     }
@@ -81,14 +98,14 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
     let folder = tempfile::tempdir().unwrap();
     let calls = Arc::new(AtomicUsize::new(0));
     let spec = ToolSpec { name: "act".into(), description: None, parameters: None, ..ToolSpec::default() };
-    let agent = Agent { tools: [spec.clone()].into(), ..Agent::default() };
+    let agent = Agent::default();
     let profile = Profile {
         description: None,
         id: "nuncio".into(),
         housekeeping: Profile::housekeeping_of(&agent),
         agent: Arc::new(agent),
         upstream: Arc::new(Talker(words)),
-        tools: Arc::new(Only(Arc::new(Act { spec, calls: Arc::clone(&calls) }))),
+        equipment: Arc::new(Only(Arc::new(Act { spec, calls: Arc::clone(&calls) }))),
         tool_activity: Default::default(),
         on_disconnect: OnDisconnect::Cancel,
         inherit_instructions: false,
@@ -106,6 +123,7 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
         brief: Briefing::Done(Box::new(Brief {
             spec,
             session: SessionKey::ByHistory,
+            user: None,
             housekeeping: false,
             off_record: false,
             previous: None,

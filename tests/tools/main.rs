@@ -10,13 +10,14 @@ mod write;
 
 use nuncio::core::id::RunId;
 use nuncio::core::item::text_of;
-use nuncio::core::ports::tool::{ToolContext, ToolError};
+use nuncio::core::ports::tool::{Activity, ToolContext, ToolError, Toolset, Who};
 use nuncio::sandbox::Supervisor;
 use nuncio::tools::registry::ToolSet;
 use nuncio::tools::{NAMES, ToolSettings, builtin};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -67,8 +68,15 @@ impl Desk {
     }
 
     fn context(&self) -> ToolContext {
-        let run = RunId::new(Uuid::nil());
-        ToolContext { run, workspace: self.workspace.as_path().into(), time_limit: Duration::from_secs(60) }
+        ToolContext {
+            run: RunId::new(Uuid::nil()),
+            call_id: "c1".into(),
+            who: Arc::new(Who { principal: "ann".into(), user: None, profile: "nuncio".into() }),
+            session: "s1".into(),
+            workspace: self.workspace.as_path().into(),
+            time_limit: Duration::from_secs(60),
+            activity: Activity::silent(),
+        }
     }
 
     async fn call(&self, name: &str, arguments: Value) -> Result<String, ToolError> {
@@ -103,7 +111,7 @@ fn names(folder: &Path) -> Vec<String> {
 fn the_tools_are_those_named() {
     let desk = Desk::new();
     assert_eq!(desk.tools.names().collect::<Vec<_>>(), NAMES);
-    let effects = NAMES.iter().copied().filter(|name| desk.tools.get(name).unwrap().has_effects());
+    let effects = NAMES.iter().copied().filter(|name| !desk.tools.get(name).unwrap().annotations().read_only);
     assert_eq!(effects.collect::<Vec<_>>(), ["edit_file", "terminal", "write_file"]);
 }
 

@@ -4,6 +4,8 @@ use crate::core::id::RunId;
 use crate::core::item::Part;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +14,7 @@ use std::time::Duration;
 pub trait Tool: Send + Sync {
     fn spec(&self) -> &ToolSpec;
 
-    /// False for a tool that only reads: it may be run again after a crash, and a retry of the request does no harm.
-    fn has_effects(&self) -> bool;
+    fn annotations(&self) -> Annotations;
 
     /// A few words on what this call does, for the status line a person sees (`ls -la`, `notes.txt`). At most one line.
     fn summary(&self, arguments: &Value) -> String;
@@ -22,8 +23,32 @@ pub trait Tool: Send + Sync {
     fn call(&self, arguments: Value, context: ToolContext) -> BoxFuture<'static, Result<Vec<Part>, ToolError>>;
 }
 
-/// The tools of a profile, by name.
+/// How a tool behaves, for those who run it and those who read `docs/tools.md`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Annotations {
+    /// It changes nothing: it may be run again after a crash, and a retry of the request does no harm.
+    pub read_only: bool,
+    /// Others may be at work beside it. Of a run's calls, one that is not parallel is at work alone.
+    pub parallel: bool,
+    /// The time of one call, where it has its own instead of the profile's.
+    pub time_limit: Option<Duration>,
+}
+
+impl Annotations {
+    /// Of a tool that looks and leaves no trace.
+    pub const READ_ONLY: Self = Self { read_only: true, parallel: true, time_limit: None };
+    /// Of a tool that changes something, in steps that others of the same run do not get in the way of.
+    pub const WITH_EFFECTS: Self = Self { read_only: false, parallel: true, time_limit: None };
+}
+
+/// The tools that one run offers, by name.
 pub trait Toolset: Send + Sync {
+    /// What a model is offered.
+    fn specs(&self) -> Arc<[ToolSpec]>;
+
+    /// Names of the tools that change something.
+    fn with_effects(&self) -> Arc<HashSet<String>>;
+
     fn get(&self, name: &str) -> Option<Arc<dyn Tool>>;
 
     /// Checks a call's arguments against the tool's schema. The error tells the model what to mend.
@@ -48,10 +73,51 @@ pub struct ToolSpec {
 #[derive(Clone, Debug)]
 pub struct ToolContext {
     pub run: RunId,
+    pub call_id: Arc<str>,
+    pub who: Arc<Who>,
+    /// Names the session among all sessions of all principals: what a call leaves behind for later calls belongs to it.
+    pub session: Arc<str>,
     /// The folder the call works in; it exists, is absolute and holds no symlink.
     pub workspace: Arc<Path>,
     /// What is left for this call; the caller drops the future when it is over.
     pub time_limit: Duration,
+    pub activity: Activity,
+}
+
+/// For whom a run is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who {
+    pub principal: Arc<str>,
+    /// The person behind it, where the request says who that is; as it was said, so never a path and not for the log.
+    pub user: Option<Arc<str>>,
+    /// Id of the profile.
+    pub profile: Arc<str>,
+}
+
+/// Tells people what a call is doing while it is at it. Nobody has to listen, and of many words some are lost.
+#[derive(Clone)]
+pub struct Activity(Arc<dyn Fn(String) + Send + Sync>);
+
+impl Activity {
+    pub fn new(tell: impl Fn(String) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    /// To nobody.
+    pub fn silent() -> Self {
+        Self::new(drop)
+    }
+
+    /// A few words, at most one line.
+    pub fn tell(&self, doing: impl Into<String>) {
+        (self.0)(doing.into());
+    }
+}
+
+impl fmt::Debug for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Activity")
+    }
 }
 
 /// A tool's failure is one of two kinds, and every error path must choose.

@@ -4,6 +4,7 @@ use super::limits::Limits;
 use super::spec::RunSpec;
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::format::{FormatSupport, OutputFormat};
+use crate::core::ports::equipment::Equipped;
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::ToolChoice;
 use serde_json::{Map, Value};
@@ -15,7 +16,7 @@ pub struct Agent {
     pub instructions: Option<Arc<str>>,
     pub tools: Arc<[ToolSpec]>,
     /// Names of the tools that change something: once one has started, a client's retry would repeat it.
-    pub with_effects: HashSet<String>,
+    pub with_effects: Arc<HashSet<String>>,
     pub limits: Limits,
     /// Tokens the model takes, its answer included; `None` leaves it to the upstream to say.
     pub context_window: Option<u64>,
@@ -26,6 +27,23 @@ pub struct Agent {
     pub format: Option<Arc<OutputFormat>>,
     /// What the agent's upstream does about a format.
     pub format_support: FormatSupport,
+}
+
+impl Agent {
+    /// The agent of one run: this one with the tools that the run has, and what its model is told besides.
+    pub fn equipped(&self, equipped: &Equipped) -> Self {
+        let own = self.instructions.as_deref().into_iter();
+        let told: Vec<&str> = own.chain(equipped.told.iter().map(|told| &**told)).collect();
+        Self {
+            instructions: match equipped.told.is_empty() {
+                true => self.instructions.clone(),
+                false => Some(told.join("\n\n").into()),
+            },
+            tools: equipped.tools.specs(),
+            with_effects: equipped.tools.with_effects(),
+            ..self.clone()
+        }
+    }
 }
 
 /// Where a call of some name goes.

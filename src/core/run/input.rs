@@ -16,8 +16,8 @@ pub enum Input {
     Upstream(UpstreamEvent),
     /// The model call's stream has ended, well or not.
     UpstreamClosed(Result<(), Failure>),
-    /// A server tool has begun; `doing` is what, in a few words.
-    ToolStarted {
+    /// A server tool has begun, or goes on with something else; `doing` is what, in a few words.
+    ToolDoing {
         call_id: String,
         doing: String,
     },

@@ -147,7 +147,7 @@ impl Machine {
             Input::Resumed(journal) if matches!(self.phase, Phase::New) => self.resume(&journal, &mut out),
             Input::Upstream(event) => self.on_upstream(event, &mut out),
             Input::UpstreamClosed(result) => self.on_closed(result, &mut out),
-            Input::ToolStarted { call_id, doing } => self.on_tool_started(&call_id, doing, &mut out),
+            Input::ToolDoing { call_id, doing } => self.on_tool_doing(&call_id, doing, &mut out),
             Input::ToolDone(done) => self.on_tool(done, &mut out),
             Input::AnswerChecked(verdict) => self.on_checked(verdict, &mut out),
             Input::Cancelled(cancel) => self.on_cancelled(cancel, &mut out),
@@ -281,9 +281,9 @@ impl Machine {
         self.go_on(out);
     }
 
-    fn on_tool_started(&mut self, call_id: &str, doing: String, out: &mut Vec<Effect>) {
+    fn on_tool_doing(&mut self, call_id: &str, doing: String, out: &mut Vec<Effect>) {
         let Phase::RunningTools(pending) = &self.phase else { return };
-        let name = pending.started(call_id, doing, out);
+        let name = pending.doing(call_id, doing, out);
         self.had_effects |= name.is_some_and(|name| self.agent.with_effects.contains(name));
     }
 

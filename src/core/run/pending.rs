@@ -116,8 +116,8 @@ impl Pending {
         }
     }
 
-    /// Notes that a call has begun, and returns the name of its tool.
-    pub fn started(&self, call_id: &str, doing: String, out: &mut Vec<Effect>) -> Option<&str> {
+    /// Notes what a call is doing, and with that that it has begun; returns the name of its tool.
+    pub fn doing(&self, call_id: &str, doing: String, out: &mut Vec<Effect>) -> Option<&str> {
         let awaited = self.server.iter().find(|awaited| awaited.is_open(call_id))?;
         out.push(Effect::Emit(RunEvent::Delta { index: awaited.index, delta: Delta::Progress(doing) }));
         Some(&awaited.call.name)

@@ -45,7 +45,7 @@ impl Shown {
         let run = RunId::new(uuid::Uuid::nil());
         let tools = [tool("look"), tool("act")].into();
         let limits = Limits { steps: 3, ..Limits::default() };
-        let agent = Agent { tools, with_effects: ["act".to_owned()].into(), limits, ..Agent::default() };
+        let agent = Agent { tools, with_effects: Arc::new(["act".to_owned()].into()), limits, ..Agent::default() };
         let mut asked = request::parse(body.clone()).unwrap();
         asked.adopt(&Map::new());
         let machine = Machine::new(run, Arc::new(agent), asked.spec(&History::default()).unwrap()).unwrap();
@@ -120,7 +120,7 @@ fn call(index: u32, name: &str, arguments: &str) -> Input {
 
 /// The `number`th call has begun.
 fn begun(number: u32) -> Input {
-    Input::ToolStarted { call_id: RunId::new(uuid::Uuid::nil()).call(number), doing: "it".into() }
+    Input::ToolDoing { call_id: RunId::new(uuid::Uuid::nil()).call(number), doing: "it".into() }
 }
 
 /// The end of the `number`th call.

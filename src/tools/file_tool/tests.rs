@@ -1,5 +1,6 @@
 use super::*;
 use crate::core::id::RunId;
+use crate::core::ports::tool::{Activity, Who};
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
@@ -17,7 +18,7 @@ struct Nothing {}
 impl FileTool for Endless {
     const NAME: &'static str = "endless";
     const DESCRIPTION: &'static str = "";
-    const HAS_EFFECTS: bool = false;
+    const ANNOTATIONS: Annotations = Annotations::READ_ONLY;
     type Arguments = Nothing;
 
     fn summary(_: &Value) -> String {
@@ -42,7 +43,7 @@ struct Faulty;
 impl FileTool for Faulty {
     const NAME: &'static str = "faulty";
     const DESCRIPTION: &'static str = "";
-    const HAS_EFFECTS: bool = false;
+    const ANNOTATIONS: Annotations = Annotations::READ_ONLY;
     type Arguments = Nothing;
 
     fn summary(_: &Value) -> String {
@@ -56,7 +57,15 @@ impl FileTool for Faulty {
 
 fn context(workspace: &std::path::Path) -> ToolContext {
     let workspace = workspace.canonicalize().unwrap().into();
-    ToolContext { run: RunId::new(Uuid::nil()), workspace, time_limit: LONG }
+    ToolContext {
+        run: RunId::new(Uuid::nil()),
+        call_id: "c1".into(),
+        who: Arc::new(Who { principal: "ann".into(), user: None, profile: "nuncio".into() }),
+        session: "s1".into(),
+        workspace,
+        time_limit: LONG,
+        activity: Activity::silent(),
+    }
 }
 
 /// None of them matters here.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::core::item::Part;
-use crate::core::ports::tool::{ToolContext, ToolError};
+use crate::core::ports::tool::{Annotations, ToolContext, ToolError};
 use crate::schema::MAX_FAULT;
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -12,8 +12,8 @@ impl Tool for Stub {
         &self.0
     }
 
-    fn has_effects(&self) -> bool {
-        false
+    fn annotations(&self) -> Annotations {
+        Annotations::READ_ONLY
     }
 
     fn summary(&self, _: &Value) -> String {

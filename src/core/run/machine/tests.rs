@@ -23,7 +23,7 @@ pub(super) fn tool(name: &str) -> ToolSpec {
 /// An agent with a reading tool `look` and a writing tool `act`.
 pub(super) fn agent(limits: Limits) -> Arc<Agent> {
     let tools = [tool("look"), tool("act")].into();
-    Arc::new(Agent { tools, with_effects: ["act".to_owned()].into(), limits, ..Agent::default() })
+    Arc::new(Agent { tools, with_effects: Arc::new(["act".to_owned()].into()), limits, ..Agent::default() })
 }
 
 pub(super) fn spec() -> RunSpec {
@@ -231,7 +231,7 @@ fn parallel_tools_end_in_any_order_and_go_back_in_call_order() {
         text("b"),
         CLOSED,
     ];
-    let progress = Input::ToolStarted { call_id: id_of("c2"), doing: "acting".into() };
+    let progress = Input::ToolDoing { call_id: id_of("c2"), doing: "acting".into() };
     let mut notes = play(&mut run, step);
     notes.extend(play(&mut run, [progress, done("c2", "two"), done("c2", "again"), done("c1", "one")]));
     assert_eq!(

@@ -92,7 +92,7 @@ fn a_bad_answer_is_mended_once_and_never_told() {
 #[case::after_effects("act", "failed InvalidOutput after effects")]
 fn a_second_bad_answer_is_the_end(#[case] tool: &str, #[case] end: &str) {
     let mut run = holding();
-    let started = Input::ToolStarted { call_id: id_of("c1"), doing: String::new() };
+    let started = Input::ToolDoing { call_id: id_of("c1"), doing: String::new() };
     play(&mut run, [Input::Submitted, OPENED, call(0, "c1", tool, "{}"), CLOSED, started, done("c1", "one")]);
     let asked = play(&mut run, [OPENED, text(" \n"), CLOSED, verdict("it is not JSON.")]);
     let before = format!("user 'go', server c1 {tool} {{}}, output c1 'one'");

@@ -60,7 +60,7 @@ fn a_cancel_closes_what_is_open_and_nothing_follows(#[case] before: Vec<Input>, 
 #[case::a_tool_with_effects("act", "failed UpstreamBroken after effects")]
 fn a_failure_says_whether_effects_came_before(#[case] name: &str, #[case] end: &str) {
     let mut run = machine(agent(Limits::default()), spec());
-    let started = Input::ToolStarted { call_id: id_of("c1"), doing: String::new() };
+    let started = Input::ToolDoing { call_id: id_of("c1"), doing: String::new() };
     play(&mut run, [Input::Submitted, OPENED, call(0, "c1", name, "{}"), CLOSED, started, done("c1", "ok")]);
     assert_eq!(play(&mut run, [OPENED, text("so"), broken()]).last().unwrap(), end);
 }

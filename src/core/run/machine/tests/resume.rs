@@ -52,7 +52,7 @@ const UNKNOWN: &str = "The server was interrupted while this call ran, so its ou
                        some or nothing of its work. It was not repeated: look before you do it again.";
 
 fn began(call_id: &str) -> Input {
-    Input::ToolStarted { call_id: id_of(call_id), doing: "it".into() }
+    Input::ToolDoing { call_id: id_of(call_id), doing: "it".into() }
 }
 
 /// Nothing of what was held is known any more, so whoever goes on asks for it again, and once more if it is bad.
