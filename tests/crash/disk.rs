@@ -77,6 +77,14 @@ async fn a_file_that_cannot_be_written_to_fails_what_must_be_stored_and_nothing_
     assert_eq!(unstored["status"], "completed");
     let chat = json!({"model": "nuncio", "messages": [{"role": "user", "content": "say: Hello"}]});
     assert_eq!(ask(&house, Method::POST, "/v1/chat/completions", Some(&chat)).await.0, 200);
+    // A turn that the client goes on with is answered as long as it has seen all of it. The server's part is with the
+    // store alone: without it the model would be told of half a turn.
+    let turn = |script: &str| json!({"model": "nuncio", "messages": [{"role": "user", "content": script}], "tools": [{"type": "function", "function": {"name": "ask"}}]});
+    let (status, _, seen) = ask(&house, Method::POST, "/v1/chat/completions", Some(&turn("call: ask {}"))).await;
+    assert_eq!((status, &seen["choices"][0]["finish_reason"]), (200, &json!("tool_calls")));
+    let (status, _, unseen) =
+        ask(&house, Method::POST, "/v1/chat/completions", Some(&turn("call: list_files {}\ncall: ask {}"))).await;
+    assert_eq!((status, &unseen["error"]["code"]), (503, &json!("store_unavailable")), "{unseen}");
 
     house.daemon().limit_files(None);
     until(async || ask(&house, Method::GET, "/health", None).await.2["status"] == "ok").await;
