@@ -9,6 +9,7 @@ mod requested;
 mod sandbox;
 mod servers;
 mod store;
+mod told;
 mod upstreams;
 mod web;
 
@@ -20,6 +21,7 @@ use crate::config::sandbox::Level;
 use crate::config::server::UnknownModel;
 use crate::config::{Config, Loaded, auth};
 use crate::core::format::OutputFormat;
+use crate::core::ports::notes::Notes;
 use crate::core::ports::store::Store;
 use crate::core::run::{Agent, Limits};
 use crate::dialect::activity::ToolActivity;
@@ -33,8 +35,10 @@ use crate::runs::registry::RunsSettings;
 use crate::runs::{Profile, Runs};
 use crate::sandbox::CommandsLock;
 use crate::store::sqlite::OpenError;
+use crate::tools::memory::Memory;
 use crate::tools::registry::{Allowed, RegistryError};
-use crate::tools::{self, ToolSettings};
+use crate::tools::skills::Skills;
+use crate::tools::{self, Means, ToolSettings};
 use crate::upstream::registry::{ChainError, Registry};
 use crate::upstream::server::SetupError;
 use crate::{system, telemetry};
@@ -46,6 +50,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use told::Told;
 use upstreams::Lookout;
 
 /// Why the daemon does not run. The text is for the terminal of the one who started it.
@@ -123,7 +128,7 @@ fn gateway(config: &Config, store: Arc<dyn Store>, sandbox: &Sandbox, hub: &Arc<
     };
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
-        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, sandbox, hub)?));
+        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, &store, sandbox, hub)?));
     }
     let default = config.default_profile().map(|(id, _)| id.to_owned());
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -178,6 +183,7 @@ fn profile(
     profile: &profiles::Profile,
     config: &Config,
     registry: &Registry,
+    store: &Arc<dyn Store>,
     sandbox: &Sandbox,
     hub: &Arc<Hub>,
 ) -> Result<Profile, AppError> {
@@ -194,7 +200,8 @@ fn profile(
         }
     };
     let supervisor = sandbox.supervisor(profile.reach()).map_err(fault)?;
-    let tools = tools::builtin(tool_settings(config), supervisor)?.select(&allowed)?;
+    let means = means(profile, config, store);
+    let tools = tools::builtin(tool_settings(config), supervisor, &means)?.select(&allowed)?;
     let format = format(profile).map_err(fault)?;
     let agent = Agent {
         instructions: Some(profile.instructions.trim()).filter(|text| !text.is_empty()).map(Into::into),
@@ -224,6 +231,7 @@ fn profile(
         agent: Arc::new(agent),
         upstream,
         equipment: Arc::new(equipment::Common {
+            told: Told::of(&tools, means),
             tools: servers::Tools::new(tools, Arc::clone(hub), profile.clone()),
             requested: requested::Requested::new(profile, config, Arc::clone(hub)),
         }),
@@ -238,6 +246,16 @@ fn profile(
     })
 }
 
+/// What the tools of a profile stand on.
+fn means(profile: &profiles::Profile, config: &Config, store: &Arc<dyn Store>) -> Means {
+    let notes: Arc<dyn Notes> = Arc::<dyn Store>::clone(store);
+    let folders = profile.skills(&config.skills);
+    Means {
+        memory: Some(Memory::new(notes, config.tools.memory.max_size)),
+        skills: (!folders.is_empty()).then(|| Skills::new(folders.to_vec())),
+    }
+}
+
 /// The form of answers that a profile's `sampling` asks for, as clients do in `response_format`.
 fn format(profile: &profiles::Profile) -> Result<Option<OutputFormat>, String> {
     let Some(format) = profile.sampling.get("response_format") else { return Ok(None) };
@@ -250,7 +268,13 @@ fn format(profile: &profiles::Profile) -> Result<Option<OutputFormat>, String> {
 fn keys(config: &Config) -> Keys {
     let keys = config.auth.keys.iter();
     Keys::new(
-        keys.map(|key| Key { name: key.name.as_str().into(), hash: key.hash.0, max_runs: key.max_runs }).collect(),
+        keys.map(|key| Key {
+            name: key.name.as_str().into(),
+            hash: key.hash.0,
+            max_runs: key.max_runs,
+            trusted_frontend: key.trusted_frontend,
+        })
+        .collect(),
     )
 }
 

@@ -11,6 +11,7 @@ mod outline;
 pub mod profiles;
 pub mod sandbox;
 pub mod server;
+pub mod skills;
 pub mod store;
 mod summary;
 pub mod tools;
@@ -32,6 +33,7 @@ use self::{
     profiles::Profile,
     sandbox::Sandbox,
     server::Server,
+    skills::Skills,
     store::Store,
     tools::Tools,
     upstreams::Upstream,
@@ -52,6 +54,7 @@ pub struct Config {
     /// By name.
     pub mcp_servers: BTreeMap<String, McpServer>,
     pub sandbox: Sandbox,
+    pub skills: Skills,
     pub store: Store,
     pub log: Log,
     /// Absolute. Need not exist yet.
@@ -124,6 +127,7 @@ impl Config {
             let at = value::join("profiles", id);
             problems.check(at.clone(), profiles::check_id(id));
             profile.check(&at, &self.upstreams, tools, &self.mcp_servers, problems);
+            profile.check_skills(&at, &self.skills, problems);
             self.tools.check_use(&at, &profile.tools, problems);
         }
         for (name, server) in &self.mcp_servers {
@@ -169,22 +173,21 @@ fn complete(
     let data_dir = data_dir(document.data_dir.as_deref(), env, sources, &mut problems);
     mark_default(&mut document.profiles, sources, &mut problems);
     for (id, profile) in &mut document.profiles {
+        let at = value::join("profiles", id);
         if let Some(workspace) = &mut profile.workspace {
-            let key = format!("{}.workspace", value::join("profiles", id));
-            match env.absolute(workspace, base(&key, env, sources)) {
-                Ok(path) => *workspace = path,
-                Err(message) => problems.add(key, message),
-            }
+            resolve(workspace, format!("{at}.workspace"), env, sources, &mut problems);
         }
         for (name, paths) in [("read", &mut profile.read), ("write", &mut profile.write)] {
             for (index, path) in paths.iter_mut().enumerate() {
-                let key = format!("{}.{name}[{index}]", value::join("profiles", id));
-                match env.absolute(path, base(&key, env, sources)) {
-                    Ok(absolute) => *path = absolute,
-                    Err(message) => problems.add(key, message),
-                }
+                resolve(path, format!("{at}.{name}[{index}]"), env, sources, &mut problems);
             }
         }
+        for (index, path) in profile.skills.iter_mut().flatten().enumerate() {
+            resolve(path, format!("{at}.skills[{index}]"), env, sources, &mut problems);
+        }
+    }
+    for (index, path) in document.skills.paths.iter_mut().enumerate() {
+        resolve(path, format!("skills.paths[{index}]"), env, sources, &mut problems);
     }
     for (name, upstream) in &mut document.upstreams {
         upstream.fetch_key(&value::join("upstreams", name), env, &mut problems);
@@ -195,18 +198,36 @@ fn complete(
     complete_servers(&mut document.mcp_servers, env, sources, &mut problems);
     document.tools.fetch_keys(env, &mut problems);
     if let Some(path) = &mut document.store.path {
-        match env.absolute(path, base("store.path", env, sources)) {
-            Ok(absolute) => *path = absolute,
-            Err(message) => problems.add("store.path", message),
-        }
+        resolve(path, "store.path".to_owned(), env, sources, &mut problems);
     }
     let Document {
-        mut server, auth, upstreams, profiles, tools: tool_limits, mcp_servers, sandbox, store, log, ..
+        mut server,
+        auth,
+        upstreams,
+        profiles,
+        tools: tool_limits,
+        mcp_servers,
+        sandbox,
+        skills,
+        store,
+        log,
+        ..
     } = document;
     // A bare IPv6 address binds; the brackets belong to URLs, from which people copy it.
     server.host = server.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let config =
-        Config { server, auth, upstreams, profiles, tools: tool_limits, mcp_servers, sandbox, store, log, data_dir };
+    let config = Config {
+        server,
+        auth,
+        upstreams,
+        profiles,
+        tools: tool_limits,
+        mcp_servers,
+        sandbox,
+        skills,
+        store,
+        log,
+        data_dir,
+    };
     config.check(tools, &mut problems);
     problems.into_result().map(|()| config)
 }
@@ -227,17 +248,22 @@ fn complete_servers(
                 Err(message) => problems.add(key, message),
             }
         }
-        let cwd = server.cwd.iter_mut().map(|cwd| (format!("{at}.cwd"), cwd));
-        let mut paths: Vec<(String, &mut PathBuf)> = cwd.collect();
-        for (name, list) in [("read", &mut server.read), ("write", &mut server.write)] {
-            paths.extend(list.iter_mut().enumerate().map(|(index, path)| (format!("{at}.{name}[{index}]"), path)));
+        if let Some(cwd) = &mut server.cwd {
+            resolve(cwd, format!("{at}.cwd"), env, sources, problems);
         }
-        for (key, path) in paths {
-            match env.absolute(path, base(&key, env, sources)) {
-                Ok(absolute) => *path = absolute,
-                Err(message) => problems.add(key, message),
+        for (name, paths) in [("read", &mut server.read), ("write", &mut server.write)] {
+            for (index, path) in paths.iter_mut().enumerate() {
+                resolve(path, format!("{at}.{name}[{index}]"), env, sources, problems);
             }
         }
+    }
+}
+
+/// Makes a path absolute that the key `key` holds.
+fn resolve(path: &mut PathBuf, key: String, env: &Environment<'_>, sources: &Sources, problems: &mut Problems<'_>) {
+    match env.absolute(path, base(&key, env, sources)) {
+        Ok(absolute) => *path = absolute,
+        Err(message) => problems.add(key, message),
     }
 }
 

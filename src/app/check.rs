@@ -5,7 +5,10 @@ use super::sandbox::Sandbox;
 use super::{AppError, gateway, servers, store, upstreams};
 use crate::config::{Config, Loaded};
 use crate::system;
+use crate::tools::skills::Skills;
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -29,6 +32,9 @@ pub async fn run(mut loaded: Loaded) -> Result<(), AppError> {
     hub.start();
     let longest = loaded.config.mcp_servers.values().map(|server| server.start_timeout).max().unwrap_or_default();
     hub.tried(longest.saturating_mul(2)).await;
+    for line in skills(&loaded.config) {
+        say(&line)?;
+    }
     let edges = (gateway.probe)().await;
     for upstream in edges.get("upstreams").and_then(Value::as_array).into_iter().flatten() {
         let text = |key: &str| upstream.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -86,4 +92,18 @@ fn line(server: &Value) -> String {
     let tools: Vec<&str> = list("tools").collect();
     let notes: String = list("notes").map(|note| format!("; {note}")).collect();
     format!("reached   mcp {name}: {} tools ({}){notes}", tools.len(), tools.join(", "))
+}
+
+/// The skills that profiles offer, and what is wrong with others.
+fn skills(config: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    let folders: BTreeSet<&[PathBuf]> =
+        config.profiles.values().map(|profile| profile.skills(&config.skills)).collect();
+    for folders in folders.into_iter().filter(|folders| !folders.is_empty()) {
+        let found = Skills::new(folders.to_vec()).look();
+        let names: Vec<&str> = found.skills.keys().map(String::as_str).collect();
+        lines.push(format!("skills    {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") }));
+        lines.extend(found.problems.iter().map(|problem| format!("warning   {problem}")));
+    }
+    lines
 }

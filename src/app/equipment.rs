@@ -2,6 +2,7 @@
 
 use super::requested::Requested;
 use super::servers::Tools;
+use super::told::Told;
 use crate::core::asked::AskedServer;
 use crate::core::failure::Failure;
 use crate::core::ports::equipment::{Equipment, Equipped};
@@ -9,15 +10,16 @@ use crate::core::ports::tool::Who;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-/// The tools there are, the same for everybody.
+/// The tools there are, the same for everybody, and what the daemon's own tell of.
 pub struct Common {
     pub tools: Tools,
+    pub told: Told,
     pub requested: Requested,
 }
 
 impl Equipment for Common {
-    fn equip<'a>(&'a self, _: &'a Who) -> BoxFuture<'a, Result<Equipped, Failure>> {
-        async { Ok(Equipped { tools: self.tools.now().await, told: Vec::new() }) }.boxed()
+    fn equip<'a>(&'a self, who: &'a Who) -> BoxFuture<'a, Result<Equipped, Failure>> {
+        async { Ok(Equipped { tools: self.tools.now().await, told: self.told.to(who).await }) }.boxed()
     }
 
     fn takes_servers(&self) -> bool {

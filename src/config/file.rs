@@ -19,6 +19,7 @@ use super::{
     profiles::Profile,
     sandbox::Sandbox,
     server::Server,
+    skills::Skills,
     store::Store,
     tools::Tools,
     upstreams::Upstream,
@@ -40,6 +41,7 @@ pub(super) struct Document {
     pub tools: Tools,
     pub mcp_servers: BTreeMap<String, McpServer>,
     pub sandbox: Sandbox,
+    pub skills: Skills,
     pub store: Store,
     pub log: Log,
 }

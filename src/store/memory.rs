@@ -5,8 +5,10 @@ mod conversations;
 mod holders;
 mod journals;
 mod links;
+mod notes;
 
-use crate::core::ports::conversations::{Conversation, ConversationKey, Conversations};
+use crate::core::ports::conversations::{Conversation, ConversationKey, Conversations, Taken};
+use crate::core::ports::journals::{Fence, Lease, Millis};
 use crate::core::ports::store::{
     AddedItems, Chain, Fingerprint, Found, Health, ItemKey, Store, StoreError, StoredResponse, Turn,
 };
@@ -15,6 +17,7 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 use journals::Runs;
 use links::size;
 use lru::LruCache;
+use notes::Notebooks;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -26,6 +29,7 @@ pub struct MemoryStore {
     archives: Mutex<HashMap<String, Archive>>,
     /// Locked before `archives`, where both are needed.
     runs: Mutex<Runs>,
+    notebooks: Mutex<Notebooks>,
 }
 
 struct Entries {
@@ -42,6 +46,9 @@ struct Entries {
 const MAX_TURNS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 const MAX_TURN_BYTES: usize = 64 << 20;
 
+/// Of each principal.
+const MAX_NOTEBOOKS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
+
 impl MemoryStore {
     /// `max_sessions` is how many conversations are known again by their history.
     pub fn new(max_sessions: NonZeroUsize) -> Self {
@@ -51,7 +58,8 @@ impl MemoryStore {
     fn bounded(max_sessions: NonZeroUsize, max_turn_bytes: usize) -> Self {
         let (sessions, turns) = (LruCache::new(max_sessions), LruCache::new(MAX_TURNS));
         let entries = Mutex::new(Entries { sessions, turns, turn_bytes: 0, max_turn_bytes });
-        Self { entries, archives: Mutex::default(), runs: Mutex::default() }
+        let notebooks = Mutex::new(Notebooks::up_to(MAX_NOTEBOOKS));
+        Self { entries, archives: Mutex::default(), runs: Mutex::default(), notebooks }
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -73,6 +81,10 @@ impl MemoryStore {
 
     fn journals(&self) -> MutexGuard<'_, Runs> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notebooks(&self) -> MutexGuard<'_, Notebooks> {
+        self.notebooks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn find(&self, principal: &str, id: &str) -> Option<Arc<StoredResponse>> {
@@ -131,9 +143,22 @@ impl Store for MemoryStore {
         ready(Ok(self.read(principal, |archive| archive.chain(id)))).boxed()
     }
 
-    fn keep_response(&self, principal: &str, response: StoredResponse) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.write(principal, |archive| archive.keep_response(response));
-        ready(Ok(())).boxed()
+    fn keep_response(
+        &self,
+        principal: &str,
+        mut response: StoredResponse,
+        fence: Option<Fence>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let named = response.conversation.take().zip(fence);
+        let kept = self.write(principal, |archive| {
+            if let Some((id, fence)) = named {
+                archive.conversations.check_head(&id, fence)?;
+                response.conversation = Some(id);
+            }
+            archive.keep_response(response);
+            Ok(())
+        });
+        ready(kept).boxed()
     }
 
     fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>> {
@@ -192,8 +217,26 @@ impl Conversations for MemoryStore {
         ready(Ok(self.read(principal, |archive| archive.change_conversation(id, set)))).boxed()
     }
 
-    fn add_items(&self, principal: &str, added: AddedItems) -> BoxFuture<'_, Result<bool, StoreError>> {
-        ready(Ok(self.read(principal, |archive| archive.add_items(added)))).boxed()
+    fn take_head(
+        &self,
+        principal: &str,
+        id: &str,
+        lease: Lease,
+        now: Millis,
+    ) -> BoxFuture<'_, Result<Option<Taken>, StoreError>> {
+        ready(Ok(self.read(principal, |archive| archive.conversations.take_head(id, lease, now)))).boxed()
+    }
+
+    fn give_head_back(&self, principal: &str, id: &str, fence: Fence) -> BoxFuture<'_, Result<(), StoreError>> {
+        ready(self.write(principal, |archive| archive.conversations.give_head_back(id, fence))).boxed()
+    }
+
+    fn add_items(&self, principal: &str, added: AddedItems, fence: Fence) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let add = |archive: &mut Archive| {
+            archive.conversations.check_head(&added.conversation, fence)?;
+            Ok(archive.add_items(added))
+        };
+        ready(self.write(principal, add)).boxed()
     }
 
     fn remove_items(
@@ -201,9 +244,13 @@ impl Conversations for MemoryStore {
         principal: &str,
         id: &str,
         items: Vec<String>,
+        fence: Fence,
     ) -> BoxFuture<'_, Result<Option<Arc<Conversation>>, StoreError>> {
-        let remove = |conversation: &mut Conversation| conversation.removed.extend(items);
-        ready(Ok(self.read(principal, |archive| archive.change_conversation(id, remove)))).boxed()
+        let remove = |archive: &mut Archive| {
+            archive.conversations.check_head(id, fence)?;
+            Ok(archive.change_conversation(id, |conversation| conversation.removed.extend(items)))
+        };
+        ready(self.write(principal, remove)).boxed()
     }
 
     fn delete_conversation(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>> {

@@ -13,6 +13,7 @@ mod items;
 mod journals;
 mod links;
 mod lock;
+mod notes;
 mod opening;
 mod reader;
 mod runs;
@@ -25,7 +26,7 @@ mod writer;
 
 pub use opening::OpenError;
 
-use crate::core::ports::journals::{Millis, Promise};
+use crate::core::ports::journals::{Fence, Millis, Promise};
 use crate::core::ports::store::{Chain, Fingerprint, Found, Health, ItemKey, Store, StoreError, StoredResponse, Turn};
 use clock::Clock;
 use eviction::{Touched, Used};
@@ -59,6 +60,8 @@ pub struct Settings {
     pub path: PathBuf,
     /// Conversations that are known again by their history.
     pub max_sessions: usize,
+    /// Notebooks of each principal.
+    pub max_notebooks: usize,
     /// Responses, and what clients have put into conversations, of all principals together.
     pub max_responses: usize,
     /// Bytes of what they hold; the file is somewhat larger.
@@ -74,6 +77,7 @@ impl Settings {
         Self {
             path: path.to_owned(),
             max_sessions: 10_000,
+            max_notebooks: 10_000,
             max_responses: 10_000,
             max_bytes: 1 << 30,
             max_age: None,
@@ -92,8 +96,9 @@ impl SqliteStore {
             bytes: settings.max_bytes,
             age: settings.max_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             sessions: settings.max_sessions as u64,
+            notebooks: settings.max_notebooks as u64,
         };
-        let last = db.query_row("SELECT max((SELECT coalesce(max(used), 0) FROM links), (SELECT coalesce(max(used), 0) FROM conversations))", [], |row| row.get(0));
+        let last = db.query_row("SELECT max((SELECT coalesce(max(used), 0) FROM links), (SELECT coalesce(max(used), 0) FROM conversations), (SELECT coalesce(max(changed), 0) FROM notes))", [], |row| row.get(0));
         let condition = Condition::of(path);
         let touched = Arc::<Touched>::default();
         let started = last.and_then(|last| {
@@ -189,10 +194,15 @@ impl Store for SqliteStore {
         })
     }
 
-    fn keep_response(&self, principal: &str, response: StoredResponse) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn keep_response(
+        &self,
+        principal: &str,
+        response: StoredResponse,
+        fence: Option<Fence>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
         let principal = principal.to_owned();
         Box::pin(async move {
-            let written = Written::of(response).map_err(|fault| self.condition.note(fault))?;
+            let written = Written::of(response, fence).map_err(|fault| self.condition.note(fault))?;
             self.order(Promise::Outcome, move |tables| {
                 forest::put(tables, &principal, &written, links::KEPT, None).map(drop)
             })

@@ -1,9 +1,11 @@
 //! What the ports promise, clause by clause, for every store.
 
 mod conversations;
+mod heads;
 mod items;
 mod journals;
 mod leases;
+mod notes;
 mod responses;
 
 use nuncio::core::ports::store::{Chain, Link};

@@ -5,7 +5,7 @@ use super::super::clock::now;
 use super::super::error::Rejection;
 use super::super::repeat::Repeat;
 use super::super::state::Gateway;
-use super::super::{conversations, headers};
+use super::super::{conversations, headers, user};
 use super::asker::{Asker, response_to_go_on_from};
 use super::carry_on::Carry;
 use super::recent::Recent;
@@ -28,6 +28,7 @@ use crate::dialect::responses::settings::{InConversation, Settings};
 use crate::dialect::responses::view::View;
 use crate::runs::registry::StartError;
 use crate::runs::session::SessionKey;
+use crate::runs::turns::Place;
 use crate::runs::{Brief, Briefing, Listener, Profile, RunRequest, Runs};
 use axum::http::HeaderMap;
 use serde_json::Value;
@@ -39,6 +40,8 @@ use tokio::time::timeout;
 pub struct Origin<'a> {
     pub principal: Principal,
     pub session: SessionKey,
+    /// The person that the headers name.
+    pub user: Option<Arc<str>>,
     pub on_disconnect: Option<OnDisconnect>,
     /// What is known to its connection alone.
     pub recent: Option<&'a Recent>,
@@ -52,7 +55,8 @@ pub struct Origin<'a> {
 impl Origin<'_> {
     pub fn of(principal: Principal, headers: &HeaderMap) -> Result<Self, ApiError> {
         let (session, on_disconnect) = (headers::session(headers)?, headers::on_disconnect(headers)?);
-        Ok(Self { principal, session, on_disconnect, recent: None, key: None, hash: None, body: None })
+        let user = user::of_headers(headers, &principal)?;
+        Ok(Self { principal, session, user, on_disconnect, recent: None, key: None, hash: None, body: None })
     }
 
     pub fn repeats(&mut self, repeat: &Repeat) {
@@ -75,7 +79,7 @@ impl Origin<'_> {
             SessionKey::Named(session) => Some(session.clone()),
             SessionKey::ByHistory | SessionKey::ByOpening(_) => None,
         };
-        serde_json::to_string(&Carry { body, session }).unwrap_or_default()
+        serde_json::to_string(&Carry { body, session, user: self.user.clone() }).unwrap_or_default()
     }
 }
 
@@ -130,8 +134,9 @@ pub async fn take_in(gateway: &Gateway, from: Origin<'_>, asked: ResponsesReques
     let mut journal = Journal::default();
     journal.push(Told { sequence: Numbering::new(record.head.clone()).number(&end), event: end });
     if record.head.settings.store {
-        let stored = record.stored(previous, journal.clone());
-        gateway.store.keep_response(&request.principal, stored).await.map_err(broken)?;
+        let turn = place.as_ref().and_then(Place::fence);
+        let stored = record.stored(previous, turn, journal.clone());
+        gateway.store.keep_response(&request.principal, stored, turn).await.map_err(broken)?;
     }
     drop(place);
     Ok(Begun { listener: Listener::to_journal(Arc::new(journal)), record, chain })
@@ -146,13 +151,13 @@ struct Prepared {
 
 async fn prepare(gateway: &Gateway, mut from: Origin<'_>, mut asked: ResponsesRequest) -> Result<Prepared, Rejection> {
     let carry = from.carry();
-    let Origin { principal, session, on_disconnect, recent, key, hash, .. } = from;
+    let Origin { principal, session, user, on_disconnect, recent, key, hash, .. } = from;
     let profile = gateway.profile(&asked.model)?;
     asked.fill_in(gateway.store.items(&principal.name, &asked.wanted()).await.map_err(broken)?)?;
     asked.adopt(&profile.agent.sampling);
     let (run, background, store) = (Runs::new_id(), asked.settings.background, asked.settings.store);
-    let store_port = Arc::clone(&gateway.store);
-    let mut asker = Asker { store: store_port, principal: Arc::clone(&principal.name), profile, session, asked };
+    let (store_port, principal_name) = (Arc::clone(&gateway.store), Arc::clone(&principal.name));
+    let mut asker = Asker { store: store_port, principal: principal_name, profile, session, user, asked };
     let (brief, chain) = brief(gateway, &mut asker, recent).await?;
     let Asker { profile, asked, .. } = asker;
     let head = head(run, &profile, asked.settings, asked.view);
@@ -208,18 +213,19 @@ async fn brief_in(gateway: &Gateway, asker: &mut Asker, key: &ConversationKey) -
     }
     let place = conversations::line_up(gateway, &asker.principal, &id)?;
     let patience = match (asker.asked.settings.background, asker.asked.stream) {
-        (true, _) => Duration::ZERO,
-        // From then on the wait is seen in the stream.
-        (false, true) => gateway.settings.header_wait,
+        (true, _) if !place.is_first() => Duration::ZERO,
+        // From then on the wait is seen in the stream, or in the response.
+        (true, _) | (false, true) => gateway.settings.header_wait,
         (false, false) => Duration::MAX,
     };
     // A client that leaves meanwhile drops this, and gives up its place.
-    if timeout(patience, place.turn()).await.is_ok() {
+    if let Ok(came) = timeout(patience, place.turn()).await {
+        came.map_err(broken)?;
         return Ok(Briefing::Done(asker.in_conversation(&id, Some(place)).await?.into()));
     }
     let mut later = asker.clone();
     Ok(Briefing::Awaited(Box::pin(async move {
-        place.turn().await;
+        place.turn().await.map_err(broken)?;
         later.in_conversation(&id, Some(place)).await
     })))
 }

@@ -4,6 +4,7 @@ use super::super::clock::now;
 use super::super::conversations;
 use super::super::state::Gateway;
 use super::asker::{Asker, response_to_go_on_from};
+use super::broken;
 use crate::core::event::{Cut, Outcome};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::ports::journals::{Claimed, END_OF_TIME};
@@ -28,6 +29,9 @@ pub struct Carry {
     pub body: Value,
     /// The session that the client named.
     pub session: Option<String>,
+    /// The person that its headers named; the body says itself whom it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Arc<str>>,
 }
 
 /// Resolves once nothing of the last daemon's commands is left.
@@ -73,7 +77,10 @@ async fn take_up(gateway: &Arc<Gateway>, claimed: Claimed, commands_gone: &Comma
             let profile = Arc::clone(&brief.1);
             gateway.runs.go_on(LeftRun { claimed, profile, record: Record::Response(record), brief: brief.0 });
         }
-        Err(outcome) => gateway.runs.close(claimed, record, outcome).await,
+        Err(outcome) => {
+            let place = record.response().and_then(|record| place(gateway, &claimed, record));
+            gateway.runs.close(claimed, record, outcome, place.and_then(Result::ok)).await;
+        }
     }
 }
 
@@ -94,11 +101,17 @@ fn asker(gateway: &Gateway, claimed: &Claimed, record: &Record) -> Result<(Asker
     let asked = asked.as_it_began(&record.head.settings, record.input());
     let session = carry.session.map_or(SessionKey::ByHistory, SessionKey::Named);
     let (store, principal) = (Arc::clone(&gateway.store), Arc::clone(&claimed.principal));
-    Ok((Asker { store, principal, profile, session, asked }, record.clone()))
+    Ok((Asker { store, principal, profile, session, user: carry.user, asked }, record.clone()))
 }
 
 fn failed(text: String) -> Outcome {
     Outcome::Failed { failure: Failure::new(FailureKind::Internal, text) }
+}
+
+/// In the line before its conversation, if it has one.
+fn place(gateway: &Gateway, claimed: &Claimed, record: &record::Record) -> Option<Result<Place, ApiError>> {
+    let conversation = record.head.settings.conversation.as_ref()?;
+    Some(conversations::line_up(gateway, &claimed.principal, &conversation.id))
 }
 
 /// The brief that the run had, made again. Its place in a conversation is taken at once.
@@ -111,8 +124,7 @@ fn brief(
 ) -> (BoxFuture<'static, Result<Brief, ApiError>>, Arc<crate::runs::Profile>) {
     let profile = Arc::clone(&asker.profile);
     let conversation = record.head.settings.conversation.as_ref().map(|conversation| conversation.id.clone());
-    let place: Option<Result<Place, ApiError>> =
-        conversation.as_deref().map(|id| conversations::line_up(gateway, &claimed.principal, id));
+    let place = place(gateway, claimed, record);
     let gateway = Arc::clone(gateway);
     let brief = async move {
         commands_gone.await;
@@ -123,7 +135,7 @@ fn brief(
         };
         let place = place.transpose()?;
         if let Some(place) = &place {
-            place.turn().await;
+            place.turn().await.map_err(broken)?;
         }
         asker.in_conversation(&id, place).await
     };
