@@ -6,6 +6,7 @@ mod equipment;
 mod greeting;
 mod output;
 mod store;
+mod told;
 mod upstreams;
 mod web;
 
@@ -15,6 +16,7 @@ use crate::config::profiles::{self, AllowedTools};
 use crate::config::server::UnknownModel;
 use crate::config::{Config, Loaded, auth};
 use crate::core::format::OutputFormat;
+use crate::core::ports::notes::Notes;
 use crate::core::ports::store::Store;
 use crate::core::run::{Agent, Limits};
 use crate::dialect::activity::ToolActivity;
@@ -27,8 +29,10 @@ use crate::runs::registry::RunsSettings;
 use crate::runs::{Profile, Runs};
 use crate::sandbox::{CommandsLock, Supervisor};
 use crate::store::sqlite::OpenError;
+use crate::tools::memory::Memory;
 use crate::tools::registry::{Allowed, RegistryError};
-use crate::tools::{self, ToolSettings};
+use crate::tools::skills::Skills;
+use crate::tools::{self, Means, ToolSettings};
 use crate::upstream::registry::{ChainError, Registry};
 use crate::upstream::server::SetupError;
 use crate::{system, telemetry};
@@ -40,6 +44,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use told::Told;
 use upstreams::Lookout;
 
 /// Why the daemon does not run. The text is for the terminal of the one who started it.
@@ -113,7 +118,7 @@ fn gateway(config: &Config, store: Arc<dyn Store>) -> Result<Gateway, AppError> 
     };
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
-        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry)?));
+        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, &store)?));
     }
     let default = config.default_profile().map(|(id, _)| id.to_owned());
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -163,7 +168,13 @@ fn tool_settings(config: &Config) -> ToolSettings {
     }
 }
 
-fn profile(id: &str, profile: &profiles::Profile, config: &Config, registry: &Registry) -> Result<Profile, AppError> {
+fn profile(
+    id: &str,
+    profile: &profiles::Profile,
+    config: &Config,
+    registry: &Registry,
+    store: &Arc<dyn Store>,
+) -> Result<Profile, AppError> {
     let fault = |reason: String| AppError::Profile { profile: id.to_owned(), reason };
     let targets = profile.targets(&config.upstreams).map_err(|error| fault(error.to_string()))?;
     let chain: Vec<(&str, &str)> =
@@ -174,7 +185,8 @@ fn profile(id: &str, profile: &profiles::Profile, config: &Config, registry: &Re
         AllowedTools::Only(names) => Allowed::Only(names.clone()),
     };
     let supervisor = Supervisor::new(OWN_BINARY).holding(commands_lock(config));
-    let tools = tools::builtin(tool_settings(config), supervisor)?.select(&allowed)?;
+    let means = means(profile, config, store);
+    let tools = tools::builtin(tool_settings(config), supervisor, &means)?.select(&allowed)?;
     let format = format(profile).map_err(fault)?;
     let agent = Agent {
         instructions: Some(profile.instructions.trim()).filter(|text| !text.is_empty()).map(Into::into),
@@ -200,7 +212,7 @@ fn profile(id: &str, profile: &profiles::Profile, config: &Config, registry: &Re
         housekeeping: Profile::housekeeping_of(&agent),
         agent: Arc::new(agent),
         upstream,
-        equipment: Arc::new(equipment::Fixed(tools)),
+        equipment: Arc::new(equipment::Own { told: Told::of(&tools, means), tools }),
         tool_activity: match profile.tool_activity {
             profiles::ToolActivity::Standard => ToolActivity::Standard,
             profiles::ToolActivity::Hidden => ToolActivity::Hidden,
@@ -210,6 +222,16 @@ fn profile(id: &str, profile: &profiles::Profile, config: &Config, registry: &Re
         inherit_instructions: profile.inherit_instructions,
         workspace: profile.workspace.as_deref().map(Into::into),
     })
+}
+
+/// What the tools of a profile stand on.
+fn means(profile: &profiles::Profile, config: &Config, store: &Arc<dyn Store>) -> Means {
+    let notes: Arc<dyn Notes> = Arc::<dyn Store>::clone(store);
+    let folders = profile.skills(&config.skills);
+    Means {
+        memory: Some(Memory::new(notes, config.tools.memory.max_size)),
+        skills: (!folders.is_empty()).then(|| Skills::new(folders.to_vec())),
+    }
 }
 
 /// The form of answers that a profile's `sampling` asks for, as clients do in `response_format`.
@@ -224,7 +246,13 @@ fn format(profile: &profiles::Profile) -> Result<Option<OutputFormat>, String> {
 fn keys(config: &Config) -> Keys {
     let keys = config.auth.keys.iter();
     Keys::new(
-        keys.map(|key| Key { name: key.name.as_str().into(), hash: key.hash.0, max_runs: key.max_runs }).collect(),
+        keys.map(|key| Key {
+            name: key.name.as_str().into(),
+            hash: key.hash.0,
+            max_runs: key.max_runs,
+            trusted_frontend: key.trusted_frontend,
+        })
+        .collect(),
     )
 }
 
