@@ -127,8 +127,8 @@ impl Config {
             let at = value::join("profiles", id);
             problems.check(at.clone(), profiles::check_id(id));
             profile.check(&at, &self.upstreams, tools, &self.mcp_servers, problems);
-            profile.check_skills(&at, &self.skills, problems);
             self.tools.check_use(&at, &profile.tools, problems);
+            profile.check_skills(&at, &self.skills, problems);
         }
         for (name, server) in &self.mcp_servers {
             let at = value::join("mcp_servers", name);

@@ -40,7 +40,7 @@ use todo::Todo;
 use web_search::{SearchSettings, WebSearch};
 use write_file::WriteFile;
 
-/// The names of all built-in tools, in the order of the alphabet. `web_search` is there where it has a provider.
+/// The names of all built-in tools, in the order of the alphabet. Some are there only where they have what they need.
 pub const NAMES: &[&str] = &[
     "edit_file",
     "fetch_url",
@@ -97,5 +97,5 @@ pub fn builtin(settings: ToolSettings, supervisor: Supervisor, means: &Means) ->
         Arc::new(Todo::default()),
     ];
     let search = settings.web_search.as_ref().map(|search| Arc::new(WebSearch::new(search)) as Arc<dyn Tool>);
-    ToolSet::new(tools.into_iter().chain(search).chain(memory).chain(skill))
+    ToolSet::new(tools.into_iter().chain(memory).chain(skill).chain(search))
 }

@@ -101,8 +101,8 @@ pub struct Memory {
 
 impl Default for Tools {
     fn default() -> Self {
-        let (terminal, files, search, memory, fetch_url, web_search) = Default::default();
-        Self { output_limit: 32 << 10, terminal, files, search, memory, fetch_url, web_search }
+        let (terminal, files, search, fetch_url, web_search, memory) = Default::default();
+        Self { output_limit: 32 << 10, terminal, files, search, fetch_url, web_search, memory }
     }
 }
 

@@ -5,7 +5,7 @@ mod daemon;
 mod pages;
 mod search;
 mod site;
-#[path = "../../support/mod.rs"]
+#[path = "../support/mod.rs"]
 mod support;
 
 use crate::Desk;

@@ -35,7 +35,8 @@ async fn a_daemon_searches_where_it_has_a_provider_and_keeps_the_key_to_itself()
     let without = say(&Daemon::rehearsing(), "echo: tools").await;
     assert!(without.contains("fetch_url") && !without.contains("web_search"), "{without}");
 
-    let site = Site::new(|_| ok("application/json", r#"{"results": [{"title": "Found", "url": "https://a.test/"}]}"#)).await;
+    let site =
+        Site::new(|_| ok("application/json", r#"{"results": [{"title": "Found", "url": "https://a.test/"}]}"#)).await;
     let search = format!("{{provider: tavily, base_url: '{}', api_key_env: SEARCH_KEY}}", site.url(""));
     let yaml = format!("{REHEARSAL}log: {{filter: trace}}\ntools: {{web_search: {search}}}\n");
     let daemon = Daemon::with_environment(&yaml, &[("SEARCH_KEY", "s3cret-key")]);
