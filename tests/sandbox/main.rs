@@ -1,7 +1,10 @@
 //! What a command tries from inside the sandbox, on the real kernel, through the real supervisor.
 
 mod attempts;
+mod daemon;
 mod missing;
+#[path = "../support/mod.rs"]
+mod support;
 
 use nuncio::sandbox::{Captured, Command, Ended, Finished, OutputLimits, Policy, SpawnError, Supervisor, UserIds};
 use std::fs;
