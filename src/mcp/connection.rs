@@ -53,6 +53,8 @@ pub struct Connection {
     peer: Peer<RoleClient>,
     progress: Progress,
     given_up: mpsc::Sender<RequestId>,
+    /// Of the server's address, which errors repeat.
+    query: Arc<str>,
     pub capabilities: Capabilities,
 }
 
@@ -100,7 +102,7 @@ impl Connection {
         activity: Option<Activity>,
     ) -> Result<ServerResult, CallFault> {
         let sent = self.peer.send_request_with_option(request, PeerRequestOptions::no_options()).await;
-        let handle = sent.map_err(fault)?;
+        let handle = sent.map_err(|error| fault(error, &self.query))?;
         let token = handle.progress_token.clone();
         let _forget = activity.map(|activity| {
             self.progress.follow(token.clone(), activity);
@@ -109,7 +111,7 @@ impl Connection {
         let mut given_up = GivenUp { connection: self, id: Some(handle.id.clone()) };
         let answer = handle.await_response().await;
         given_up.id = None;
-        answer.map_err(fault)
+        answer.map_err(|error| fault(error, &self.query))
     }
 
     /// Whether the server answers at all.
@@ -139,11 +141,20 @@ impl Drop for Forget<'_> {
     }
 }
 
-fn fault(error: ServiceError) -> CallFault {
+/// What stands in an address after the question mark, which may be a key.
+fn query_of(url: &str) -> &str {
+    url.split_once('?').map_or("", |(_, query)| query)
+}
+
+fn without_query(text: &str, query: &str) -> String {
+    if query.is_empty() { text.to_owned() } else { text.replace(query, "…") }
+}
+
+fn fault(error: ServiceError, query: &str) -> CallFault {
     match error {
         ServiceError::McpError(error) => CallFault::Refused(cut(&error.message)),
         ServiceError::UnexpectedResponse => CallFault::Nonsense,
-        other => CallFault::Gone(one_line(&chain(&other))),
+        other => CallFault::Gone(one_line(&without_query(&chain(&other), query))),
     }
 }
 
@@ -177,18 +188,15 @@ pub async fn connect(settings: &ServerSettings) -> Result<Link, String> {
             let process = Process::start(supervisor, command, &fault).await.map_err(|error| error.to_string())?;
             greet_process(process, client, fault, &stop, limit).await?
         }
-        Transport::Http { url, .. } => {
-            let greeted = greet_http(&settings.transport, client, fault, &stop, limit).await;
-            // What stands in an address after the question mark may be a key.
-            greeted.map_err(|reason| match url.split_once('?') {
-                Some((_, query)) if !query.is_empty() => reason.replace(query, "…"),
-                _ => reason,
-            })?
-        }
+        Transport::Http { .. } => greet_http(&settings.transport, client, fault, &stop, limit).await?,
     };
     let (sender, given_up) = mpsc::channel(MAX_GIVEN_UP);
     let capabilities = capabilities(&peer);
-    let connection = Connection { peer, progress, given_up: sender, capabilities };
+    let query = match &settings.transport {
+        Transport::Http { url, .. } => query_of(url).into(),
+        Transport::Stdio { .. } => Arc::default(),
+    };
+    let connection = Connection { peer, progress, given_up: sender, query, capabilities };
     Ok(Link { connection, changed, given_up, stop, ended })
 }
 
@@ -294,7 +302,10 @@ async fn greet_http(
     let serving = client.serve_with_ct(Guarded::new(transport, Arc::clone(&fault)), stop.clone());
     let service = match timeout(limit, serving).await {
         Ok(Ok(service)) => service,
-        Ok(Err(error)) => return Err(fault.get().cloned().unwrap_or_else(|| one_line(&chain(&error)))),
+        Ok(Err(error)) => {
+            let reason = one_line(&without_query(&chain(&error), query_of(url)));
+            return Err(fault.get().cloned().unwrap_or(reason));
+        }
         Err(_) => return Err(late(limit)),
     };
     let peer = service.peer().clone();

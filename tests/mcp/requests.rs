@@ -124,6 +124,7 @@ async fn a_server_that_may_not_be_named_is_refused_before_a_byte_is_sent() {
     assert_eq!(service.connections(), 0);
     let told = refused(&daemon("localhost", "127.0.0.1"), "ftp://localhost/mcp").await;
     assert_eq!(told, "`tools[0].server_url` may not be called: `ftp:` is neither http: nor https:.");
-    let told = refused(&daemon("'*'", "127.0.0.1"), "http://127.0.0.1:9/mcp").await;
+    let told = refused(&daemon("'*'", "127.0.0.1"), &format!("http://127.0.0.1:9/mcp?key={SECRET}")).await;
     assert!(told.starts_with("The MCP server `desk` (`tools[0].server_url`) cannot be used:"), "{told}");
+    assert!(told.contains("127.0.0.1:9/mcp") && !told.contains(SECRET), "{told}");
 }
