@@ -4,6 +4,7 @@ use super::log::RunLog;
 use crate::core::id::RunId;
 use crate::core::run::OnDisconnect;
 use crate::dialect::record::Record;
+use crate::dialect::responses::fold::EndTime;
 use crate::dialect::responses::resource::Resource;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,8 @@ pub struct LiveRun {
     pub log: Arc<RunLog>,
     /// Of a response that is stored at its end.
     pub record: Option<Record>,
+    /// The same for everybody who is told of a run that is not stored.
+    pub ended_at: EndTime,
     pub on_disconnect: OnDisconnect,
     /// Hash of what was asked, for a client that asks again.
     pub body: Option<[u8; 32]>,
@@ -32,11 +35,12 @@ impl LiveRun {
         principal: Arc<str>,
         model: String,
         record: Option<Record>,
+        ended_at: EndTime,
         on_disconnect: OnDisconnect,
         body: Option<[u8; 32]>,
     ) -> Arc<Self> {
         let (log, asked, ended) = Default::default();
-        Arc::new(Self { run, principal, model, log, record, on_disconnect, body, asked, ended })
+        Arc::new(Self { run, principal, model, log, record, ended_at, on_disconnect, body, asked, ended })
     }
 
     /// It would go on without its client, or waits for it.

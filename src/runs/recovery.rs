@@ -11,6 +11,7 @@ use crate::core::ports::journals::{Claimed, Millis};
 use crate::core::ports::store::StoreError;
 use crate::core::run::{Input, OnDisconnect, closing};
 use crate::dialect::record::Record;
+use crate::dialect::responses::fold::EndTime;
 use crate::dialect::runs;
 use std::sync::Arc;
 use tracing::Instrument;
@@ -32,7 +33,15 @@ impl Runs {
         let LeftRun { claimed, profile, record, brief } = left;
         let Claimed { run, principal, fence, response, .. } = claimed;
         let span = tracing::info_span!("run", %run, profile = profile.id, %principal, resumed = true);
-        let live = LiveRun::new(run, principal, profile.id.clone(), Some(record), OnDisconnect::Detach, None);
+        let live = LiveRun::new(
+            run,
+            principal,
+            profile.id.clone(),
+            Some(record),
+            EndTime::default(),
+            OnDisconnect::Detach,
+            None,
+        );
         let mut coming = self.coming(live, None, profile);
         coming.scribe.go_on_after(&response.journal);
         coming.scribe.keep(Book::new(Arc::clone(&self.store), fence, response.journal.len()));
@@ -53,7 +62,7 @@ impl Runs {
         }
         // Nobody listens: the log is there because a scribe wants one.
         let model = runs::model(&response.head);
-        let live = LiveRun::new(run, principal, model, Some(record), OnDisconnect::Detach, None);
+        let live = LiveRun::new(run, principal, model, Some(record), EndTime::default(), OnDisconnect::Detach, None);
         let pace = Pace::of_nobody(self.shutdown.clone());
         let mut scribe = Scribe::new(Arc::clone(&live), pace);
         scribe.go_on_after(&response.journal);

@@ -18,6 +18,7 @@ use crate::core::ports::store::{Store, StoreError};
 use crate::core::run::{Input, OnDisconnect};
 use crate::dialect::error::ApiError;
 use crate::dialect::record::Record;
+use crate::dialect::responses::fold::EndTime;
 use futures_util::future::BoxFuture;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct RunRequest {
     pub brief: Briefing,
     /// Keeps the answer for a client that may ask for it again.
     pub record: Option<Record>,
+    /// When the run will have ended, for all who tell of it.
+    pub ended: EndTime,
     /// What becomes of the run when nobody listens to it any more.
     pub on_disconnect: OnDisconnect,
     /// What another process would need to go on with the run, as JSON; empty if none is to.
@@ -124,9 +127,9 @@ impl Runs {
             return Err(StartError::Draining);
         }
         let permit = self.admission.enter(&request.principal, request.max_runs).map_err(StartError::Refused)?;
-        let RunRequest { run, principal, profile, brief, record, on_disconnect, carry, key, body, .. } = request;
+        let RunRequest { run, principal, profile, brief, record, ended, on_disconnect, carry, key, body, .. } = request;
         let span = tracing::info_span!("run", %run, profile = profile.id, %principal);
-        let live = LiveRun::new(run, principal, profile.id.clone(), record, on_disconnect, body);
+        let live = LiveRun::new(run, principal, profile.id.clone(), record, ended, on_disconnect, body);
         if let (None, Some(key)) = (&live.record, &key) {
             self.bind(&live, key.clone())?;
         }

@@ -170,6 +170,7 @@ async fn prepare(gateway: &Gateway, mut from: Origin<'_>, mut asked: ResponsesRe
         max_runs: principal.max_runs,
         brief,
         record: store.then(|| record::Record::Response(record.clone())),
+        ended: record.head.ended.clone(),
         carry: if on_disconnect == OnDisconnect::Detach { carry } else { String::new() },
         on_disconnect,
         profile,
