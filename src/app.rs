@@ -15,7 +15,7 @@ use crate::config::server::UnknownModel;
 use crate::config::{Config, Loaded, auth};
 use crate::core::format::OutputFormat;
 use crate::core::ports::store::Store;
-use crate::core::run::{Agent, Limits};
+use crate::core::run::{Agent, Delegation, Limits};
 use crate::dialect::activity::ToolActivity;
 use crate::dialect::fields::Fields;
 use crate::dialect::format;
@@ -110,16 +110,19 @@ fn gateway(config: &Config, store: Arc<dyn Store>) -> Result<Gateway, AppError> 
         workspaces: workspaces(&config.data_dir)?.into(),
         slow_client_timeout: config.server.slow_client_timeout,
     };
+    let runs = Arc::new(Runs::new(settings, Arc::clone(&store)));
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
-        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry)?));
+        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, &runs)?));
     }
+    let profiles = Arc::new(made);
+    runs.know(Arc::clone(&profiles));
     let default = config.default_profile().map(|(id, _)| id.to_owned());
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     Ok(Gateway {
-        runs: Arc::new(Runs::new(settings, Arc::clone(&store))),
+        runs,
         store,
-        profiles: made,
+        profiles,
         stand_in: default.filter(|_| config.server.unknown_model == UnknownModel::Default),
         keys: keys(config),
         settings: http_settings(config),
@@ -160,7 +163,13 @@ fn tool_settings(config: &Config) -> ToolSettings {
     }
 }
 
-fn profile(id: &str, profile: &profiles::Profile, config: &Config, registry: &Registry) -> Result<Profile, AppError> {
+fn profile(
+    id: &str,
+    profile: &profiles::Profile,
+    config: &Config,
+    registry: &Registry,
+    runs: &Arc<Runs>,
+) -> Result<Profile, AppError> {
     let fault = |reason: String| AppError::Profile { profile: id.to_owned(), reason };
     let targets = profile.targets(&config.upstreams).map_err(|error| fault(error.to_string()))?;
     let chain: Vec<(&str, &str)> =
@@ -171,16 +180,12 @@ fn profile(id: &str, profile: &profiles::Profile, config: &Config, registry: &Re
         AllowedTools::Only(names) => Allowed::Only(names.clone()),
     };
     let supervisor = Supervisor::new(OWN_BINARY).holding(commands_lock(config));
-    let tools = tools::builtin(tool_settings(config), supervisor)?.select(&allowed)?;
+    let delegating = equipment::delegating(profile, config, runs);
+    let tools = tools::builtin(tool_settings(config), supervisor, delegating)?.select(&allowed)?;
     let format = format(profile).map_err(fault)?;
     let agent = Agent {
         instructions: Some(profile.instructions.trim()).filter(|text| !text.is_empty()).map(Into::into),
-        limits: Limits {
-            steps: profile.limits.steps,
-            wall_time: profile.limits.wall_time,
-            tool_time: profile.limits.tool_time,
-            output_tokens: profile.limits.output_tokens.map(u64::from),
-        },
+        limits: limits(profile, config),
         context_window: profile.context_window.map(u64::from),
         sampling: profile.sampling.clone(),
         format: format.map(Arc::new),
@@ -207,6 +212,22 @@ fn profile(id: &str, profile: &profiles::Profile, config: &Config, registry: &Re
         inherit_instructions: profile.inherit_instructions,
         workspace: profile.workspace.as_deref().map(Into::into),
     })
+}
+
+fn limits(profile: &profiles::Profile, config: &Config) -> Limits {
+    let limits = &profile.limits;
+    Limits {
+        steps: limits.steps,
+        wall_time: limits.wall_time,
+        tool_time: limits.tool_time,
+        tool_output: config.tools.output_limit,
+        output_tokens: limits.output_tokens.map(u64::from),
+        delegation: Delegation {
+            depth: limits.delegate_depth,
+            total: limits.delegate_total,
+            at_once: limits.delegate_at_once,
+        },
+    }
 }
 
 /// The form of answers that a profile's `sampling` asks for, as clients do in `response_format`.

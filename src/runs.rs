@@ -3,11 +3,14 @@
 pub mod admission;
 pub mod brief;
 mod coming;
+mod delegation;
+mod descent;
 mod driver;
 pub mod format;
 mod keys;
 pub mod live;
 pub mod log;
+mod output;
 pub mod profile;
 pub mod recovery;
 pub mod registry;
@@ -17,7 +20,8 @@ mod toolbox;
 pub mod turns;
 
 pub use brief::{Brief, Briefing};
+pub use delegation::Delegations;
 pub use live::LiveRun;
 pub use log::Listener;
-pub use profile::Profile;
+pub use profile::{Profile, Profiles};
 pub use registry::{LeftRun, RunRequest, Runs};

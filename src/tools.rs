@@ -1,6 +1,7 @@
 //! The tools that the daemon runs for a model. To add one: a file here that implements [`FileTool`](file_tool::FileTool)
 //! or the port itself, a line in [`builtin`], and its name in [`NAMES`].
 
+pub mod delegate;
 pub mod edit_file;
 pub mod file_tool;
 pub mod list_files;
@@ -16,6 +17,7 @@ pub mod write_file;
 
 use crate::core::ports::tool::Tool;
 use crate::sandbox::Supervisor;
+use delegate::{DelegateTool, Delegating};
 use edit_file::EditFile;
 use file_tool::Confined;
 use list_files::ListFiles;
@@ -28,7 +30,8 @@ use terminal::Terminal;
 use write_file::WriteFile;
 
 /// The names of all built-in tools, in the order of the alphabet.
-pub const NAMES: &[&str] = &["edit_file", "list_files", "read_file", "search_files", "terminal", "write_file"];
+pub const NAMES: &[&str] =
+    &["delegate", "edit_file", "list_files", "read_file", "search_files", "terminal", "write_file"];
 
 /// What the tools may use up. The same for all profiles; what one call has left of its time is in its context.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +48,13 @@ pub struct ToolSettings {
     pub shell: String,
 }
 
-/// Every built-in tool. It fails only if a tool is at fault, and then always.
-pub fn builtin(settings: ToolSettings, supervisor: Supervisor) -> Result<ToolSet, RegistryError> {
+/// Every built-in tool; `delegate` only for a profile that may delegate. It fails only if a tool is at fault, and then
+/// always.
+pub fn builtin(
+    settings: ToolSettings,
+    supervisor: Supervisor,
+    delegating: Option<Delegating>,
+) -> Result<ToolSet, RegistryError> {
     let settings = Arc::new(settings);
     let tools: [Arc<dyn Tool>; _] = [
         Arc::new(Confined::<EditFile>::new(&settings)),
@@ -56,5 +64,6 @@ pub fn builtin(settings: ToolSettings, supervisor: Supervisor) -> Result<ToolSet
         Arc::new(Confined::<WriteFile>::new(&settings)),
         Arc::new(Terminal::new(&settings, supervisor)),
     ];
-    ToolSet::new(tools)
+    let delegate = delegating.map(|delegating| Arc::new(DelegateTool::new(delegating)) as Arc<dyn Tool>);
+    ToolSet::new(tools.into_iter().chain(delegate))
 }

@@ -3,10 +3,11 @@
 use super::admission::{Admission, Permit, Refusal};
 use super::brief::{Brief, Briefing};
 use super::coming::{Coming, told};
+use super::descent::Descent;
 use super::keys::Keys;
 use super::live::{LiveRun, LiveRuns};
 use super::log::Listener;
-use super::profile::Profile;
+use super::profile::{Profile, Profiles};
 use super::scribe::{Pace, Scribe};
 use super::turns::{Busy, Place, Turns};
 use crate::core::failure::Failure;
@@ -18,7 +19,7 @@ use crate::dialect::error::ApiError;
 use crate::dialect::record::Record;
 use futures_util::future::BoxFuture;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,6 +32,8 @@ pub struct Runs {
     live: Arc<LiveRuns>,
     turns: Arc<Turns>,
     keys: Keys,
+    /// What runs may delegate to. Told once all profiles are made, whose tools know the runs.
+    profiles: OnceLock<Profiles>,
     pub(super) store: Arc<dyn Store>,
     pub(super) workspaces: Arc<Path>,
     pub(super) slow_client_timeout: Duration,
@@ -99,6 +102,7 @@ impl Runs {
             live: Arc::default(),
             turns: Arc::default(),
             keys: Keys::default(),
+            profiles: OnceLock::new(),
             store,
             workspaces: settings.workspaces,
             slow_client_timeout: settings.slow_client_timeout,
@@ -107,6 +111,15 @@ impl Runs {
             draining: CancellationToken::new(),
             shutdown: CancellationToken::new(),
         }
+    }
+
+    /// Tells which profiles there are; the first word counts.
+    pub fn know(&self, profiles: Profiles) {
+        let _ = self.profiles.set(profiles);
+    }
+
+    pub(super) fn profile(&self, id: &str) -> Option<Arc<Profile>> {
+        self.profiles.get()?.get(id).cloned()
     }
 
     /// Names a run that is about to be started.
@@ -124,7 +137,8 @@ impl Runs {
         let permit = self.admission.enter(&request.principal, request.max_runs).map_err(StartError::Refused)?;
         let RunRequest { run, principal, profile, brief, record, on_disconnect, carry, key, body, .. } = request;
         let span = tracing::info_span!("run", %run, profile = profile.id, %principal);
-        let live = LiveRun::new(run, principal, profile.id.clone(), record, on_disconnect, body);
+        let descent = Descent::first(profile.agent.limits.delegation);
+        let live = LiveRun::new(run, principal, profile.id.clone(), record, on_disconnect, body, descent);
         if let (None, Some(key)) = (&live.record, &key) {
             self.bind(&live, key.clone())?;
         }

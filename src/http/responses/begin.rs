@@ -71,7 +71,7 @@ impl Origin<'_> {
         let Some(body) = self.body.take() else { return String::new() };
         let session = match &self.session {
             SessionKey::Named(session) => Some(session.clone()),
-            SessionKey::ByHistory | SessionKey::ByOpening(_) => None,
+            SessionKey::ByHistory | SessionKey::ByOpening(_) | SessionKey::Shared(_) => None,
         };
         serde_json::to_string(&Carry { body, session }).unwrap_or_default()
     }
