@@ -16,8 +16,12 @@ use crate::core::run::{Input, Limits, OnDisconnect, RunSpec};
 use futures_util::future::{BoxFuture, join};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
+
+/// Left of a call's time for its result to reach the run above, before that one's own time may be over.
+const MARGIN: Duration = Duration::from_secs(2);
 
 /// Hands tasks on to the profiles that the runs know. Weak, as the tools that hold this belong to those profiles.
 pub struct Delegations(Weak<Runs>);
@@ -44,7 +48,8 @@ impl Runs {
         let profile =
             self.profile(&task.profile).ok_or_else(|| fatal("it delegates to a profile that is not there"))?;
         let parent = self.find(&context.who.principal, context.run).ok_or_else(|| fatal("it delegates and is over"))?;
-        let end = Instant::now().checked_add(context.time_limit).ok_or_else(|| fatal("its time has no end"))?;
+        let time = context.time_limit.saturating_sub(MARGIN.min(context.time_limit / 8));
+        let end = Instant::now().checked_add(time).ok_or_else(|| fatal("its time has no end"))?;
         let descent = parent.descent.below(profile.agent.limits.delegation).map_err(ToolError::TellModel)?;
         let _place = parent.descent.place().await;
 

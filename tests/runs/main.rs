@@ -2,6 +2,7 @@
 
 mod client;
 mod crowd;
+mod delegate;
 mod formats;
 mod gone;
 mod late;
@@ -17,6 +18,7 @@ mod slow;
 mod socket;
 #[path = "../support/mod.rs"]
 mod support;
+mod toolbox;
 #[path = "../support/upstream.rs"]
 mod upstream;
 mod websocket;

@@ -8,10 +8,14 @@ mod search;
 mod terminal;
 mod write;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use nuncio::core::id::RunId;
 use nuncio::core::item::text_of;
+use nuncio::core::ports::delegate::{Delegation, Task};
 use nuncio::core::ports::tool::{Activity, ToolContext, ToolError, Toolset, Who};
 use nuncio::sandbox::Supervisor;
+use nuncio::tools::delegate::{Delegate, Delegating};
 use nuncio::tools::registry::ToolSet;
 use nuncio::tools::{NAMES, ToolSettings, builtin};
 use serde_json::{Value, json};
@@ -31,6 +35,24 @@ fn settings() -> ToolSettings {
         terminal_max_time: Duration::from_secs(600),
         shell: "/bin/sh".to_owned(),
     }
+}
+
+/// Hands tasks to nobody, and says what it was told.
+struct Nobody;
+
+impl Delegation for Nobody {
+    fn delegate(&self, task: Task, _: ToolContext) -> BoxFuture<'static, Result<String, ToolError>> {
+        std::future::ready(Ok(format!("{}: {}", task.profile, task.text))).boxed()
+    }
+}
+
+fn delegating() -> Delegating {
+    let delegate = |profile: &str, description: Option<&str>| Delegate {
+        profile: profile.to_owned(),
+        description: description.map(str::to_owned),
+    };
+    let to = vec![delegate("writer", None), delegate("reviewer", Some("reads what others write"))];
+    Delegating { to, time_limit: Duration::from_secs(1800), port: Arc::new(Nobody) }
 }
 
 /// A workspace in a folder of its own, so that there is an outside that may be touched.
@@ -53,7 +75,7 @@ impl Desk {
             fs::create_dir(&path).unwrap();
             path
         });
-        let tools = builtin(settings, Supervisor::new(env!("CARGO_BIN_EXE_nuncio"))).unwrap();
+        let tools = builtin(settings, Supervisor::new(env!("CARGO_BIN_EXE_nuncio")), Some(delegating())).unwrap();
         Self { _folder: folder, outside, workspace, tools }
     }
 
@@ -112,7 +134,7 @@ fn the_tools_are_those_named() {
     let desk = Desk::new();
     assert_eq!(desk.tools.names().collect::<Vec<_>>(), NAMES);
     let effects = NAMES.iter().copied().filter(|name| !desk.tools.get(name).unwrap().annotations().read_only);
-    assert_eq!(effects.collect::<Vec<_>>(), ["edit_file", "terminal", "write_file"]);
+    assert_eq!(effects.collect::<Vec<_>>(), ["delegate", "edit_file", "terminal", "write_file"]);
 }
 
 #[test]
@@ -126,6 +148,7 @@ fn a_call_is_summed_up_in_a_line() {
         ("list_files", json!({}), "."),
         ("list_files", json!({"path": "src", "glob": "*.rs"}), "src *.rs"),
         ("search_files", json!({"pattern": "fn main"}), "fn main"),
+        ("delegate", json!({"profile": "writer", "task": "Write\na poem"}), "writer: Write a poem"),
         ("search_files", json!(["not", "an", "object"]), ""),
     ];
     for (name, arguments, expected) in cases {
@@ -180,6 +203,20 @@ async fn what_stands_in_the_place_of_the_workspace_is_told() {
     }
 }
 
+#[tokio::test]
+async fn a_task_goes_to_a_profile_that_is_offered() {
+    let desk = Desk::new();
+    let (task, blank) = (json!({"profile": "writer", "task": "Go"}), json!({"profile": "writer", "task": " "}));
+    assert_eq!(desk.ok("delegate", task).await, "writer: Go");
+    assert_eq!(desk.told("delegate", blank).await, "task is empty: say what is to be done.");
+    let told = desk.told("delegate", json!({"profile": "stranger", "task": "Go"})).await;
+    assert!(told.contains("profile") && told.contains("writer"), "{told}");
+    let spec = desk.tools.get("delegate").unwrap().spec();
+    let profile = &spec.parameters.as_ref().unwrap()["properties"]["profile"];
+    let description = "Who does it. reviewer: reads what others write";
+    assert_eq!(*profile, json!({"type": "string", "description": description, "enum": ["writer", "reviewer"]}));
+}
+
 /// What servers and the grammars they build understand everywhere: flat, described, closed.
 #[test]
 fn every_schema_is_plain() {
@@ -192,7 +229,10 @@ fn every_schema_is_plain() {
         assert!(parameters.keys().all(|key| known.contains(&key.as_str())), "{name}: {parameters:?}");
         for (argument, schema) in parameters["properties"].as_object().unwrap() {
             let keys = schema.as_object().unwrap().keys().map(String::as_str);
-            assert!(keys.into_iter().all(|key| ["type", "description", "minimum"].contains(&key)), "{name}.{argument}");
+            assert!(
+                keys.into_iter().all(|key| ["type", "description", "minimum", "enum"].contains(&key)),
+                "{name}.{argument}"
+            );
             assert!(schema["type"].is_string() && schema["description"].is_string(), "{name}.{argument}");
         }
     }
