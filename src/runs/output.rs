@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(texts(&cut), [format!("üü{note}56789")]);
 
         let image = Part::Image { url: "data:".into(), detail: None };
-        let parts = [Part::text("abc"), image.clone(), Part::text("d".repeat(3000)), Part::text("e".repeat(992))];
+        let parts = [Part::text("abc"), image.clone(), Part::text("d".repeat(3000)), Part::text("e".repeat(993))];
         let parts: Vec<Part> = parts.into_iter().chain(["f", "ghi"].map(Part::text)).collect();
         let expected = [Part::text("abc"), image, Part::text(format!("dd{note}")), Part::text("e"), Part::text("f")];
         let expected: Vec<Part> = expected.into_iter().chain([Part::text("ghi")]).collect();

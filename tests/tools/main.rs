@@ -1,6 +1,7 @@
 //! The built-in tools as a run calls them: arguments checked against the schema, then the call, and all of its answer.
 
 mod confinement;
+mod docs;
 mod edit;
 mod list;
 mod read;
