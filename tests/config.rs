@@ -255,9 +255,12 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "3:23: profiles.p.tools[1]: expected one of delegate, read_file, terminal; found `browser`"
 )]
 #[case::unknown_delegate(
-    "profiles:\n  p:\n    delegates: [p, q, p]\n",
-    "3:20: profiles.p.delegates[1]: expected one of p; found `q`\n\
-     3:23: profiles.p.delegates[2]: expected each profile once; found `p` again"
+    "profiles:\n  p:\n    delegates: [p, q]\n",
+    "3:20: profiles.p.delegates[1]: expected one of p; found `q`"
+)]
+#[case::delegate_twice(
+    "profiles:\n  p:\n    delegates: [p, p]\n",
+    "3:20: profiles.p.delegates[1]: expected each profile once; found `p` again"
 )]
 #[case::delegates_without_the_tool(
     "profiles:\n  p:\n    tools: [terminal]\n    delegates: [p]\n",
@@ -265,7 +268,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 )]
 #[case::no_delegates_for_the_tool(
     "profiles:\n  p:\n    tools: [delegate]\n",
-    "3:5: profiles.p.delegates: expected a profile to delegate to, as `tools` lists `delegate`"
+    "2:3: profiles.p.delegates: expected a profile to delegate to, as `tools` lists `delegate`"
 )]
 #[case::no_delegates_at_once(
     "profiles:\n  p:\n    limits: {delegate_at_once: 65}\n",
