@@ -3,6 +3,7 @@
 
 use crate::core::item::Part;
 use crate::core::ports::tool::ToolError;
+use crate::core::text;
 
 /// What a tool that keeps to its budget by itself may say besides, such as how to get the rest.
 const NOTES: usize = 1024;
@@ -30,13 +31,13 @@ fn cut(limit: usize, parts: Vec<Part>) -> Vec<Part> {
     let tail = total.saturating_sub(limit.saturating_sub(head));
     let (mut at, mut told, mut kept) = (0, false, Vec::new());
     for part in parts {
-        let Some(text) = part.as_text() else {
+        let Some(said) = part.as_text() else {
             kept.push(part);
             continue;
         };
-        let end = at + text.len();
-        let first = text.get(..text.floor_char_boundary(head.saturating_sub(at))).unwrap_or_default();
-        let rest = text.get(text.ceil_char_boundary(tail.saturating_sub(at))..).unwrap_or_default();
+        let end = at + said.len();
+        let first = text::head(said, head.saturating_sub(at));
+        let rest = text::tail(said, tail.saturating_sub(at));
         let is_whole = end <= head || at >= tail;
         let note = if is_whole || told { String::new() } else { note(total.saturating_sub(limit)) };
         told |= !note.is_empty();

@@ -6,6 +6,7 @@ use crate::core::id::RunId;
 use crate::core::item::{Item, ToolCall};
 use crate::core::ports::tool::{Activity, Annotations, Tool, ToolContext, ToolError, Toolset, Who};
 use crate::core::run::{Input, ToolDone};
+use crate::core::text::head;
 use crate::core::usage::Usage;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -143,7 +144,7 @@ impl Toolbox {
     fn activity_of(&self, call_id: Arc<str>) -> Activity {
         let (activity, spent) = (self.activity.0.clone(), Arc::clone(&self.spent));
         let tell = move |mut doing: String| {
-            doing.truncate(doing.floor_char_boundary(MAX_DOING));
+            doing.truncate(head(&doing, MAX_DOING).len());
             // What finds no room is lost, as a person could not have read it.
             let _ = activity.try_send((Arc::clone(&call_id), doing));
         };

@@ -52,10 +52,11 @@ impl DelegateTool {
     pub fn new(delegating: Delegating) -> Self {
         let Delegating { to, time_limit, port } = delegating;
         let mut spec = schema::spec::<Arguments>(TOOL, DESCRIPTION);
-        if let Some(profile) = spec.parameters.as_mut().and_then(|schema| schema.pointer_mut("/properties/profile")) {
+        let schema = spec.parameters.as_mut();
+        if let Some(Value::Object(profile)) = schema.and_then(|schema| schema.pointer_mut("/properties/profile")) {
             let ids: Vec<Value> = to.iter().map(|delegate| delegate.profile.as_str().into()).collect();
-            profile["description"] = who(&to).into();
-            profile["enum"] = ids.into();
+            profile.insert("description".to_owned(), who(&to).into());
+            profile.insert("enum".to_owned(), ids.into());
         }
         Self { spec, time_limit, port }
     }
