@@ -7,6 +7,7 @@ mod greeting;
 mod output;
 mod store;
 mod upstreams;
+mod web;
 
 use crate::cli::{Cli, Command, Flags, KeyCommand};
 use crate::config::error::ConfigError;
@@ -160,6 +161,8 @@ fn tool_settings(config: &Config) -> ToolSettings {
         max_matches: tools.search.max_matches as u64,
         terminal_max_time: tools.terminal.max_time,
         shell: tools.terminal.shell().display().to_string(),
+        fetch_url: web::fetch_settings(&tools.fetch_url),
+        web_search: tools.web_search.as_ref().and_then(web::search_settings),
     }
 }
 

@@ -123,6 +123,7 @@ impl Config {
             let at = value::join("profiles", id);
             problems.check(at.clone(), profiles::check_id(id));
             profile.check(&at, &self.upstreams, tools, &ids, problems);
+            self.tools.check_use(&at, &profile.tools, problems);
         }
         self.tools.check(problems);
         self.store.check(problems);
@@ -175,6 +176,7 @@ fn complete(
             base_url.truncate(base_url.trim_end_matches('/').len());
         }
     }
+    document.tools.fetch_keys(env, &mut problems);
     if let Some(path) = &mut document.store.path {
         match env.absolute(path, base("store.path", env, sources)) {
             Ok(absolute) => *path = absolute,

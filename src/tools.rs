@@ -3,6 +3,7 @@
 
 pub mod delegate;
 pub mod edit_file;
+pub mod fetch_url;
 pub mod file_tool;
 pub mod list_files;
 pub mod read_file;
@@ -12,13 +13,16 @@ pub mod search_files;
 pub mod terminal;
 pub mod text;
 pub mod walk;
+pub mod web_search;
 pub mod workspace;
 pub mod write_file;
 
 use crate::core::ports::tool::Tool;
 use crate::sandbox::Supervisor;
+use crate::web::guard::Guard;
 use delegate::{DelegateTool, Delegating};
 use edit_file::EditFile;
+use fetch_url::{FetchSettings, FetchUrl};
 use file_tool::Confined;
 use list_files::ListFiles;
 use read_file::ReadFile;
@@ -27,14 +31,25 @@ use search_files::SearchFiles;
 use std::sync::Arc;
 use std::time::Duration;
 use terminal::Terminal;
+use web_search::{SearchSettings, WebSearch};
 use write_file::WriteFile;
 
-/// The names of all built-in tools, in the order of the alphabet.
-pub const NAMES: &[&str] =
-    &["delegate", "edit_file", "list_files", "read_file", "search_files", "terminal", "write_file"];
+/// The names of all built-in tools, in the order of the alphabet. `web_search` is there where it has a provider, and
+/// `delegate` for a profile that may delegate.
+pub const NAMES: &[&str] = &[
+    "delegate",
+    "edit_file",
+    "fetch_url",
+    "list_files",
+    "read_file",
+    "search_files",
+    "terminal",
+    "web_search",
+    "write_file",
+];
 
 /// What the tools may use up. The same for all profiles; what one call has left of its time is in its context.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ToolSettings {
     /// Bytes of text one call hands to the model; what is cut beyond that is said. It is paid for in tokens.
     pub output_limit: usize,
@@ -46,16 +61,19 @@ pub struct ToolSettings {
     pub terminal_max_time: Duration,
     /// The program that runs commands, as `shell -c COMMAND`.
     pub shell: String,
+    pub fetch_url: FetchSettings,
+    /// Without a provider there is no search.
+    pub web_search: Option<SearchSettings>,
 }
 
-/// Every built-in tool; `delegate` only for a profile that may delegate. It fails only if a tool is at fault, and then
-/// always.
+/// Every built-in tool that there is a use for. It fails only if a tool is at fault, and then always.
 pub fn builtin(
     settings: ToolSettings,
     supervisor: Supervisor,
     delegating: Option<Delegating>,
 ) -> Result<ToolSet, RegistryError> {
     let settings = Arc::new(settings);
+    let guard = Guard::new(settings.fetch_url.rules.clone());
     let tools: [Arc<dyn Tool>; _] = [
         Arc::new(Confined::<EditFile>::new(&settings)),
         Arc::new(Confined::<ListFiles>::new(&settings)),
@@ -63,7 +81,9 @@ pub fn builtin(
         Arc::new(Confined::<SearchFiles>::new(&settings)),
         Arc::new(Confined::<WriteFile>::new(&settings)),
         Arc::new(Terminal::new(&settings, supervisor)),
+        Arc::new(FetchUrl::new(guard, &settings.fetch_url, settings.output_limit)),
     ];
     let delegate = delegating.map(|delegating| Arc::new(DelegateTool::new(delegating)) as Arc<dyn Tool>);
-    ToolSet::new(tools.into_iter().chain(delegate))
+    let search = settings.web_search.as_ref().map(|search| Arc::new(WebSearch::new(search)) as Arc<dyn Tool>);
+    ToolSet::new(tools.into_iter().chain(delegate).chain(search))
 }

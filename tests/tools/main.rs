@@ -7,6 +7,7 @@ mod list;
 mod read;
 mod search;
 mod terminal;
+mod web;
 mod write;
 
 use futures_util::FutureExt;
@@ -17,7 +18,9 @@ use nuncio::core::ports::delegate::{Delegation, Task};
 use nuncio::core::ports::tool::{Activity, ToolContext, ToolError, Toolset, Who};
 use nuncio::sandbox::Supervisor;
 use nuncio::tools::delegate::{Delegate, Delegating};
+use nuncio::tools::fetch_url::FetchSettings;
 use nuncio::tools::registry::ToolSet;
+use nuncio::tools::web_search::{Provider, SearchSettings};
 use nuncio::tools::{NAMES, ToolSettings, builtin};
 use serde_json::{Value, json};
 use std::fs;
@@ -35,6 +38,14 @@ fn settings() -> ToolSettings {
         max_matches: 200,
         terminal_max_time: Duration::from_secs(600),
         shell: "/bin/sh".to_owned(),
+        fetch_url: FetchSettings { max_size: 64 << 10, max_time: Duration::from_secs(20), ..FetchSettings::default() },
+        web_search: Some(SearchSettings {
+            provider: Provider::Searxng,
+            // Nobody listens there.
+            base_url: Some("http://127.0.0.1:9".parse().unwrap()),
+            api_key: None,
+            max_results: 8,
+        }),
     }
 }
 
@@ -139,6 +150,13 @@ fn the_tools_are_those_named() {
 }
 
 #[test]
+fn there_is_no_search_without_a_provider() {
+    let desk = Desk::with(ToolSettings { web_search: None, ..settings() });
+    let names: Vec<&str> = NAMES.iter().copied().filter(|name| *name != "web_search").collect();
+    assert_eq!(desk.tools.names().collect::<Vec<_>>(), names);
+}
+
+#[test]
 fn a_call_is_summed_up_in_a_line() {
     let desk = Desk::new();
     let cases = [
@@ -150,6 +168,8 @@ fn a_call_is_summed_up_in_a_line() {
         ("list_files", json!({"path": "src", "glob": "*.rs"}), "src *.rs"),
         ("search_files", json!({"pattern": "fn main"}), "fn main"),
         ("delegate", json!({"profile": "writer", "task": "Write\na poem"}), "writer: Write a poem"),
+        ("fetch_url", json!({"url": "https://example.org/a", "offset": 3}), "https://example.org/a"),
+        ("web_search", json!({"query": "rust 2024"}), "rust 2024"),
         ("search_files", json!(["not", "an", "object"]), ""),
     ];
     for (name, arguments, expected) in cases {
