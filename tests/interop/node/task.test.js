@@ -1,8 +1,10 @@
-// A whole task from the prompt to its effects: aimock plays a model that searches, writes, runs, mends and hands work
-// on. It is asked for through chat and through Responses, and what is left in the workspace and shown on the wire must
+// A whole task from the prompt to its effects: aimock plays a model that searches, fetches, writes, runs, mends and hands
+// work on. It is asked for through chat and through Responses, and what is left in the workspace and shown on the wire must
 // be the same.
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import fs from "node:fs";
+import http from "node:http";
 import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -18,9 +20,9 @@ const USAGE = { prompt_tokens: 10, completion_tokens: 1, total_tokens: 11 };
 const BROKEN = "echo run >> runs.log\nwc -w < missing.txt > result.txt\n";
 
 /// What the lead calls, one a step, and what the model must be told of the call before it goes on.
-const STEPS = [
-  [call("search_files", { pattern: "words in" }), "brief.md"],
-  [call("read_file", { path: "brief.md" }), "Count the words in text.txt"],
+const steps = (site) => [
+  [call("search_files", { pattern: "words in" }), "Count the words in text.txt"],
+  [call("fetch_url", { url: `${site}/rules` }), "Count with **wc**."],
   [call("write_file", { path: "count.sh", content: BROKEN }), "count.sh"],
   [call("terminal", { command: "sh count.sh" }), "[exit code"],
   [call("read_file", { path: "count.sh" }), "missing.txt"],
@@ -45,7 +47,8 @@ const LEFT = {
   "report.md": "There are five words.\n",
 };
 
-let model, daemon, client, folder;
+let model, daemon, client, folder, site, STEPS;
+const fetched = [];
 
 before(async () => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), "nuncio-task-"));
@@ -53,11 +56,18 @@ before(async () => {
     fs.mkdirSync(path.join(folder, api));
     for (const name of ["brief.md", "text.txt"]) fs.writeFileSync(path.join(folder, api, name), LEFT[name]);
   }
+  site = http.createServer((request, response) => {
+    fetched.push(request.url);
+    response.setHeader("content-type", "text/html").end("<h1>Rules</h1><p>Count with <b>wc</b>.</p>");
+  });
+  await once(site.listen(0, "127.0.0.1"), "listening");
+  STEPS = steps(`http://127.0.0.1:${site.address().port}`);
   model = await LLMock.create({ port: 0, host: "127.0.0.1", strict: true });
   const upstream = { kind: "openai_chat", base_url: `${model.url}/v1`, api_key: "aimock-key", model: "gpt-5" };
   const lead = (api) => ({ instructions: "You lead.", workspace: path.join(folder, api), delegates: ["helper"] });
   daemon = await Daemon.start({
     upstreams: { default: upstream },
+    tools: { fetch_url: { allow: ["127.0.0.1"] } },
     profiles: { chat: lead("chat"), responses: lead("responses"), helper: { instructions: "You help." } },
   });
   client = daemon.client();
@@ -68,6 +78,7 @@ before(async () => {
 after(async () => {
   await daemon?.stop();
   await model?.stop();
+  site?.close();
   fs.rmSync(folder, { recursive: true, force: true });
 });
 
@@ -133,6 +144,7 @@ test("a task of ten steps has the same effects through chat and through Response
   const responses = await throughResponses();
 
   for (const api of ["chat", "responses"]) assert.deepEqual(filesOf(api), LEFT, api);
+  assert.deepEqual(fetched, ["/rules", "/rules"]);
   assert.deepEqual(responses.calls, chat.calls);
   assert.equal(responses.answer, chat.answer);
   assert.equal(chat.answer, "There are five words, as the report says.");
