@@ -35,6 +35,8 @@ pub struct Toolbox {
     company: Arc<RwLock<()>>,
     /// What calls say that they are doing, with their ids.
     activity: (mpsc::Sender<Doing>, mpsc::Receiver<Doing>),
+    /// Words told since a call has ended, or since it was seen that none has.
+    words: usize,
     /// What calls have spent and the run was not told yet.
     spent: Arc<Mutex<Usage>>,
     /// What is told next: it had to wait for what was spent before it.
@@ -99,6 +101,7 @@ impl Toolbox {
             places: Arc::new(Semaphore::new(MAX_AT_WORK)),
             company: Arc::default(),
             activity: mpsc::channel(MAX_ACTIVITY),
+            words: 0,
             spent: Arc::default(),
             later: None,
         }
@@ -202,21 +205,33 @@ impl Toolbox {
         }
     }
 
+    /// Words come first, as those of a call that has ended are told to nobody; but who talks without end must not keep
+    /// the others from ending.
     async fn next_of_calls(&mut self) -> Option<Input> {
-        let ended = tokio::select! {
+        if self.words >= MAX_ACTIVITY {
+            self.words = 0;
+            if let Some(ended) = self.running.try_join_next_with_id() {
+                return Some(self.ended(ended));
+            }
+        }
+        tokio::select! {
             biased;
             Some((call_id, doing)) = self.activity.1.recv(), if !self.running.is_empty() => {
-                return Some(Input::ToolDoing { call_id: call_id.to_string(), doing });
+                self.words = self.words.saturating_add(1);
+                Some(Input::ToolDoing { call_id: call_id.to_string(), doing })
             }
-            ended = self.running.join_next_with_id() => ended?,
-        };
-        Some(Input::ToolDone(match ended {
+            ended = self.running.join_next_with_id() => Some(self.ended(ended?)),
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Id, ToolDone), JoinError>) -> Input {
+        Input::ToolDone(match ended {
             Ok((task, done)) => {
                 self.calls.remove(&task);
                 done
             }
             Err(error) => self.crashed(&error),
-        }))
+        })
     }
 
     fn crashed(&mut self, error: &JoinError) -> ToolDone {
