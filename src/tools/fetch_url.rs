@@ -138,7 +138,7 @@ impl Reader {
 /// A short text that may hold tags, as one line without them.
 pub fn plain(html: &str) -> String {
     const LIMIT: usize = 4000;
-    html::to_text(html.get(..html.floor_char_boundary(LIMIT)).unwrap_or_default())
+    html::to_text(text::start(html, LIMIT))
 }
 
 fn parse(text: &str) -> Result<Url, ToolError> {

@@ -48,24 +48,24 @@ pub enum FetchError {
     #[error("{0}")]
     Refused(Refusal),
     #[error("{from} redirects to {to}, and {refusal}")]
-    RedirectRefused { from: Url, to: String, refusal: Refusal },
+    RedirectRefused { from: String, to: String, refusal: Refusal },
     #[error("{from} redirects to {to}, which is no URL")]
-    BadRedirect { from: Url, to: String },
+    BadRedirect { from: String, to: String },
     #[error("{from} redirects from https to {to}, which anyone on the way could read and change")]
-    Downgrade { from: Url, to: Url },
+    Downgrade { from: String, to: String },
     #[error("more than {MAX_REDIRECTS} redirects, the last one to {0}")]
-    TooManyRedirects(Url),
+    TooManyRedirects(String),
     #[error("no connection to {host}: {cause}")]
     Unreachable { host: String, cause: String },
     #[error("{host} took too long to connect")]
     ConnectTimeout { host: String },
     #[error("{url} gave no answer: {cause}")]
-    NoAnswer { url: Url, cause: String },
+    NoAnswer { url: String, cause: String },
     #[error("{url} broke off in the middle: {cause}")]
-    Broken { url: Url, cause: String },
+    Broken { url: String, cause: String },
     /// Nothing that was asked for: the answer may be a small one that grows without end.
     #[error("{url} is compressed as {encoding}, which was not asked for")]
-    Encoded { url: Url, encoding: String },
+    Encoded { url: String, encoding: String },
     #[error("no client for https can be made: {0}")]
     Client(String),
 }
@@ -85,7 +85,7 @@ impl Fetcher {
             };
             url = self.next(url, &to)?;
         }
-        Err(FetchError::TooManyRedirects(url))
+        Err(FetchError::TooManyRedirects(url.into()))
     }
 
     async fn send(&self, url: &Url) -> Result<Response, FetchError> {
@@ -99,12 +99,12 @@ impl Fetcher {
     fn next(&self, from: Url, to: &str) -> Result<Url, FetchError> {
         // As it came, it may hold what no log and no model should see broken over lines.
         let shown = || to.escape_debug().take(200).collect::<String>();
-        let Ok(mut url) = from.join(to) else { return Err(FetchError::BadRedirect { to: shown(), from }) };
+        let Ok(mut url) = from.join(to) else { return Err(FetchError::BadRedirect { to: shown(), from: from.into() }) };
         if let Err(refusal) = self.guard.check(&url) {
-            return Err(FetchError::RedirectRefused { to: shown(), from, refusal });
+            return Err(FetchError::RedirectRefused { to: shown(), from: from.into(), refusal });
         }
         if from.scheme() == "https" && url.scheme() == "http" {
-            return Err(FetchError::Downgrade { from, to: url });
+            return Err(FetchError::Downgrade { from: from.into(), to: url.into() });
         }
         if url.fragment().is_none() {
             url.set_fragment(from.fragment());
@@ -138,7 +138,7 @@ impl Fetched {
     pub async fn read(mut self, limit: usize) -> Result<Body, FetchError> {
         if let Some(encoding) = self.header(CONTENT_ENCODING).filter(|encoding| !is_identity(encoding)) {
             let encoding = encoding.escape_debug().take(40).collect();
-            return Err(FetchError::Encoded { encoding, url: self.url });
+            return Err(FetchError::Encoded { encoding, url: self.url.into() });
         }
         let mut bytes = Vec::new();
         loop {
@@ -151,7 +151,7 @@ impl Fetched {
                     }
                 }
                 Ok(None) => return Ok(Body { bytes, is_cut: false }),
-                Err(error) => return Err(FetchError::Broken { url: self.url, cause: root_cause(&error) }),
+                Err(error) => return Err(FetchError::Broken { url: self.url.into(), cause: root_cause(&error) }),
             }
         }
     }
@@ -177,7 +177,7 @@ fn failure(url: &Url, error: &reqwest::Error) -> FetchError {
     match (error.is_connect(), error.is_timeout()) {
         (true, true) => FetchError::ConnectTimeout { host },
         (true, false) => FetchError::Unreachable { host, cause: root_cause(error) },
-        (false, _) => FetchError::NoAnswer { url: url.clone(), cause: root_cause(error) },
+        (false, _) => FetchError::NoAnswer { url: url.to_string(), cause: root_cause(error) },
     }
 }
 

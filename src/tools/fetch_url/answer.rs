@@ -65,12 +65,12 @@ impl Document {
 }
 
 /// The start of a text, up to the end of a line where there is one near.
-fn part(text: &str, max_length: usize, max_bytes: usize) -> &str {
-    let by_length = text.char_indices().nth(max_length).map_or(text.len(), |(index, _)| index);
-    let end = by_length.min(text.floor_char_boundary(max_bytes));
-    let part = text.get(..end).unwrap_or_default();
+fn part(whole: &str, max_length: usize, max_bytes: usize) -> &str {
+    let by_length = whole.char_indices().nth(max_length).map_or(whole.len(), |(index, _)| index);
+    let end = by_length.min(text::start(whole, max_bytes).len());
+    let part = whole.get(..end).unwrap_or_default();
     let at_line = part.rfind('\n').map_or(0, |index| index.saturating_add(1));
-    match end < text.len() && at_line > end / 4 * 3 {
+    match end < whole.len() && at_line > end / 4 * 3 {
         true => part.get(..at_line).unwrap_or(part),
         false => part,
     }

@@ -4,6 +4,7 @@
 //! a stack or a time without bound. What a tree would know better (where an unclosed tag ends) the writer guesses.
 
 use super::markdown::{Gap, Mark, Writer};
+use crate::tools::text;
 use html5ever::LocalName;
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::RawKind;
@@ -60,7 +61,7 @@ fn convert(html: &str, base: &Url, go_on: impl Fn() -> bool, with_nav: bool) -> 
         if !go_on() {
             return None;
         }
-        let (chunk, after) = rest.split_at(rest.floor_char_boundary(CHUNK));
+        let (chunk, after) = rest.split_at(text::start(rest, CHUNK).len());
         rest = after;
         input.push_back(StrTendril::from(chunk));
         // It stops early for scripts and encodings alone, and the sink asks for neither.
