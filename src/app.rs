@@ -28,7 +28,7 @@ use crate::runs::{Profile, Runs};
 use crate::sandbox::{CommandsLock, Supervisor};
 use crate::store::sqlite::OpenError;
 use crate::tools::registry::{Allowed, RegistryError};
-use crate::tools::{self, ToolSettings};
+use crate::tools::{self, Means, ToolSettings};
 use crate::upstream::registry::{ChainError, Registry};
 use crate::upstream::server::SetupError;
 use crate::{system, telemetry};
@@ -183,8 +183,8 @@ fn profile(
         AllowedTools::Only(names) => Allowed::Only(names.clone()),
     };
     let supervisor = Supervisor::new(OWN_BINARY).holding(commands_lock(config));
-    let delegating = equipment::delegating(profile, config, runs);
-    let tools = tools::builtin(tool_settings(config), supervisor, delegating)?.select(&allowed)?;
+    let means = Means { delegating: equipment::delegating(profile, config, runs) };
+    let tools = tools::builtin(tool_settings(config), supervisor, &means)?.select(&allowed)?;
     let format = format(profile).map_err(fault)?;
     let agent = Agent {
         instructions: Some(profile.instructions.trim()).filter(|text| !text.is_empty()).map(Into::into),

@@ -66,12 +66,14 @@ pub struct ToolSettings {
     pub web_search: Option<SearchSettings>,
 }
 
-/// Every built-in tool that there is a use for. It fails only if a tool is at fault, and then always.
-pub fn builtin(
-    settings: ToolSettings,
-    supervisor: Supervisor,
-    delegating: Option<Delegating>,
-) -> Result<ToolSet, RegistryError> {
+/// What some tools stand on, of which there may be none: then they are not there either.
+#[derive(Clone, Default)]
+pub struct Means {
+    pub delegating: Option<Delegating>,
+}
+
+/// Every built-in tool. It fails only if a tool is at fault, and then always.
+pub fn builtin(settings: ToolSettings, supervisor: Supervisor, means: &Means) -> Result<ToolSet, RegistryError> {
     let settings = Arc::new(settings);
     let guard = Guard::new(settings.fetch_url.rules.clone());
     let tools: [Arc<dyn Tool>; _] = [
@@ -83,7 +85,7 @@ pub fn builtin(
         Arc::new(Terminal::new(&settings, supervisor)),
         Arc::new(FetchUrl::new(guard, &settings.fetch_url, settings.output_limit)),
     ];
-    let delegate = delegating.map(|delegating| Arc::new(DelegateTool::new(delegating)) as Arc<dyn Tool>);
+    let delegate = means.delegating.clone().map(|delegating| Arc::new(DelegateTool::new(delegating)) as Arc<dyn Tool>);
     let search = settings.web_search.as_ref().map(|search| Arc::new(WebSearch::new(search)) as Arc<dyn Tool>);
     ToolSet::new(tools.into_iter().chain(delegate).chain(search))
 }

@@ -76,6 +76,7 @@ fn brief(task: Task, context: &ToolContext) -> Brief {
         session: SessionKey::Shared(Session::of(&context.session, &context.workspace)),
         user: context.who.user.clone(),
         housekeeping: false,
+        off_record: true,
         previous: None,
         place: None,
     }

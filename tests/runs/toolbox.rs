@@ -159,6 +159,7 @@ impl Running {
                 session: SessionKey::ByHistory,
                 user: None,
                 housekeeping: false,
+                off_record: false,
                 previous: None,
                 place: None,
             })),

@@ -21,7 +21,7 @@ use nuncio::tools::delegate::{Delegate, Delegating};
 use nuncio::tools::fetch_url::FetchSettings;
 use nuncio::tools::registry::ToolSet;
 use nuncio::tools::web_search::{Provider, SearchSettings};
-use nuncio::tools::{NAMES, ToolSettings, builtin};
+use nuncio::tools::{Means, NAMES, ToolSettings, builtin};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -87,7 +87,8 @@ impl Desk {
             fs::create_dir(&path).unwrap();
             path
         });
-        let tools = builtin(settings, Supervisor::new(env!("CARGO_BIN_EXE_nuncio")), Some(delegating())).unwrap();
+        let means = Means { delegating: Some(delegating()) };
+        let tools = builtin(settings, Supervisor::new(env!("CARGO_BIN_EXE_nuncio")), &means).unwrap();
         Self { _folder: folder, outside, workspace, tools }
     }
 
