@@ -61,7 +61,8 @@ fn arguments(schema: &Value, depth: usize) -> String {
 
 fn kind(schema: &Value) -> String {
     if let Some(words) = schema["enum"].as_array() {
-        let words: Vec<String> = words.iter().map(|word| format!("`{}`", word.as_str().unwrap())).collect();
+        let words: Vec<String> =
+            words.iter().map(|word| word.as_str().map_or(word.to_string(), |word| format!("`{word}`"))).collect();
         return words.join(" or ");
     }
     let kind = schema["type"].as_str().unwrap_or("anything");
