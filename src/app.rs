@@ -6,6 +6,7 @@ mod equipment;
 mod greeting;
 mod output;
 mod store;
+mod told;
 mod upstreams;
 mod web;
 
@@ -15,6 +16,7 @@ use crate::config::profiles::{self, AllowedTools};
 use crate::config::server::UnknownModel;
 use crate::config::{Config, Loaded, auth};
 use crate::core::format::OutputFormat;
+use crate::core::ports::notes::Notes;
 use crate::core::ports::store::Store;
 use crate::core::run::{Agent, Delegation, Limits};
 use crate::dialect::activity::ToolActivity;
@@ -27,7 +29,9 @@ use crate::runs::registry::RunsSettings;
 use crate::runs::{Profile, Runs};
 use crate::sandbox::{CommandsLock, Supervisor};
 use crate::store::sqlite::OpenError;
+use crate::tools::memory::Memory;
 use crate::tools::registry::{Allowed, RegistryError};
+use crate::tools::skills::Skills;
 use crate::tools::{self, Means, ToolSettings};
 use crate::upstream::registry::{ChainError, Registry};
 use crate::upstream::server::SetupError;
@@ -40,6 +44,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use told::Told;
 use upstreams::Lookout;
 
 /// Why the daemon does not run. The text is for the terminal of the one who started it.
@@ -114,7 +119,7 @@ fn gateway(config: &Config, store: Arc<dyn Store>) -> Result<Gateway, AppError> 
     let runs = Arc::new(Runs::new(settings, Arc::clone(&store)));
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
-        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, &runs)?));
+        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, (&runs, &store))?));
     }
     let profiles = Arc::new(made);
     runs.know(Arc::clone(&profiles));
@@ -171,7 +176,7 @@ fn profile(
     profile: &profiles::Profile,
     config: &Config,
     registry: &Registry,
-    runs: &Arc<Runs>,
+    (runs, store): (&Arc<Runs>, &Arc<dyn Store>),
 ) -> Result<Profile, AppError> {
     let fault = |reason: String| AppError::Profile { profile: id.to_owned(), reason };
     let targets = profile.targets(&config.upstreams).map_err(|error| fault(error.to_string()))?;
@@ -183,7 +188,7 @@ fn profile(
         AllowedTools::Only(names) => Allowed::Only(names.clone()),
     };
     let supervisor = Supervisor::new(OWN_BINARY).holding(commands_lock(config));
-    let means = Means { delegating: equipment::delegating(profile, config, runs) };
+    let means = means(profile, config, runs, store);
     let tools = tools::builtin(tool_settings(config), supervisor, &means)?.select(&allowed)?;
     let format = format(profile).map_err(fault)?;
     let agent = Agent {
@@ -205,7 +210,7 @@ fn profile(
         housekeeping: Profile::housekeeping_of(&agent),
         agent: Arc::new(agent),
         upstream,
-        equipment: Arc::new(equipment::Fixed(tools)),
+        equipment: Arc::new(equipment::Own { told: Told::of(&tools, means), tools }),
         tool_activity: match profile.tool_activity {
             profiles::ToolActivity::Standard => ToolActivity::Standard,
             profiles::ToolActivity::Hidden => ToolActivity::Hidden,
@@ -233,6 +238,17 @@ fn limits(profile: &profiles::Profile, config: &Config) -> Limits {
     }
 }
 
+/// What the tools of a profile stand on.
+fn means(profile: &profiles::Profile, config: &Config, runs: &Arc<Runs>, store: &Arc<dyn Store>) -> Means {
+    let notes: Arc<dyn Notes> = Arc::<dyn Store>::clone(store);
+    let folders = profile.skills(&config.skills);
+    Means {
+        delegating: equipment::delegating(profile, config, runs),
+        memory: Some(Memory::new(notes, config.tools.memory.max_size)),
+        skills: (!folders.is_empty()).then(|| Skills::new(folders.to_vec())),
+    }
+}
+
 /// The form of answers that a profile's `sampling` asks for, as clients do in `response_format`.
 fn format(profile: &profiles::Profile) -> Result<Option<OutputFormat>, String> {
     let Some(format) = profile.sampling.get("response_format") else { return Ok(None) };
@@ -245,7 +261,13 @@ fn format(profile: &profiles::Profile) -> Result<Option<OutputFormat>, String> {
 fn keys(config: &Config) -> Keys {
     let keys = config.auth.keys.iter();
     Keys::new(
-        keys.map(|key| Key { name: key.name.as_str().into(), hash: key.hash.0, max_runs: key.max_runs }).collect(),
+        keys.map(|key| Key {
+            name: key.name.as_str().into(),
+            hash: key.hash.0,
+            max_runs: key.max_runs,
+            trusted_frontend: key.trusted_frontend,
+        })
+        .collect(),
     )
 }
 

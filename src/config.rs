@@ -9,6 +9,7 @@ pub mod log;
 mod outline;
 pub mod profiles;
 pub mod server;
+pub mod skills;
 pub mod store;
 mod summary;
 pub mod tools;
@@ -28,6 +29,7 @@ use self::{
     log::Log,
     profiles::Profile,
     server::Server,
+    skills::Skills,
     store::Store,
     tools::Tools,
     upstreams::Upstream,
@@ -45,6 +47,7 @@ pub struct Config {
     /// By model id; never empty.
     pub profiles: BTreeMap<String, Profile>,
     pub tools: Tools,
+    pub skills: Skills,
     pub store: Store,
     pub log: Log,
     /// Absolute. Need not exist yet.
@@ -124,6 +127,7 @@ impl Config {
             problems.check(at.clone(), profiles::check_id(id));
             profile.check(&at, &self.upstreams, tools, &ids, problems);
             self.tools.check_use(&at, &profile.tools, problems);
+            profile.check_skills(&at, &self.skills, problems);
         }
         self.tools.check(problems);
         self.store.check(problems);
@@ -162,13 +166,16 @@ fn complete(
     let data_dir = data_dir(document.data_dir.as_deref(), env, sources, &mut problems);
     mark_default(&mut document.profiles, sources, &mut problems);
     for (id, profile) in &mut document.profiles {
+        let at = value::join("profiles", id);
         if let Some(workspace) = &mut profile.workspace {
-            let key = format!("{}.workspace", value::join("profiles", id));
-            match env.absolute(workspace, base(&key, env, sources)) {
-                Ok(path) => *workspace = path,
-                Err(message) => problems.add(key, message),
-            }
+            resolve(workspace, format!("{at}.workspace"), env, sources, &mut problems);
         }
+        for (index, path) in profile.skills.iter_mut().flatten().enumerate() {
+            resolve(path, format!("{at}.skills[{index}]"), env, sources, &mut problems);
+        }
+    }
+    for (index, path) in document.skills.paths.iter_mut().enumerate() {
+        resolve(path, format!("skills.paths[{index}]"), env, sources, &mut problems);
     }
     for (name, upstream) in &mut document.upstreams {
         upstream.fetch_key(&value::join("upstreams", name), env, &mut problems);
@@ -178,17 +185,22 @@ fn complete(
     }
     document.tools.fetch_keys(env, &mut problems);
     if let Some(path) = &mut document.store.path {
-        match env.absolute(path, base("store.path", env, sources)) {
-            Ok(absolute) => *path = absolute,
-            Err(message) => problems.add("store.path", message),
-        }
+        resolve(path, "store.path".to_owned(), env, sources, &mut problems);
     }
-    let Document { mut server, auth, upstreams, profiles, tools: tool_limits, store, log, .. } = document;
+    let Document { mut server, auth, upstreams, profiles, tools: tool_limits, skills, store, log, .. } = document;
     // A bare IPv6 address binds; the brackets belong to URLs, from which people copy it.
     server.host = server.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let config = Config { server, auth, upstreams, profiles, tools: tool_limits, store, log, data_dir };
+    let config = Config { server, auth, upstreams, profiles, tools: tool_limits, skills, store, log, data_dir };
     config.check(tools, &mut problems);
     problems.into_result().map(|()| config)
+}
+
+/// Makes a path absolute that the key `key` holds.
+fn resolve(path: &mut PathBuf, key: String, env: &Environment<'_>, sources: &Sources, problems: &mut Problems<'_>) {
+    match env.absolute(path, base(&key, env, sources)) {
+        Ok(absolute) => *path = absolute,
+        Err(message) => problems.add(key, message),
+    }
 }
 
 fn data_dir(named: Option<&Path>, env: &Environment<'_>, sources: &Sources, problems: &mut Problems<'_>) -> PathBuf {

@@ -6,12 +6,16 @@ pub mod edit_file;
 pub mod fetch_url;
 pub mod file_tool;
 pub mod list_files;
+pub mod memory;
 pub mod read_file;
 pub mod registry;
 pub mod schema;
 pub mod search_files;
+pub mod skill;
+pub mod skills;
 pub mod terminal;
 pub mod text;
+pub mod todo;
 pub mod walk;
 pub mod web_search;
 pub mod workspace;
@@ -25,25 +29,32 @@ use edit_file::EditFile;
 use fetch_url::{FetchSettings, FetchUrl};
 use file_tool::Confined;
 use list_files::ListFiles;
+use memory::{Memory, MemoryTool};
 use read_file::ReadFile;
 use registry::{RegistryError, ToolSet};
 use search_files::SearchFiles;
+use skill::SkillTool;
+use skills::Skills;
 use std::sync::Arc;
 use std::time::Duration;
 use terminal::Terminal;
+use todo::Todo;
 use web_search::{SearchSettings, WebSearch};
 use write_file::WriteFile;
 
-/// The names of all built-in tools, in the order of the alphabet. `web_search` is there where it has a provider, and
-/// `delegate` for a profile that may delegate.
+/// The names of all built-in tools, in the order of the alphabet. Some are there only where [`Means`] or settings make
+/// them of use: `delegate`, `memory`, `skill`, `web_search`.
 pub const NAMES: &[&str] = &[
     "delegate",
     "edit_file",
     "fetch_url",
     "list_files",
+    "memory",
     "read_file",
     "search_files",
+    "skill",
     "terminal",
+    "todo",
     "web_search",
     "write_file",
 ];
@@ -70,12 +81,16 @@ pub struct ToolSettings {
 #[derive(Clone, Default)]
 pub struct Means {
     pub delegating: Option<Delegating>,
+    pub memory: Option<Memory>,
+    pub skills: Option<Skills>,
 }
 
 /// Every built-in tool. It fails only if a tool is at fault, and then always.
 pub fn builtin(settings: ToolSettings, supervisor: Supervisor, means: &Means) -> Result<ToolSet, RegistryError> {
     let settings = Arc::new(settings);
     let guard = Guard::new(settings.fetch_url.rules.clone());
+    let memory = means.memory.clone().map(|memory| Arc::new(MemoryTool::new(memory)) as Arc<dyn Tool>);
+    let skill = means.skills.clone().map(|skills| Arc::new(SkillTool::new(skills, &settings)) as Arc<dyn Tool>);
     let tools: [Arc<dyn Tool>; _] = [
         Arc::new(Confined::<EditFile>::new(&settings)),
         Arc::new(Confined::<ListFiles>::new(&settings)),
@@ -83,9 +98,10 @@ pub fn builtin(settings: ToolSettings, supervisor: Supervisor, means: &Means) ->
         Arc::new(Confined::<SearchFiles>::new(&settings)),
         Arc::new(Confined::<WriteFile>::new(&settings)),
         Arc::new(Terminal::new(&settings, supervisor)),
+        Arc::new(Todo::default()),
         Arc::new(FetchUrl::new(guard, &settings.fetch_url, settings.output_limit)),
     ];
     let delegate = means.delegating.clone().map(|delegating| Arc::new(DelegateTool::new(delegating)) as Arc<dyn Tool>);
     let search = settings.web_search.as_ref().map(|search| Arc::new(WebSearch::new(search)) as Arc<dyn Tool>);
-    ToolSet::new(tools.into_iter().chain(delegate).chain(search))
+    ToolSet::new(tools.into_iter().chain(delegate).chain(memory).chain(skill).chain(search))
 }

@@ -39,7 +39,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rusqlite", &["store::sqlite"]),
     ("clap", &["cli", "config", "main"]),
     ("sd_notify", &["shutdown"]),
-    ("serde_saphyr", &["config"]),
+    ("serde_saphyr", &["config", "tools::skills::front_matter"]),
     ("schemars", &["tools"]),
     ("jsonschema", &["schema"]),
     ("html5ever", &["tools::fetch_url"]),

@@ -17,6 +17,7 @@ use super::{
     outline::{MAX_DEPTH, Outline, Pick},
     profiles::Profile,
     server::Server,
+    skills::Skills,
     store::Store,
     tools::Tools,
     upstreams::Upstream,
@@ -36,6 +37,7 @@ pub(super) struct Document {
     pub upstreams: BTreeMap<String, Upstream>,
     pub profiles: BTreeMap<String, Profile>,
     pub tools: Tools,
+    pub skills: Skills,
     pub store: Store,
     pub log: Log,
 }

@@ -13,6 +13,7 @@ use crate::core::{ports::delegate, run::OnDisconnect};
 use super::{
     error::Problems,
     limits::Limits,
+    skills::Skills,
     upstreams::{self, REHEARSAL_MODEL, Upstream, UpstreamKind},
     value,
 };
@@ -43,6 +44,8 @@ pub struct Profile {
     pub tools: AllowedTools,
     /// Ids of the profiles that its runs may hand tasks to. With none there is no tool for it.
     pub delegates: Vec<String>,
+    /// Folders of skill folders instead of those of `skills.paths`. Absolute once loaded.
+    pub skills: Option<Vec<PathBuf>>,
     pub tool_activity: ToolActivity,
     /// What becomes of a run whose client has left, unless the request says it.
     #[serde(deserialize_with = "value::on_disconnect")]
@@ -111,6 +114,24 @@ impl Profile {
             targets.push(target(&format!("fallbacks[{index}]."), upstream, fallback.model.as_deref(), upstreams)?);
         }
         Ok(targets)
+    }
+
+    /// Where its skills are, `common` being those of all profiles.
+    pub fn skills<'a>(&'a self, common: &'a Skills) -> &'a [PathBuf] {
+        self.skills.as_ref().unwrap_or(&common.paths)
+    }
+
+    /// A tool that is named must be there.
+    pub(super) fn check_skills(&self, at: &str, common: &Skills, problems: &mut Problems<'_>) {
+        let AllowedTools::Only(names) = &self.tools else { return };
+        if self.skills(common).is_empty()
+            && let Some(index) = names.iter().position(|name| name == "skill")
+        {
+            let expected = format!(
+                "expected a folder in `skills.paths` or {at}.skills as well: without one `skill` has nothing to open"
+            );
+            problems.add(format!("{at}.tools[{index}]"), expected);
+        }
     }
 
     pub(super) fn check(

@@ -25,6 +25,7 @@ pub struct Tools {
     pub fetch_url: FetchUrl,
     /// `None` means that there is no such tool.
     pub web_search: Option<WebSearch>,
+    pub memory: Memory,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -90,10 +91,18 @@ pub enum SearchProvider {
     Tavily,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Memory {
+    /// Bytes of the notes of one user with one profile, which every prompt of theirs has in full.
+    #[serde(deserialize_with = "value::size")]
+    pub max_size: usize,
+}
+
 impl Default for Tools {
     fn default() -> Self {
-        let (terminal, files, search, fetch_url, web_search) = Default::default();
-        Self { output_limit: 32 << 10, terminal, files, search, fetch_url, web_search }
+        let (terminal, files, search, fetch_url, web_search, memory) = Default::default();
+        Self { output_limit: 32 << 10, terminal, files, search, fetch_url, web_search, memory }
     }
 }
 
@@ -124,6 +133,12 @@ impl Default for Files {
 impl Default for Search {
     fn default() -> Self {
         Self { max_matches: 200 }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { max_size: 8 << 10 }
     }
 }
 
@@ -214,5 +229,7 @@ impl Tools {
         if let Some(search) = &self.web_search {
             search.check(problems);
         }
+        let fits = (256..=1 << 20).contains(&self.memory.max_size);
+        problems.expect(fits, "tools.memory.max_size", "expected 256 bytes to 1MiB: every prompt has all of it");
     }
 }

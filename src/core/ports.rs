@@ -4,6 +4,7 @@ pub mod conversations;
 pub mod delegate;
 pub mod equipment;
 pub mod journals;
+pub mod notes;
 pub mod store;
 pub mod tool;
 pub mod upstream;

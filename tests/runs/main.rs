@@ -6,6 +6,7 @@ mod delegate;
 mod formats;
 mod gone;
 mod late;
+mod notes;
 mod opening;
 mod pace;
 mod parallel;
@@ -18,6 +19,7 @@ mod slow;
 mod socket;
 #[path = "../support/mod.rs"]
 mod support;
+mod told;
 mod toolbox;
 #[path = "../support/upstream.rs"]
 mod upstream;
