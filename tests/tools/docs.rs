@@ -1,11 +1,17 @@
 //! What `docs/tools.md` says of each tool is what the tools say of themselves.
 
-use crate::{Desk, settings};
+use crate::{delegating, settings};
+use nuncio::config::tools::Tools;
 use nuncio::core::ports::tool::{Tool, Toolset};
-use nuncio::tools::{NAMES, text};
+use nuncio::sandbox::Supervisor;
+use nuncio::store::memory::MemoryStore;
+use nuncio::tools::memory::Memory;
+use nuncio::tools::skills::Skills;
+use nuncio::tools::{Means, NAMES, builtin, text};
 use serde_json::Value;
 use std::fmt::Write;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,8 +20,11 @@ const END: &str = "<!-- end of what is generated -->\n";
 
 /// The table, and a chapter for each tool.
 fn generated() -> String {
-    let desk = Desk::new();
-    let tools: Vec<Arc<dyn Tool>> = NAMES.iter().map(|name| Toolset::get(&desk.tools, name).unwrap()).collect();
+    // Everything that there is, with the limits that there are where none are configured.
+    let notes = Memory::new(Arc::new(MemoryStore::new(NonZeroUsize::MIN)), Tools::default().memory.max_size);
+    let means = Means { delegating: Some(delegating()), memory: Some(notes), skills: Some(Skills::new(Vec::new())) };
+    let set = builtin(settings(), Supervisor::new("unused"), &means).unwrap();
+    let tools: Vec<Arc<dyn Tool>> = NAMES.iter().map(|name| Toolset::get(&set, name).unwrap()).collect();
     let mut text = String::from(
         "| Tool | Effects | Beside others | Time of a call | Text it may hand over |\n|---|---|---|---|---|\n",
     );

@@ -170,6 +170,7 @@ impl Writer {
     }
 
     pub fn heading(&mut self, level: usize) {
+        self.end_pre();
         self.block();
         if !self.is_one_line() {
             self.lead = Some((format!("{} ", "#".repeat(level)), 0));
@@ -192,6 +193,7 @@ impl Writer {
 
     /// A line that begins with a sign, such as the `: ` of an explanation.
     pub fn line(&mut self, sign: &str) {
+        self.end_pre();
         self.lead = None;
         self.gap(Gap::Line);
         if !self.is_one_line() {
@@ -200,6 +202,7 @@ impl Writer {
     }
 
     pub fn rule(&mut self) {
+        self.end_pre();
         self.block();
         if !self.is_one_line() {
             self.text("---");

@@ -1,4 +1,7 @@
 use super::*;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
 
 fn page(html: &str) -> Page {
     to_markdown(html, &"https://site.test/docs/page?q=1".parse().unwrap(), || true).unwrap()
@@ -169,4 +172,64 @@ fn nothing_is_converted_for_nobody() {
 #[test]
 fn a_fragment_becomes_a_line() {
     assert_eq!(to_text("the <strong>best</strong> &quot;a&#39;b&quot;\n <br> x"), "the best \"a'b\" x");
+}
+
+/// Tags in any order, closed or not.
+fn soup() -> impl Strategy<Value = String> {
+    const TAGS: &[&str] = &[
+        "a",
+        "a href=x",
+        "b",
+        "blockquote",
+        "br",
+        "caption",
+        "code",
+        "dd",
+        "div",
+        "dl",
+        "dt",
+        "em",
+        "h1",
+        "h3",
+        "hr",
+        "img alt=x src=x",
+        "li",
+        "ol",
+        "ol start=7",
+        "p",
+        "pre",
+        "pre class=language-c",
+        "span",
+        "strong",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "tr",
+        "ul",
+    ];
+    let piece = prop_oneof![
+        3 => select(TAGS).prop_map(|tag| format!("<{tag}>")),
+        2 => select(TAGS).prop_map(|tag| format!("</{}>", tag.split(' ').next().unwrap_or_default())),
+        3 => Just(" word ".to_owned()),
+        1 => Just("word".to_owned()),
+        1 => select(&["\n", " ", "|", "`", "```", "\u{a0}", "é"][..]).prop_map(str::to_owned),
+    ];
+    let number = |pieces: Vec<String>| {
+        let numbered = pieces.iter().enumerate().map(|(n, piece)| piece.replace("word", &format!("w{n:03}")));
+        numbered.collect()
+    };
+    vec(piece, 0..80).prop_map(number)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn no_word_of_a_page_is_lost_or_moved(html in soup()) {
+        let text = text(&html);
+        let words = |text: &str| -> Vec<String> {
+            text.match_indices('w').filter_map(|(at, _)| Some(text.get(at..at + 4)?.to_owned())).collect()
+        };
+        prop_assert_eq!(words(&text), words(&html), "{}", text);
+    }
 }

@@ -14,6 +14,7 @@ pub enum Container {
 
 impl Writer {
     pub fn quote(&mut self) {
+        self.end_pre();
         self.block();
         if self.containers.len() < MAX_NESTED {
             self.containers.push(Container::Quote);
@@ -21,12 +22,14 @@ impl Writer {
     }
 
     pub fn end_quote(&mut self) {
+        self.end_pre();
         self.gap(Gap::Blank);
         self.leave(|container| matches!(container, Container::Quote));
     }
 
     /// A list, with the number of its first item if it has numbers.
     pub fn list(&mut self, first: Option<u32>) {
+        self.end_pre();
         let is_inner = self.containers.iter().any(|container| matches!(container, Container::List { .. }));
         self.in_heading = false;
         self.gap(if is_inner { Gap::Line } else { Gap::Blank });
@@ -36,6 +39,7 @@ impl Writer {
     }
 
     pub fn end_list(&mut self) {
+        self.end_pre();
         self.lead = None;
         self.leave(|container| matches!(container, Container::List { .. }));
         let is_inner = self.containers.iter().any(|container| matches!(container, Container::List { .. }));
@@ -43,6 +47,7 @@ impl Writer {
     }
 
     pub fn item(&mut self) {
+        self.end_pre();
         self.lead = None;
         self.gap(Gap::Line);
         if self.is_one_line() {

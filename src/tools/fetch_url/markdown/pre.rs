@@ -30,6 +30,7 @@ impl Writer {
         self.pre.is_some()
     }
 
+    /// What cannot be in a code block ends it, too.
     pub fn end_pre(&mut self) {
         let Some(Pre { start, language }) = self.pre.take() else { return };
         if let Some(start) = start {

@@ -21,6 +21,7 @@ pub struct Table {
 
 impl Writer {
     pub fn table(&mut self) {
+        self.end_pre();
         self.block();
         self.waiting.clear();
         if self.tables.len() < MAX_NESTED {
@@ -55,6 +56,7 @@ impl Writer {
     }
 
     pub fn end_cell(&mut self) {
+        self.end_pre();
         let Some(table) = self.tables.last_mut() else { return };
         let was_in_cell = std::mem::take(&mut table.in_cell);
         let depth = table.containers;
