@@ -65,7 +65,7 @@ pub async fn create(
         })),
         // A chat completion is asked for again by its key alone.
         record: key.as_ref().map(|_| record(run, &profile)),
-        ended: EndTime::default(),
+        ended_at: EndTime::default(),
         on_disconnect,
         carry: String::new(),
         key,

@@ -50,7 +50,7 @@ pub async fn compact(
         profile,
         brief: Briefing::Done(brief.into()),
         record: None,
-        ended: EndTime::default(),
+        ended_at: EndTime::default(),
         on_disconnect: OnDisconnect::Cancel,
         carry: String::new(),
         key: None,

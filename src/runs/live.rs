@@ -1,5 +1,6 @@
 //! Runs in flight, as others see them: to listen to, to look at, to cancel.
 
+use super::descent::Descent;
 use super::log::RunLog;
 use crate::core::id::RunId;
 use crate::core::run::OnDisconnect;
@@ -24,23 +25,40 @@ pub struct LiveRun {
     pub on_disconnect: OnDisconnect,
     /// Hash of what was asked, for a client that asks again.
     pub body: Option<[u8; 32]>,
+    /// What it may hand on.
+    pub(super) descent: Descent,
     /// Somebody has asked for its end.
     pub(super) asked: CancellationToken,
     ended: CancellationToken,
 }
 
+/// What a client that asks for a run again finds it by, and what it is told then.
+#[derive(Default)]
+pub(super) struct Known {
+    pub record: Option<Record>,
+    pub ended_at: EndTime,
+    pub body: Option<[u8; 32]>,
+}
+
+impl Known {
+    /// Of a run that is stored.
+    pub fn of(record: Record) -> Self {
+        Self { record: Some(record), ..Self::default() }
+    }
+}
+
 impl LiveRun {
-    pub fn new(
+    pub(super) fn new(
         run: RunId,
         principal: Arc<str>,
         model: String,
-        record: Option<Record>,
-        ended_at: EndTime,
+        known: Known,
         on_disconnect: OnDisconnect,
-        body: Option<[u8; 32]>,
+        descent: Descent,
     ) -> Arc<Self> {
         let (log, asked, ended) = Default::default();
-        Arc::new(Self { run, principal, model, log, record, ended_at, on_disconnect, body, asked, ended })
+        let Known { record, ended_at, body } = known;
+        Arc::new(Self { run, principal, model, log, record, ended_at, on_disconnect, body, descent, asked, ended })
     }
 
     /// It would go on without its client, or waits for it.

@@ -3,7 +3,7 @@
 use crate::support::{Daemon, REHEARSAL, client, command};
 use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -67,6 +67,11 @@ impl House {
             "say: Done with it all".to_owned(),
         ]
         .join("\n")
+    }
+
+    /// Where something may be noted.
+    pub fn note(&self, name: &str) -> PathBuf {
+        self.counts.path().join(name)
     }
 
     /// How many times each tool of a script has run.

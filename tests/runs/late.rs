@@ -131,7 +131,7 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
             place: None,
         })),
         record: None,
-        ended: EndTime::default(),
+        ended_at: EndTime::default(),
         on_disconnect: OnDisconnect::Cancel,
         carry: String::new(),
         key: None,
