@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use crate::core::run::OnDisconnect;
+use crate::core::{ports::delegate, run::OnDisconnect};
 
 use super::{
     error::Problems,
@@ -48,6 +48,8 @@ pub struct Profile {
     /// those tools that `tools` names.
     pub mcp: Option<Vec<String>>,
     pub mcp_requests: McpRequests,
+    /// Ids of the profiles that its runs may hand tasks to. With none there is no tool for it.
+    pub delegates: Vec<String>,
     /// Folders of skill folders instead of those of `skills.paths`. Absolute once loaded.
     pub skills: Option<Vec<PathBuf>>,
     pub tool_activity: ToolActivity,
@@ -176,6 +178,7 @@ impl Profile {
         upstreams: &BTreeMap<String, Upstream>,
         tools: &[&str],
         servers: &BTreeMap<String, McpServer>,
+        profiles: &[&str],
         problems: &mut Problems<'_>,
     ) {
         // With no upstream configured the daemon finds one when it starts, and any will do for who names none.
@@ -213,6 +216,7 @@ impl Profile {
             let expected = "expected a host such as mcp.example.org, *.example.org or *, without port and path";
             problems.expect(good, format!("{at}.mcp_requests.allow[{index}]"), expected);
         }
+        self.check_delegates(at, profiles, problems);
         for name in self.sampling.keys().filter(|name| OWN_PARAMETERS.contains(&name.as_str())) {
             let expected = "expected a parameter of the model, such as temperature; each run sets this one itself";
             problems.add(value::join(&format!("{at}.sampling"), name), expected);
@@ -230,6 +234,25 @@ impl Profile {
         let mut named = names.iter().filter_map(|name| tool_of(server, name)).peekable();
         // Who names some tools of a server does not want the others.
         if named.peek().is_some() { named.any(|name| name == tool) } else { listed == Some(true) }
+    }
+
+    fn check_delegates(&self, at: &str, profiles: &[&str], problems: &mut Problems<'_>) {
+        for (index, id) in self.delegates.iter().enumerate() {
+            let at = format!("{at}.delegates[{index}]");
+            if !profiles.contains(&id.as_str()) {
+                problems.add(at, format!("expected one of {}; found `{}`", list(profiles), id.escape_debug()));
+            } else if self.delegates.iter().take(index).any(|earlier| earlier == id) {
+                problems.add(at, format!("expected each profile once; found `{id}` again"));
+            }
+        }
+        let AllowedTools::Only(names) = &self.tools else { return };
+        let listed = names.iter().any(|name| name == delegate::TOOL);
+        let at_delegates = format!("{at}.delegates");
+        if self.delegates.is_empty() {
+            problems.expect(!listed, at_delegates, "expected a profile to delegate to, as `tools` lists `delegate`");
+        } else {
+            problems.expect(listed, format!("{at}.tools"), "expected `delegate` among them, as there are `delegates`");
+        }
     }
 
     fn names_upstream(&self) -> bool {

@@ -40,7 +40,8 @@ impl Adapter {
         };
         // What a server says of itself is a hint: believed by mistake, it would have effects made twice.
         let read_only = settings.trust_annotations && tool.says_read_only;
-        let annotations = Annotations { read_only, parallel: true, time_limit: settings.call_timeout };
+        let (time_limit, output_limit) = (settings.call_timeout, Some(settings.max_output));
+        let annotations = Annotations { read_only, parallel: true, time_limit, output_limit };
         Self { server: Arc::clone(server), spec, home, schema: Arc::clone(&tool.schema), annotations }
     }
 
