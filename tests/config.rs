@@ -306,7 +306,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 )]
 #[case::unknown_tool_of_a_server(
     "mcp_servers: {files: {command: x}}\nprofiles: {p: {tools: [terminal, file__read]}}\n",
-    "2:34: profiles.p.tools[1]: expected one of read_file, skill, terminal, web_search, or SERVER__TOOL with one of mcp_servers; found `file__read`"
+    "2:34: profiles.p.tools[1]: expected one of delegate, read_file, skill, terminal, web_search, or SERVER__TOOL with one of mcp_servers; found `file__read`"
 )]
 #[case::unknown_server(
     "mcp_servers: {files: {command: x}}\nprofiles: {p: {mcp: [tickets]}}\n",
