@@ -8,6 +8,7 @@ pub mod limits;
 pub mod log;
 mod outline;
 pub mod profiles;
+pub mod sandbox;
 pub mod server;
 pub mod skills;
 pub mod store;
@@ -28,6 +29,7 @@ use self::{
     file::Document,
     log::Log,
     profiles::Profile,
+    sandbox::Sandbox,
     server::Server,
     skills::Skills,
     store::Store,
@@ -47,6 +49,7 @@ pub struct Config {
     /// By model id; never empty.
     pub profiles: BTreeMap<String, Profile>,
     pub tools: Tools,
+    pub sandbox: Sandbox,
     pub skills: Skills,
     pub store: Store,
     pub log: Log,
@@ -130,6 +133,7 @@ impl Config {
             profile.check_skills(&at, &self.skills, problems);
         }
         self.tools.check(problems);
+        self.sandbox.check(problems);
         self.store.check(problems);
         self.log.check(problems);
     }
@@ -170,6 +174,11 @@ fn complete(
         if let Some(workspace) = &mut profile.workspace {
             resolve(workspace, format!("{at}.workspace"), env, sources, &mut problems);
         }
+        for (name, paths) in [("read", &mut profile.read), ("write", &mut profile.write)] {
+            for (index, path) in paths.iter_mut().enumerate() {
+                resolve(path, format!("{at}.{name}[{index}]"), env, sources, &mut problems);
+            }
+        }
         for (index, path) in profile.skills.iter_mut().flatten().enumerate() {
             resolve(path, format!("{at}.skills[{index}]"), env, sources, &mut problems);
         }
@@ -187,10 +196,12 @@ fn complete(
     if let Some(path) = &mut document.store.path {
         resolve(path, "store.path".to_owned(), env, sources, &mut problems);
     }
-    let Document { mut server, auth, upstreams, profiles, tools: tool_limits, skills, store, log, .. } = document;
+    let Document { mut server, auth, upstreams, profiles, tools: tool_limits, sandbox, skills, store, log, .. } =
+        document;
     // A bare IPv6 address binds; the brackets belong to URLs, from which people copy it.
     server.host = server.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let config = Config { server, auth, upstreams, profiles, tools: tool_limits, skills, store, log, data_dir };
+    let config =
+        Config { server, auth, upstreams, profiles, tools: tool_limits, sandbox, skills, store, log, data_dir };
     config.check(tools, &mut problems);
     problems.into_result().map(|()| config)
 }

@@ -1,6 +1,7 @@
 //! `nuncio check`: what would run, without running it.
 
 use super::output::say;
+use super::sandbox::Sandbox;
 use super::{AppError, gateway, store, upstreams};
 use crate::config::{Config, Loaded};
 use crate::tools::skills::Skills;
@@ -18,7 +19,11 @@ pub async fn run(mut loaded: Loaded) -> Result<(), AppError> {
         say(&line)?;
     }
     say(&format!("upstream  chosen {source}"))?;
-    let gateway = gateway(&loaded.config, store::check(&loaded.config)?)?;
+    let sandbox = Sandbox::find(&loaded.config).await?;
+    for line in sandbox.summary(&loaded.config).iter().chain(&sandbox.layers()) {
+        say(line)?;
+    }
+    let gateway = gateway(&loaded.config, store::check(&loaded.config)?, &sandbox)?;
     for line in skills(&loaded.config) {
         say(&line)?;
     }

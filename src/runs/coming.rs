@@ -153,6 +153,7 @@ impl Coming {
             key: session,
             root: Arc::clone(&runs.workspaces),
             fixed: profile.workspace.clone(),
+            workers: runs.workers,
         };
         let limits = &profile.agent.limits;
         let bounds = Bounds { tool_time: limits.tool_time, tool_output: limits.tool_output, deadline };

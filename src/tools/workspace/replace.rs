@@ -5,11 +5,12 @@ use crate::core::ports::tool::ToolError;
 use crate::tools::text;
 use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
@@ -61,10 +62,10 @@ impl Workspace {
                 Some((kind, _)) => return Ok(Err(irregular(place, kind))),
             }
             let mut draft = Draft::new(&folder)?;
-            if let Some(old) = &old
-                && draft.take_after(old).is_err()
-            {
-                return Ok(Err(foreign(&name)));
+            match &old {
+                Some(old) if draft.take_after(old).is_err() => return Ok(Err(foreign(&name))),
+                Some(_) => {}
+                None => self.give(&draft.file)?,
             }
             draft.file.write_all(content)?;
             draft.publish(file)?;
@@ -78,11 +79,26 @@ impl Workspace {
         let mut folder = fs::openat(&self.folder, ".", FOLDER, Mode::empty())?;
         for name in path {
             folder = match subfolder(&folder, name) {
-                Err(Errno::NOENT) => make_folder(&folder, name)?,
+                Err(Errno::NOENT) => {
+                    let made = make_folder(&folder, name)?;
+                    self.give(&made)?;
+                    made
+                }
                 result => result?,
             };
         }
         Ok(folder)
+    }
+
+    /// Gives what this call has made to whom the workspace belongs, so that commands can go on with it: those of a
+    /// daemon that is root run as somebody else.
+    fn give(&self, made: impl AsFd) -> Result<(), Errno> {
+        let (workspace, stat) = (fs::fstat(&self.folder)?, fs::fstat(&made)?);
+        if !geteuid().is_root() || stat.st_uid != Uid::ROOT.as_raw() || workspace.st_uid == stat.st_uid {
+            return Ok(());
+        }
+        let (uid, gid) = (Uid::from_raw(workspace.st_uid), Gid::from_raw(workspace.st_gid));
+        fs::chownat(made, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
     }
 }
 
