@@ -129,7 +129,7 @@ fn gateway(config: &Config, store: Arc<dyn Store>, sandbox: &Sandbox, hub: &Arc<
     let runs = Arc::new(Runs::new(settings, Arc::clone(&store)).for_workers(sandbox.workers()));
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
-        let made_of = self::profile(id, profile, config, &registry, (&runs, &store), sandbox, hub)?;
+        let made_of = self::profile(id, profile, config, &registry, sandbox, (&runs, &store), hub)?;
         made.insert(id.clone(), Arc::new(made_of));
     }
     let profiles = Arc::new(made);
@@ -187,8 +187,8 @@ fn profile(
     profile: &profiles::Profile,
     config: &Config,
     registry: &Registry,
-    (runs, store): (&Arc<Runs>, &Arc<dyn Store>),
     sandbox: &Sandbox,
+    (runs, store): (&Arc<Runs>, &Arc<dyn Store>),
     hub: &Arc<Hub>,
 ) -> Result<Profile, AppError> {
     let fault = |reason: String| AppError::Profile { profile: id.to_owned(), reason };
