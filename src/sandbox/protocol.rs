@@ -58,12 +58,18 @@ pub(super) fn send_streams(socket: impl AsFd, line: &[u8], streams: [BorrowedFd<
     Ok(sendmsg(socket, &[IoSlice::new(line)], &mut control, SendFlags::NOSIGNAL)?)
 }
 
+/// A request with its streams, and what the daemon has said after it already.
+pub(super) type Received = (Request, [OwnedFd; STREAMS], Vec<u8>);
+
 /// Waits for a whole request; `None` when the daemon went away first.
-pub(super) fn receive_request(socket: impl AsFd) -> io::Result<Option<(Request, [OwnedFd; STREAMS])>> {
+pub(super) fn receive_request(socket: impl AsFd) -> io::Result<Option<Received>> {
     let mut line = Vec::new();
     let mut streams = Vec::with_capacity(STREAMS);
     let mut chunk = vec![0; 64 * 1024];
-    while !line.ends_with(b"\n") {
+    let end = loop {
+        if let Some(end) = line.iter().position(|byte| *byte == b'\n') {
+            break end;
+        }
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(STREAMS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut part = [IoSliceMut::new(&mut chunk)];
@@ -77,7 +83,8 @@ pub(super) fn receive_request(socket: impl AsFd) -> io::Result<Option<(Request, 
             }
         }
         line.extend(chunk.iter().take(received.bytes));
-    }
+    };
+    let said_after = line.split_off(end.saturating_add(1));
     let streams = streams.try_into().map_err(|_| io::Error::other("a request comes with three streams"))?;
-    Ok(decode(&line)?.map(|request| (request, streams)))
+    Ok(decode(&line)?.map(|request| (request, streams, said_after)))
 }

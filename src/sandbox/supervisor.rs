@@ -13,6 +13,7 @@ use rustix::process::{
 };
 
 use super::Command;
+use super::control;
 use super::descendants::Descendants;
 use super::lock;
 use super::protocol::{self, Answer, Request, STREAMS};
@@ -44,18 +45,19 @@ fn supervise() -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::CONT))?;
 
     let mut lifeline = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let Some((Request { command, lock }, streams)) = protocol::receive_request(&lifeline)? else {
+    let Some((Request { command, lock }, streams, said_after)) = protocol::receive_request(&lifeline)? else {
         return Ok(());
     };
     let _lock = lock.as_deref().map(lock::hold).transpose()?;
     // Whoever has waited for the lock takes it that the commands of this daemon are gone, if it is gone itself.
-    if is_cut(&lifeline) {
+    if control::is_cut(&lifeline) {
         return Ok(());
     }
     let answer = match start(&command, streams) {
         Ok(pid) => {
             let mut descendants = Descendants::of(pid);
-            watch(&lifeline, &mut descendants, &signals);
+            control::signal(&said_after, pid);
+            watch(&lifeline, pid, &mut descendants, &signals);
             descendants.kill(&signals);
             answer(descendants.ended)
         }
@@ -108,19 +110,15 @@ fn enter(supervisor: Pid) -> io::Result<()> {
     }
 }
 
-fn is_cut(lifeline: &UnixStream) -> bool {
-    let mut events = [PollFd::new(lifeline, PollFlags::IN)];
-    !matches!(poll(&mut events, Some(&Timespec::default())), Ok(0))
-}
-
 /// Returns when the command has ended or the lifeline was cut.
-fn watch(lifeline: &UnixStream, descendants: &mut Descendants, signals: &ChildSignals) {
+fn watch(lifeline: &UnixStream, command: Pid, descendants: &mut Descendants, signals: &ChildSignals) {
     let now = Timespec::default();
     let mut timeout = None;
     while descendants.ended.is_none() {
         let mut events = [PollFd::new(lifeline, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
         let waited = poll(&mut events, timeout);
-        let [cut, _] = events.map(|event| !event.revents().is_empty());
+        let [spoken, _] = events.map(|event| !event.revents().is_empty());
+        let cut = spoken && !control::pass_on(lifeline, command);
         if cut || matches!(waited, Err(error) if error != Errno::INTR) {
             break;
         }
