@@ -27,6 +27,7 @@ use crate::runs::{Profile, Runs};
 use crate::sandbox::{CommandsLock, Supervisor};
 use crate::store::sqlite::OpenError;
 use crate::tools::registry::{Allowed, RegistryError};
+use crate::tools::terminal::processes::{ProcessLimits, Processes};
 use crate::tools::{self, ToolSettings};
 use crate::upstream::registry::{ChainError, Registry};
 use crate::upstream::server::SetupError;
@@ -39,6 +40,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use upstreams::Lookout;
 
 /// Why the daemon does not run. The text is for the terminal of the one who started it.
@@ -103,7 +106,7 @@ fn fault_of(what: &'static str) -> impl FnOnce(io::Error) -> AppError {
 }
 
 /// Joins everything behind the router.
-fn gateway(config: &Config, store: Arc<dyn Store>) -> Result<Gateway, AppError> {
+fn gateway(config: &Config, store: Arc<dyn Store>, processes: &Processes) -> Result<Gateway, AppError> {
     let registry = Arc::new(Registry::new(&upstreams::settings(config))?);
     let settings = RunsSettings {
         max_runs: config.server.max_runs,
@@ -112,7 +115,7 @@ fn gateway(config: &Config, store: Arc<dyn Store>) -> Result<Gateway, AppError> 
     };
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
-        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry)?));
+        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, processes)?));
     }
     let default = config.default_profile().map(|(id, _)| id.to_owned());
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -156,11 +159,29 @@ fn tool_settings(config: &Config) -> ToolSettings {
         read_limit: tools.files.max_size as u64,
         max_matches: tools.search.max_matches as u64,
         terminal_max_time: tools.terminal.max_time,
+        terminal_max_output: tools.terminal.max_output as u64,
         shell: tools.terminal.shell().display().to_string(),
     }
 }
 
-fn profile(id: &str, profile: &profiles::Profile, config: &Config, registry: &Registry) -> Result<Profile, AppError> {
+/// The background processes of all sessions: none yet.
+fn processes(config: &Config) -> Processes {
+    let terminal = &config.tools.terminal;
+    let limits = ProcessLimits {
+        per_session: terminal.max_processes,
+        idle_time: terminal.idle_time,
+        lifetime: terminal.max_lifetime,
+    };
+    Processes::new(limits, TaskTracker::new(), CancellationToken::new())
+}
+
+fn profile(
+    id: &str,
+    profile: &profiles::Profile,
+    config: &Config,
+    registry: &Registry,
+    processes: &Processes,
+) -> Result<Profile, AppError> {
     let fault = |reason: String| AppError::Profile { profile: id.to_owned(), reason };
     let targets = profile.targets(&config.upstreams).map_err(|error| fault(error.to_string()))?;
     let chain: Vec<(&str, &str)> =
@@ -171,7 +192,7 @@ fn profile(id: &str, profile: &profiles::Profile, config: &Config, registry: &Re
         AllowedTools::Only(names) => Allowed::Only(names.clone()),
     };
     let supervisor = Supervisor::new(OWN_BINARY).holding(commands_lock(config));
-    let tools = tools::builtin(tool_settings(config), supervisor)?.select(&allowed)?;
+    let tools = tools::builtin(tool_settings(config), supervisor, processes.clone())?.select(&allowed)?;
     let format = format(profile).map_err(fault)?;
     let agent = Agent {
         instructions: Some(profile.instructions.trim()).filter(|text| !text.is_empty()).map(Into::into),

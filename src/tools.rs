@@ -4,6 +4,7 @@
 pub mod edit_file;
 pub mod file_tool;
 pub mod list_files;
+pub mod process;
 pub mod read_file;
 pub mod registry;
 pub mod schema;
@@ -19,16 +20,19 @@ use crate::sandbox::Supervisor;
 use edit_file::EditFile;
 use file_tool::Confined;
 use list_files::ListFiles;
+use process::ProcessTool;
 use read_file::ReadFile;
 use registry::{RegistryError, ToolSet};
 use search_files::SearchFiles;
 use std::sync::Arc;
 use std::time::Duration;
 use terminal::Terminal;
+use terminal::processes::Processes;
 use write_file::WriteFile;
 
 /// The names of all built-in tools, in the order of the alphabet.
-pub const NAMES: &[&str] = &["edit_file", "list_files", "read_file", "search_files", "terminal", "write_file"];
+pub const NAMES: &[&str] =
+    &["edit_file", "list_files", "process", "read_file", "search_files", "terminal", "write_file"];
 
 /// What the tools may use up. The same for all profiles; what one call has left of its time is in its context.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,20 +45,23 @@ pub struct ToolSettings {
     pub max_matches: u64,
     /// The longest time a command may ask for.
     pub terminal_max_time: Duration,
+    /// Bytes of a command's output that are kept in a file, where there is more than is shown.
+    pub terminal_max_output: u64,
     /// The program that runs commands, as `shell -c COMMAND`.
     pub shell: String,
 }
 
 /// Every built-in tool. It fails only if a tool is at fault, and then always.
-pub fn builtin(settings: ToolSettings, supervisor: Supervisor) -> Result<ToolSet, RegistryError> {
+pub fn builtin(settings: ToolSettings, supervisor: Supervisor, processes: Processes) -> Result<ToolSet, RegistryError> {
     let settings = Arc::new(settings);
     let tools: [Arc<dyn Tool>; _] = [
         Arc::new(Confined::<EditFile>::new(&settings)),
         Arc::new(Confined::<ListFiles>::new(&settings)),
+        Arc::new(ProcessTool::new(&settings, processes.clone())),
         Arc::new(Confined::<ReadFile>::new(&settings)),
         Arc::new(Confined::<SearchFiles>::new(&settings)),
+        Arc::new(Terminal::new(&settings, supervisor, processes)),
         Arc::new(Confined::<WriteFile>::new(&settings)),
-        Arc::new(Terminal::new(&settings, supervisor)),
     ];
     ToolSet::new(tools)
 }

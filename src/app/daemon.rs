@@ -1,6 +1,6 @@
 //! The life of the daemon: it listens, serves, and ends when it is told to.
 
-use super::{AppError, commands_lock, fault_of, gateway, greeting, store, upstreams, workspaces};
+use super::{AppError, commands_lock, fault_of, gateway, greeting, processes, store, upstreams, workspaces};
 use crate::config::{Config, Loaded};
 use crate::http::{CommandsGone, carry_on, router, serve};
 use crate::runs::Runs;
@@ -28,7 +28,8 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
     let source = upstreams::settle(&mut loaded).await;
     let config = &loaded.config;
     make_folders(config)?;
-    let gateway = Arc::new(gateway(config, store::open(config)?)?);
+    let processes = processes(config);
+    let gateway = Arc::new(gateway(config, store::open(config)?, &processes)?);
     let runs = Arc::clone(&gateway.runs);
     let gone = commands_gone(config);
     // Before this daemon starts commands of its own, which would be waited for as well.
@@ -57,6 +58,8 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
         () = server.as_mut() => {}
         () = wind_down(&runs, config.server.shutdown_grace, &stop, signals.next()) => {}
     }
+    // Not before, as a run may still have needed them.
+    processes.end().await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -63,11 +63,6 @@ impl Capture {
         self.tail.extend(rest);
     }
 
-    /// Whether anything was cut. Until then, head and tail are all there is.
-    pub fn is_cut(&self) -> bool {
-        self.total > (self.head.len() + self.tail.len()) as u64
-    }
-
     /// What is kept, in order.
     pub fn kept(&self) -> impl Iterator<Item = &[u8]> {
         let (first, second) = self.tail.as_slices();

@@ -2,6 +2,7 @@
 
 pub use crate::core::text::ellipsis;
 use std::path::Path;
+use std::time::Duration;
 
 /// Longest name or excerpt in a message, in characters.
 const NAME_LIMIT: usize = 200;
@@ -81,6 +82,15 @@ pub fn count(number: u64, noun: &str) -> String {
         _ => ("s", noun),
     };
     format!("{} {stem}{plural}", self::number(number))
+}
+
+/// `30 min`, `24 h`, `1.5 s`.
+pub fn time(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds > 0 && seconds.is_multiple_of(3600) => format!("{} h", seconds / 3600),
+        seconds if seconds > 0 && seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
+        _ => format!("{} s", time.as_secs_f64()),
+    }
 }
 
 #[cfg(test)]

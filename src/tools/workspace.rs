@@ -6,6 +6,7 @@
 //! (`openat2` would do it in one call, but it refuses absolute symlinks that lead inside, has no word for a file that
 //! is yet to be made, and is missing or forbidden on some hosts: this way is the same everywhere.)
 
+mod outputs;
 mod replace;
 
 use crate::core::ports::tool::ToolError;

@@ -3,6 +3,7 @@
 mod confinement;
 mod edit;
 mod list;
+mod processes;
 mod read;
 mod search;
 mod terminal;
@@ -13,6 +14,7 @@ use nuncio::core::item::text_of;
 use nuncio::core::ports::tool::{Activity, ToolContext, ToolError, Toolset, Who};
 use nuncio::sandbox::Supervisor;
 use nuncio::tools::registry::ToolSet;
+use nuncio::tools::terminal::processes::{ProcessLimits, Processes};
 use nuncio::tools::{NAMES, ToolSettings, builtin};
 use serde_json::{Value, json};
 use std::fs;
@@ -20,6 +22,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 /// Limits that the tests do not meet unless they set them lower.
@@ -29,8 +33,18 @@ fn settings() -> ToolSettings {
         read_limit: 16 << 20,
         max_matches: 200,
         terminal_max_time: Duration::from_secs(600),
+        terminal_max_output: 16 << 20,
         shell: "/bin/sh".to_owned(),
     }
+}
+
+fn processes(limits: ProcessLimits) -> Processes {
+    Processes::new(limits, TaskTracker::new(), CancellationToken::new())
+}
+
+/// The same for processes in the background.
+fn process_limits() -> ProcessLimits {
+    ProcessLimits { per_session: 4, idle_time: Duration::from_secs(600), lifetime: Duration::from_secs(600) }
 }
 
 /// A workspace in a folder of its own, so that there is an outside that may be touched.
@@ -39,6 +53,9 @@ struct Desk {
     outside: PathBuf,
     workspace: PathBuf,
     tools: ToolSet,
+    processes: Processes,
+    /// Of its calls.
+    session: &'static str,
 }
 
 impl Desk {
@@ -47,14 +64,19 @@ impl Desk {
     }
 
     fn with(settings: ToolSettings) -> Self {
+        Self::of(settings, process_limits())
+    }
+
+    fn of(settings: ToolSettings, limits: ProcessLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [outside, workspace] = ["outside", "workspace"].map(|name| {
             let path = folder.path().canonicalize().unwrap().join(name);
             fs::create_dir(&path).unwrap();
             path
         });
-        let tools = builtin(settings, Supervisor::new(env!("CARGO_BIN_EXE_nuncio"))).unwrap();
-        Self { _folder: folder, outside, workspace, tools }
+        let processes = processes(limits);
+        let tools = builtin(settings, Supervisor::new(env!("CARGO_BIN_EXE_nuncio")), processes.clone()).unwrap();
+        Self { _folder: folder, outside, workspace, tools, processes, session: "s1" }
     }
 
     fn put(&self, path: &str, content: impl AsRef<[u8]>) {
@@ -72,7 +94,7 @@ impl Desk {
             run: RunId::new(Uuid::nil()),
             call_id: "c1".into(),
             who: Arc::new(Who { principal: "ann".into(), user: None, profile: "nuncio".into() }),
-            session: "s1".into(),
+            session: self.session.into(),
             workspace: self.workspace.as_path().into(),
             time_limit: Duration::from_secs(60),
             activity: Activity::silent(),
@@ -112,7 +134,7 @@ fn the_tools_are_those_named() {
     let desk = Desk::new();
     assert_eq!(desk.tools.names().collect::<Vec<_>>(), NAMES);
     let effects = NAMES.iter().copied().filter(|name| !desk.tools.get(name).unwrap().annotations().read_only);
-    assert_eq!(effects.collect::<Vec<_>>(), ["edit_file", "terminal", "write_file"]);
+    assert_eq!(effects.collect::<Vec<_>>(), ["edit_file", "process", "terminal", "write_file"]);
 }
 
 #[test]
@@ -120,6 +142,7 @@ fn a_call_is_summed_up_in_a_line() {
     let desk = Desk::new();
     let cases = [
         ("terminal", json!({"command": "ls -la\nrm x"}), "ls -la rm x"),
+        ("process", json!({"action": "write", "id": "p1-3f2a", "input": "yes\n"}), "write p1-3f2a yes"),
         ("read_file", json!({"path": "notes.txt", "offset": 3}), "notes.txt"),
         ("write_file", json!({"path": "a\u{7}b", "content": ""}), "a b"),
         ("edit_file", json!({"path": "x".repeat(100)}), &format!("{}…", "x".repeat(79))),
@@ -192,7 +215,10 @@ fn every_schema_is_plain() {
         assert!(parameters.keys().all(|key| known.contains(&key.as_str())), "{name}: {parameters:?}");
         for (argument, schema) in parameters["properties"].as_object().unwrap() {
             let keys = schema.as_object().unwrap().keys().map(String::as_str);
-            assert!(keys.into_iter().all(|key| ["type", "description", "minimum"].contains(&key)), "{name}.{argument}");
+            assert!(
+                keys.into_iter().all(|key| ["type", "description", "minimum", "enum"].contains(&key)),
+                "{name}.{argument}"
+            );
             assert!(schema["type"].is_string() && schema["description"].is_string(), "{name}.{argument}");
         }
     }
