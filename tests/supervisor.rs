@@ -317,7 +317,7 @@ async fn signals_reach_the_command() {
     assert_eq!(in_time(running.wait()).await.unwrap(), Ended::Signal(15));
     assert_eq!(in_time(output.read(&mut [0])).await.unwrap(), 0);
 
-    let script = "trap 'echo no' INT; trap 'echo yes; exit 3' TERM; echo up; while :; do sleep 0.01; done";
+    let script = "trap 'echo no' INT; trap 'echo yes; exit 3' TERM; echo up; while :; do sleep 0.01; done 2>/dev/null";
     let (streams, _input, output) = Streams::interactive().unwrap();
     let mut lines = BufReader::new(output).lines();
     let mut running = supervisor().spawn(&mark.script(script), streams).await.unwrap();

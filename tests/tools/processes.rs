@@ -83,7 +83,7 @@ async fn a_process_is_started_polled_fed_read_and_ends() {
 #[tokio::test]
 async fn a_process_is_asked_to_end_or_killed_with_all_it_started() {
     let desk = Desk::new();
-    let script = "trap 'echo no' INT; trap 'echo yes; exit 4' TERM; echo up; while :; do sleep 0.01; done";
+    let script = "trap 'echo no' INT; trap 'echo yes; exit 4' TERM; echo up; while :; do sleep 0.01; done 2>/dev/null";
     let (_, id) = start(&desk, script).await;
     let told = process(&desk, "kill", &id, json!({"signal": "interrupt", "wait_seconds": 0})).await;
     let shown = if told.starts_with("no") { told } else { process(&desk, "poll", &id, json!({})).await };

@@ -81,7 +81,7 @@ async fn a_file_of_long_output_has_a_bound_and_is_one_of_some() {
         (left.len(), left.contains(file), left.last().unwrap().as_str()),
         (17, false, ".nuncio/output/notes.txt")
     );
-    assert_eq!(desk.ok("search_files", json!({"pattern": "000"})).await, "No matches.");
+    assert_eq!(desk.ok("search_files", json!({"pattern": "000"})).await, "[no matches]");
 }
 
 /// The workspace is the command's, and it may plant anything in it.
