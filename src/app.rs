@@ -156,6 +156,7 @@ fn tool_settings(config: &Config) -> ToolSettings {
     let tools = &config.tools;
     ToolSettings {
         output_limit: tools.output_limit,
+        max_image: tools.view_image.max_size as u64,
         read_limit: tools.files.max_size as u64,
         max_matches: tools.search.max_matches as u64,
         terminal_max_time: tools.terminal.max_time,

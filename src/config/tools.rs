@@ -19,6 +19,7 @@ pub struct Tools {
     pub terminal: Terminal,
     pub files: Files,
     pub search: Search,
+    pub view_image: ViewImage,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -59,10 +60,18 @@ pub struct Search {
     pub max_matches: usize,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ViewImage {
+    /// Bytes of the largest image that is shown.
+    #[serde(deserialize_with = "value::size")]
+    pub max_size: usize,
+}
+
 impl Default for Tools {
     fn default() -> Self {
-        let (terminal, files, search) = Default::default();
-        Self { output_limit: 32 << 10, terminal, files, search }
+        let (terminal, files, search, view_image) = Default::default();
+        Self { output_limit: 32 << 10, terminal, files, search, view_image }
     }
 }
 
@@ -89,6 +98,12 @@ impl Default for Files {
 impl Default for Search {
     fn default() -> Self {
         Self { max_matches: 200 }
+    }
+}
+
+impl Default for ViewImage {
+    fn default() -> Self {
+        Self { max_size: 3 << 20 }
     }
 }
 
@@ -121,5 +136,6 @@ impl Tools {
         problems.expect(!self.terminal.max_lifetime.is_zero(), "tools.terminal.max_lifetime", over_zero);
         problems.expect(self.files.max_size > 0, "tools.files.max_size", over_zero);
         problems.expect(self.search.max_matches > 0, "tools.search.max_matches", over_zero);
+        problems.expect(self.view_image.max_size > 0, "tools.view_image.max_size", over_zero);
     }
 }

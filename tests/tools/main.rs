@@ -2,7 +2,9 @@
 
 mod confinement;
 mod edit;
+mod image;
 mod list;
+mod patch;
 mod processes;
 mod read;
 mod search;
@@ -30,6 +32,7 @@ use uuid::Uuid;
 fn settings() -> ToolSettings {
     ToolSettings {
         output_limit: 32 << 10,
+        max_image: 3 << 20,
         read_limit: 16 << 20,
         max_matches: 200,
         terminal_max_time: Duration::from_secs(600),
@@ -134,7 +137,7 @@ fn the_tools_are_those_named() {
     let desk = Desk::new();
     assert_eq!(desk.tools.names().collect::<Vec<_>>(), NAMES);
     let effects = NAMES.iter().copied().filter(|name| !desk.tools.get(name).unwrap().annotations().read_only);
-    assert_eq!(effects.collect::<Vec<_>>(), ["edit_file", "process", "terminal", "write_file"]);
+    assert_eq!(effects.collect::<Vec<_>>(), ["apply_patch", "edit_file", "process", "terminal", "write_file"]);
 }
 
 #[test]
@@ -156,9 +159,11 @@ fn a_call_is_summed_up_in_a_line() {
     }
 }
 
-/// A call of each tool that finds nothing wrong with an empty workspace, or says what is missing in it.
-fn harmless() -> [(&'static str, Value); 6] {
+/// A call of each tool that works in the workspace, which finds nothing wrong with an empty workspace, or says what is missing in it.
+fn harmless() -> [(&'static str, Value); 8] {
     [
+        ("apply_patch", json!({"patch": "--- a\n+++ a\n@@ -1 +1 @@\n-x\n+y\n"})),
+        ("view_image", json!({"path": "a"})),
         ("terminal", json!({"command": "true"})),
         ("search_files", json!({"pattern": "x"})),
         ("list_files", json!({})),
