@@ -1,9 +1,11 @@
 //! Runs of the running daemon, from the first byte of their stream to whatever ends them.
 
+mod background;
 mod client;
 mod crowd;
 mod formats;
 mod gone;
+mod images;
 mod late;
 mod opening;
 mod pace;
