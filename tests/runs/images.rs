@@ -51,5 +51,5 @@ async fn the_model_sees_the_image_and_the_client_is_told_of_it() {
     let response = client().post(daemon.url("/v1/chat/completions")).json(&ask).send().await.unwrap();
     let frames = response.text().await.unwrap();
     assert!(frames.contains(&json!(words).to_string()), "{frames}");
-    assert!(!frames.contains(GIF), "{frames}");
+    assert!(!frames.contains("data:image"), "{frames}");
 }
