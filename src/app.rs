@@ -5,12 +5,15 @@ mod daemon;
 mod equipment;
 mod greeting;
 mod output;
+mod sandbox;
 mod store;
 mod upstreams;
 
+use self::sandbox::Sandbox;
 use crate::cli::{Cli, Command, Flags, KeyCommand};
 use crate::config::error::ConfigError;
 use crate::config::profiles::{self, AllowedTools};
+use crate::config::sandbox::Level;
 use crate::config::server::UnknownModel;
 use crate::config::{Config, Loaded, auth};
 use crate::core::format::OutputFormat;
@@ -24,7 +27,7 @@ use crate::http::{Gateway, HttpSettings, Probe};
 use crate::runs::format::AnswerCheck;
 use crate::runs::registry::RunsSettings;
 use crate::runs::{Profile, Runs};
-use crate::sandbox::{CommandsLock, Supervisor};
+use crate::sandbox::CommandsLock;
 use crate::store::sqlite::OpenError;
 use crate::tools::registry::{Allowed, RegistryError};
 use crate::tools::terminal::processes::{ProcessLimits, Processes};
@@ -61,6 +64,8 @@ pub enum AppError {
     Profile { profile: String, reason: String },
     #[error("{0}")]
     Tools(#[from] RegistryError),
+    #[error("{0}")]
+    Sandbox(String),
     #[error("{what}: {source}")]
     System { what: &'static str, source: io::Error },
 }
@@ -106,7 +111,12 @@ fn fault_of(what: &'static str) -> impl FnOnce(io::Error) -> AppError {
 }
 
 /// Joins everything behind the router.
-fn gateway(config: &Config, store: Arc<dyn Store>, processes: &Processes) -> Result<Gateway, AppError> {
+fn gateway(
+    config: &Config,
+    store: Arc<dyn Store>,
+    sandbox: &Sandbox,
+    processes: &Processes,
+) -> Result<Gateway, AppError> {
     let registry = Arc::new(Registry::new(&upstreams::settings(config))?);
     let settings = RunsSettings {
         max_runs: config.server.max_runs,
@@ -115,7 +125,8 @@ fn gateway(config: &Config, store: Arc<dyn Store>, processes: &Processes) -> Res
     };
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
-        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, processes)?));
+        let made_one = self::profile(id, profile, config, &registry, sandbox, processes)?;
+        made.insert(id.clone(), Arc::new(made_one));
     }
     let default = config.default_profile().map(|(id, _)| id.to_owned());
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -126,7 +137,7 @@ fn gateway(config: &Config, store: Arc<dyn Store>, processes: &Processes) -> Res
         stand_in: default.filter(|_| config.server.unknown_model == UnknownModel::Default),
         keys: keys(config),
         settings: http_settings(config),
-        probe: probe(registry, config),
+        probe: probe(registry, config, sandbox),
         started: Instant::now(),
         started_at,
     })
@@ -181,6 +192,7 @@ fn profile(
     profile: &profiles::Profile,
     config: &Config,
     registry: &Registry,
+    sandbox: &Sandbox,
     processes: &Processes,
 ) -> Result<Profile, AppError> {
     let fault = |reason: String| AppError::Profile { profile: id.to_owned(), reason };
@@ -192,7 +204,7 @@ fn profile(
         AllowedTools::All => Allowed::All,
         AllowedTools::Only(names) => Allowed::Only(names.clone()),
     };
-    let supervisor = Supervisor::new(OWN_BINARY).holding(commands_lock(config));
+    let supervisor = sandbox.supervisor(profile.reach()).map_err(fault)?;
     let tools = tools::builtin(tool_settings(config), supervisor, processes.clone())?.select(&allowed)?;
     let format = format(profile).map_err(fault)?;
     let agent = Agent {
@@ -212,6 +224,9 @@ fn profile(
     if let Some(workspace) = &profile.workspace {
         let problem = |error| fault(format!("the workspace {} cannot be used: {error}", workspace.display()));
         system::check_folder(workspace).map_err(problem)?;
+        if profile.sandbox != Level::Off {
+            sandbox.keep_out_of_data(workspace).map_err(|error| fault(format!("workspace: {error}")))?;
+        }
     }
     Ok(Profile {
         id: id.to_owned(),
@@ -261,10 +276,11 @@ fn http_settings(config: &Config) -> HttpSettings {
 }
 
 /// What `/health/detailed` says of the edges.
-fn probe(registry: Arc<Registry>, config: &Config) -> Probe {
+fn probe(registry: Arc<Registry>, config: &Config, sandbox: &Sandbox) -> Probe {
+    let sandbox = sandbox.report(config);
     let lookout = Arc::new(Lookout::new(registry, config));
     Arc::new(move || {
-        let lookout = Arc::clone(&lookout);
-        async move { json!({"upstreams": lookout.report().await}) }.boxed()
+        let (lookout, sandbox) = (Arc::clone(&lookout), sandbox.clone());
+        async move { json!({"upstreams": lookout.report().await, "sandbox": sandbox}) }.boxed()
     })
 }

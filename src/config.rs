@@ -8,6 +8,7 @@ pub mod limits;
 pub mod log;
 mod outline;
 pub mod profiles;
+pub mod sandbox;
 pub mod server;
 pub mod store;
 mod summary;
@@ -27,6 +28,7 @@ use self::{
     file::Document,
     log::Log,
     profiles::Profile,
+    sandbox::Sandbox,
     server::Server,
     store::Store,
     tools::Tools,
@@ -45,6 +47,7 @@ pub struct Config {
     /// By model id; never empty.
     pub profiles: BTreeMap<String, Profile>,
     pub tools: Tools,
+    pub sandbox: Sandbox,
     pub store: Store,
     pub log: Log,
     /// Absolute. Need not exist yet.
@@ -119,6 +122,7 @@ impl Config {
             profile.check(&at, &self.upstreams, tools, problems);
         }
         self.tools.check(problems);
+        self.sandbox.check(problems);
         self.store.check(problems);
         self.log.check(problems);
     }
@@ -162,6 +166,15 @@ fn complete(
                 Err(message) => problems.add(key, message),
             }
         }
+        for (name, paths) in [("read", &mut profile.read), ("write", &mut profile.write)] {
+            for (index, path) in paths.iter_mut().enumerate() {
+                let key = format!("{}.{name}[{index}]", value::join("profiles", id));
+                match env.absolute(path, base(&key, env, sources)) {
+                    Ok(absolute) => *path = absolute,
+                    Err(message) => problems.add(key, message),
+                }
+            }
+        }
     }
     for (name, upstream) in &mut document.upstreams {
         upstream.fetch_key(&value::join("upstreams", name), env, &mut problems);
@@ -175,10 +188,10 @@ fn complete(
             Err(message) => problems.add("store.path", message),
         }
     }
-    let Document { mut server, auth, upstreams, profiles, tools: tool_limits, store, log, .. } = document;
+    let Document { mut server, auth, upstreams, profiles, tools: tool_limits, sandbox, store, log, .. } = document;
     // A bare IPv6 address binds; the brackets belong to URLs, from which people copy it.
     server.host = server.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let config = Config { server, auth, upstreams, profiles, tools: tool_limits, store, log, data_dir };
+    let config = Config { server, auth, upstreams, profiles, tools: tool_limits, sandbox, store, log, data_dir };
     config.check(tools, &mut problems);
     problems.into_result().map(|()| config)
 }

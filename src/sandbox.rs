@@ -21,10 +21,17 @@
 pub mod capture;
 mod control;
 mod descendants;
+mod disk;
+mod init;
+mod layers;
 pub mod lock;
+mod networks;
+pub mod policy;
+mod probe;
 mod protocol;
 mod signals;
 pub mod spawn;
+mod start;
 pub mod supervisor;
 
 use std::path::PathBuf;
@@ -34,6 +41,7 @@ use serde::{Deserialize, Serialize};
 pub use capture::{Capture, Captured, OutputLimits, Sink, read_into};
 pub use control::CommandSignal;
 pub use lock::CommandsLock;
+pub use policy::{Broken, Layer, Level, Limits, Network, Policy, UserIds};
 pub use spawn::{Ended, Finished, Running, SpawnError, Streams, Supervisor};
 
 /// The first argument that makes the binary a supervisor. No word a person would type.

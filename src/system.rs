@@ -2,9 +2,9 @@
 
 use rustix::fs::{Access, access};
 use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit};
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
@@ -70,6 +70,23 @@ pub fn check_file(path: &Path) -> io::Result<()> {
 /// Makes a folder, and those above it, that only its owner can look into.
 pub fn private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Lets others pass through a folder to what they may reach in it, without seeing what there is.
+pub fn let_pass(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(0o711))
+}
+
+/// The user and group of a name, or of a number, on this machine.
+pub fn user(name: &str) -> Option<(u32, u32)> {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let of_name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let found = fields.next()? == name;
+        let ids = fields.skip(1).take(2).map(|id| id.parse().ok()).collect::<Option<Vec<u32>>>()?;
+        found.then_some((*ids.first()?, *ids.get(1)?))
+    });
+    of_name.or_else(|| name.parse().ok().map(|id| (id, id)))
 }
 
 /// Keeps other processes of the same user, the agent's commands among them, from reading our memory and environment,

@@ -95,7 +95,7 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 )]
 #[case::unknown_section(
     "upstream: {}\n",
-    "1:1: upstream: unknown key; expected one of data_dir, server, auth, upstreams, profiles, tools, store, log"
+    "1:1: upstream: unknown key; expected one of data_dir, server, auth, upstreams, profiles, tools, sandbox, store, log"
 )]
 #[case::unknown_key_in_a_list(
     "auth:\n  keys:\n    - name: a\n      key: b\n",

@@ -1,6 +1,7 @@
 //! `nuncio check`: what would run, without running it.
 
 use super::output::say;
+use super::sandbox::Sandbox;
 use super::{AppError, gateway, processes, store, upstreams};
 use crate::config::Loaded;
 use serde_json::Value;
@@ -15,7 +16,11 @@ pub async fn run(mut loaded: Loaded) -> Result<(), AppError> {
         say(&line)?;
     }
     say(&format!("upstream  chosen {source}"))?;
-    let gateway = gateway(&loaded.config, store::check(&loaded.config)?, &processes(&loaded.config))?;
+    let sandbox = Sandbox::find(&loaded.config).await?;
+    for line in sandbox.summary(&loaded.config).iter().chain(&sandbox.layers()) {
+        say(line)?;
+    }
+    let gateway = gateway(&loaded.config, store::check(&loaded.config)?, &sandbox, &processes(&loaded.config))?;
     let edges = (gateway.probe)().await;
     for upstream in edges.get("upstreams").and_then(Value::as_array).into_iter().flatten() {
         let text = |key: &str| upstream.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -1,5 +1,6 @@
 //! The life of the daemon: it listens, serves, and ends when it is told to.
 
+use super::sandbox::Sandbox;
 use super::{AppError, commands_lock, fault_of, gateway, greeting, processes, store, upstreams, workspaces};
 use crate::config::{Config, Loaded};
 use crate::http::{CommandsGone, carry_on, router, serve};
@@ -27,15 +28,16 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
     let mut signals = shutdown::Signals::listen().map_err(fault_of("signals cannot be listened for"))?;
     let source = upstreams::settle(&mut loaded).await;
     let config = &loaded.config;
-    make_folders(config)?;
+    let sandbox = make_folders(config).await?;
     let processes = processes(config);
-    let gateway = Arc::new(gateway(config, store::open(config)?, &processes)?);
+    let gateway = Arc::new(gateway(config, store::open(config)?, &sandbox, &processes)?);
     let runs = Arc::clone(&gateway.runs);
     let gone = commands_gone(config);
     // Before this daemon starts commands of its own, which would be waited for as well.
     if timeout(LAST_COMMANDS, gone.clone()).await.is_err() {
         tracing::warn!("commands of the last daemon do not end; runs that it has left wait for that");
     }
+    sandbox.make_folders(config).map_err(|source| AppError::DataDir { path: config.data_dir.clone(), source })?;
     carry_on(&gateway, &gone).await;
     let listener = system::listen(&config.server.host, config.server.port)
         .await
@@ -44,7 +46,7 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
     let stop = CancellationToken::new();
     let server = serve::serve(listener, router(gateway), config.server.slow_client_timeout, stop.clone());
     tokio::pin!(server);
-    greeting::print(&loaded, address, &source);
+    greeting::print(&loaded, address, &source, &sandbox.summary(&loaded.config));
     shutdown::tell_ready();
     tokio::select! {
         () = server.as_mut() => return Ok(()),
@@ -95,7 +97,9 @@ async fn wind_down(runs: &Runs, grace: Duration, stop: &CancellationToken, again
     }
 }
 
-fn make_folders(config: &Config) -> Result<(), AppError> {
-    let workspaces = workspaces(&config.data_dir)?;
-    system::private_folder(&workspaces).map_err(|source| AppError::DataDir { path: config.data_dir.clone(), source })
+/// Makes what is worked in, and finds out what can be kept from it.
+async fn make_folders(config: &Config) -> Result<Sandbox, AppError> {
+    let fault = |source| AppError::DataDir { path: config.data_dir.clone(), source };
+    system::private_folder(&workspaces(&config.data_dir)?).map_err(fault)?;
+    Sandbox::find(config).await
 }

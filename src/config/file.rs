@@ -16,6 +16,7 @@ use super::{
     log::Log,
     outline::{MAX_DEPTH, Outline, Pick},
     profiles::Profile,
+    sandbox::Sandbox,
     server::Server,
     store::Store,
     tools::Tools,
@@ -36,6 +37,7 @@ pub(super) struct Document {
     pub upstreams: BTreeMap<String, Upstream>,
     pub profiles: BTreeMap<String, Profile>,
     pub tools: Tools,
+    pub sandbox: Sandbox,
     pub store: Store,
     pub log: Log,
 }

@@ -13,6 +13,7 @@ use crate::core::run::OnDisconnect;
 use super::{
     error::Problems,
     limits::Limits,
+    sandbox::{Level, Network, Reach},
     upstreams::{self, REHEARSAL_MODEL, Upstream, UpstreamKind},
     value,
 };
@@ -49,6 +50,13 @@ pub struct Profile {
     pub inherit_instructions: bool,
     /// One folder for all sessions; `None` gives each session its own under the data folder. Absolute once loaded.
     pub workspace: Option<PathBuf>,
+    /// What is kept from its commands.
+    pub sandbox: Level,
+    pub network: Option<Network>,
+    /// What they can read besides the system and the workspace. Absolute once loaded.
+    pub read: Vec<PathBuf>,
+    /// What they can read and write besides the workspace. Absolute once loaded.
+    pub write: Vec<PathBuf>,
     pub limits: Limits,
     /// Tokens the model takes, its answer included. `None` learns it from the upstream's refusals.
     pub context_window: Option<u32>,
@@ -111,6 +119,11 @@ impl Profile {
         Ok(targets)
     }
 
+    /// What its commands may reach.
+    pub fn reach(&self) -> Reach<'_> {
+        Reach { sandbox: self.sandbox, network: self.network, read: &self.read, write: &self.write }
+    }
+
     pub(super) fn check(
         &self,
         at: &str,
@@ -143,6 +156,7 @@ impl Profile {
             let expected = "expected a parameter of the model, such as temperature; each run sets this one itself";
             problems.add(value::join(&format!("{at}.sampling"), name), expected);
         }
+        self.reach().check(at, problems);
         let window = self.context_window != Some(0);
         problems.expect(window, format!("{at}.context_window"), "expected more than 0");
         self.limits.check(&format!("{at}.limits"), problems);

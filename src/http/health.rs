@@ -26,6 +26,7 @@ pub async fn detailed(State(gateway): State<Arc<Gateway>>) -> (StatusCode, Json<
         "models": gateway.profiles.keys().collect::<Vec<_>>(),
         "store": store(&gateway.store.health()),
         "upstreams": edges.get("upstreams"),
+        "sandbox": edges.get("sandbox"),
     });
     (status, Json(body))
 }

@@ -13,16 +13,27 @@ use rustix::net::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::Command;
+use super::policy::{Layer, Policy};
 
 /// stdin, stdout and stderr of the command.
 pub(super) const STREAMS: usize = 3;
 
+/// Those, and a network with the users it belongs to.
+const MAX_DESCRIPTORS: usize = STREAMS + 2;
+
 /// What a supervisor is asked to do.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Request {
-    pub command: Command,
-    /// The file to hold locked meanwhile.
-    pub lock: Option<PathBuf>,
+#[serde(rename_all = "snake_case")]
+pub(super) enum Request {
+    /// Comes with the streams, and with the network to join if there is one.
+    Run {
+        command: Command,
+        policy: Policy,
+        /// The file to hold locked meanwhile.
+        lock: Option<PathBuf>,
+    },
+    /// To make a network and hand it over.
+    Network,
 }
 
 /// How the command ended. The last word of a supervisor.
@@ -31,6 +42,8 @@ pub(super) struct Request {
 pub(super) enum Answer {
     Exit(i32),
     Signal(i32),
+    /// It was never started, as this layer cannot be put on, and why not.
+    Refused(Layer, String),
     /// It was never started.
     Error(String),
 }
@@ -50,41 +63,44 @@ pub(super) fn decode<T: DeserializeOwned>(line: &[u8]) -> io::Result<Option<T>> 
     }
 }
 
-/// Sends the descriptors with as much of the line as the socket takes, and says how much that was.
-pub(super) fn send_streams(socket: impl AsFd, line: &[u8], streams: [BorrowedFd<'_>; STREAMS]) -> io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(STREAMS))];
+/// Sends descriptors with as much of the line as the socket takes, and says how much that was.
+pub(super) fn send(socket: impl AsFd, line: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    control.push(SendAncillaryMessage::ScmRights(&streams));
+    control.push(SendAncillaryMessage::ScmRights(descriptors));
     Ok(sendmsg(socket, &[IoSlice::new(line)], &mut control, SendFlags::NOSIGNAL)?)
 }
 
-/// A request with its streams, and what the daemon has said after it already.
-pub(super) type Received = (Request, [OwnedFd; STREAMS], Vec<u8>);
+/// Takes some of a line and adds the descriptors that come with it; 0 when there is no more.
+pub(super) fn receive(socket: impl AsFd, chunk: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = recvmsg(&socket, &mut [IoSliceMut::new(chunk)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(more) = message {
+            descriptors.extend(more);
+        }
+    }
+    Ok(received.bytes)
+}
+
+/// A request with its descriptors, and what the daemon has said after it already.
+pub(super) type Received = (Request, Vec<OwnedFd>, Vec<u8>);
 
 /// Waits for a whole request; `None` when the daemon went away first.
 pub(super) fn receive_request(socket: impl AsFd) -> io::Result<Option<Received>> {
-    let mut line = Vec::new();
-    let mut streams = Vec::with_capacity(STREAMS);
+    let (mut line, mut descriptors) = (Vec::new(), Vec::new());
     let mut chunk = vec![0; 64 * 1024];
     let end = loop {
         if let Some(end) = line.iter().position(|byte| *byte == b'\n') {
             break end;
         }
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(STREAMS))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut part = [IoSliceMut::new(&mut chunk)];
-        let received = recvmsg(&socket, &mut part, &mut control, RecvFlags::CMSG_CLOEXEC)?;
-        if received.bytes == 0 {
+        let received = receive(&socket, &mut chunk, &mut descriptors)?;
+        if received == 0 {
             return Ok(None);
         }
-        for message in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-                streams.extend(descriptors);
-            }
-        }
-        line.extend(chunk.iter().take(received.bytes));
+        line.extend(chunk.iter().take(received));
     };
     let said_after = line.split_off(end.saturating_add(1));
-    let streams = streams.try_into().map_err(|_| io::Error::other("a request comes with three streams"))?;
-    Ok(decode(&line)?.map(|request| (request, streams, said_after)))
+    Ok(decode(&line)?.map(|request| (request, descriptors, said_after)))
 }

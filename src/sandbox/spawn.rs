@@ -1,7 +1,7 @@
 //! The daemon's side: starts a supervisor, hands it the command, and hears how it ended.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::FusedFuture;
 use rustix::net::Shutdown;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::process::{self, Child};
@@ -20,6 +20,8 @@ use tokio::time::timeout;
 
 use super::capture::{Capture, Captured, OutputLimits, Sink, read_into};
 use super::control::CommandSignal;
+use super::networks::{Held, Networks};
+use super::policy::{Layer, Policy};
 use super::protocol::{self, Answer, Request};
 use super::{Command, CommandsLock, SUPERVISE};
 
@@ -31,12 +33,19 @@ const KILL_LIMIT: Duration = Duration::from_secs(2);
 /// was given the pipe can make this matter.
 const DRAIN_LIMIT: Duration = Duration::from_millis(200);
 
+/// A network is made in milliseconds.
+const NETWORK_LIMIT: Duration = Duration::from_secs(5);
+
 /// Starts commands, each under a supervisor of its own. Made once, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     binary: Arc<Path>,
     /// Held by every supervisor, so that the next daemon knows when all are gone.
     lock: Option<CommandsLock>,
+    /// What its commands may do.
+    policy: Arc<Policy>,
+    /// The sessions' own networks, for commands that are to have no other.
+    networks: Networks,
 }
 
 /// The command's standard streams, to be given away.
@@ -115,7 +124,17 @@ impl Supervisor {
     /// `binary` is what calls [`supervisor::run`](super::supervisor::run) when its first argument is
     /// [`SUPERVISE`]: the daemon itself. (`/proc/self/exe` goes on working when an upgrade replaces the file.)
     pub fn new(binary: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into().into(), lock: None }
+        Self { binary: binary.into().into(), lock: None, policy: Arc::new(Policy::off()), networks: Networks::new() }
+    }
+
+    /// The same for commands that may do what this policy says. Until it is said they may do what the daemon may.
+    #[must_use]
+    pub fn under(&self, policy: Policy) -> Self {
+        Self { policy: Arc::new(policy), networks: Networks::new(), ..self.clone() }
+    }
+
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// Supervisors that hold this lock for as long as anything of their command is left.
@@ -162,11 +181,42 @@ impl Supervisor {
     /// Starts a command. That it could not be started is heard from [`Running::wait`].
     pub async fn spawn(&self, command: &Command, streams: Streams) -> Result<Running, SpawnError> {
         let lock = self.lock.as_ref().map(|lock| lock.path().to_owned());
-        let line = protocol::encode(&Request { command: command.clone(), lock })?;
+        let network = self.network(&command.cwd).await;
+        let Streams { stdin, stdout, stderr } = streams;
+        let mut descriptors = vec![stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+        descriptors.extend(network.iter().flat_map(|network| network.descriptors()));
+        let request = Request::Run { command: command.clone(), policy: (*self.policy).clone(), lock };
+        self.ask(&request, &descriptors).await
+    }
+
+    /// The network of a session, where it is to have one of its own. Where none can be made, the supervisor finds that
+    /// out once more, and says it.
+    async fn network(&self, workspace: &Path) -> Option<Arc<Held>> {
+        if !self.policy.wants(Layer::Network) || self.policy.broken.contains_key(&Layer::Network) {
+            return None;
+        }
+        self.networks.of(workspace, self.make_network()).await.ok()
+    }
+
+    async fn make_network(&self) -> io::Result<Vec<OwnedFd>> {
+        let make = async {
+            let running = self.ask(&Request::Network, &[]).await.map_err(io::Error::other)?;
+            let mut descriptors = Vec::new();
+            let receive = || protocol::receive(&running.lifeline, &mut [0], &mut descriptors);
+            match running.lifeline.async_io(Interest::READABLE, receive).await? {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => Ok(descriptors),
+            }
+        };
+        timeout(NETWORK_LIMIT, make).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Starts a supervisor and asks it for something.
+    async fn ask(&self, request: &Request, descriptors: &[BorrowedFd<'_>]) -> Result<Running, SpawnError> {
+        let line = protocol::encode(request)?;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let Streams { stdin, stdout, stderr } = streams;
-        let sent = protocol::send_streams(&ours, &line, [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])?;
+        let sent = protocol::send(&ours, &line, descriptors)?;
         // Nothing here may need a fork: std then starts it without copying the daemon's page tables.
         let supervisor = process::Command::new(&*self.binary)
             // The path may be a link of /proc, which would tell nobody who this is.
@@ -204,11 +254,12 @@ impl Running {
     /// Waits until the command has ended and none of its processes is left. It can be dropped and called
     /// again.
     pub async fn wait(&mut self) -> Result<Ended, SpawnError> {
-        while self.lifeline.read_buf(&mut self.answer).await? > 0 {}
-        self.supervisor.wait().await?;
-        match protocol::decode(&self.answer)? {
+        match self.answer().await? {
             Some(Answer::Exit(code)) => Ok(Ended::Exit(code)),
             Some(Answer::Signal(signal)) => Ok(Ended::Signal(signal)),
+            Some(Answer::Refused(layer, reason)) => Err(SpawnError::Command(format!(
+                "the sandbox's layer `{layer}` cannot be put on here, so nothing was run: {reason}"
+            ))),
             Some(Answer::Error(error)) => Err(SpawnError::Command(error)),
             None => Err(SpawnError::Lost),
         }
@@ -230,6 +281,13 @@ impl Running {
             }
         }
         self.wait().await
+    }
+
+    /// The last word of the supervisor; `None` if it ended without.
+    pub(super) async fn answer(&mut self) -> Result<Option<Answer>, SpawnError> {
+        while self.lifeline.read_buf(&mut self.answer).await? > 0 {}
+        self.supervisor.wait().await?;
+        Ok(protocol::decode(&self.answer)?)
     }
 }
 

@@ -3,21 +3,22 @@
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{
-    Pid, Signal, WaitStatus, getpid, getppid, set_child_subreaper, set_parent_process_death_signal, setsid,
-};
+use rustix::process::{Signal, WaitStatus, getpid, set_child_subreaper, set_parent_process_death_signal, setsid};
 
-use super::Command;
-use super::control;
+use super::control::{self, Line, Target};
 use super::descendants::Descendants;
+use super::disk::{Found, Meter};
+use super::init;
 use super::lock;
-use super::protocol::{self, Answer, Request, STREAMS};
-use super::signals::{self, ChildSignals};
+use super::networks;
+use super::protocol::{self, Answer, Request};
+use super::signals::ChildSignals;
+use super::start::{Started, start};
 
 /// Children may end faster than they can be collected, and then the lifeline must still be looked at.
 const REAPED_AT_ONCE: usize = 128;
@@ -45,23 +46,30 @@ fn supervise() -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::CONT))?;
 
     let mut lifeline = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let Some((Request { command, lock }, streams, said_after)) = protocol::receive_request(&lifeline)? else {
-        return Ok(());
+    let (command, policy, lock, descriptors, said_after) = match protocol::receive_request(&lifeline)? {
+        Some((Request::Run { command, policy, lock }, descriptors, said)) => (command, policy, lock, descriptors, said),
+        Some((Request::Network, ..)) => {
+            networks::make(&lifeline);
+            return Ok(());
+        }
+        None => return Ok(()),
     };
     let _lock = lock.as_deref().map(lock::hold).transpose()?;
     // Whoever has waited for the lock takes it that the commands of this daemon are gone, if it is gone itself.
     if control::is_cut(&lifeline) {
         return Ok(());
     }
-    let answer = match start(&command, streams) {
-        Ok(pid) => {
+    let answer = match start(&policy, &command, descriptors) {
+        Ok(Started { pid, report, meter }) => {
             let mut descendants = Descendants::of(pid);
-            control::signal(&said_after, pid);
-            watch(&lifeline, pid, &mut descendants, &signals);
+            let line = Line { lifeline: &lifeline, command: Target { child: pid, is_command: report.is_none() } };
+            line.command.signal(&said_after);
+            watch(&line, &mut descendants, &signals, meter);
             descendants.kill(&signals);
-            answer(descendants.ended)
+            let told = report.and_then(init::ended);
+            told.unwrap_or_else(|| answer(descendants.ended))
         }
-        Err(error) => Answer::Error(error),
+        Err(refused) => refused,
     };
     match lifeline.write_all(&protocol::encode(&answer)?) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -77,57 +85,51 @@ fn close_inherited_descriptors() {
     unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
 }
 
-fn start(command: &Command, [stdin, stdout, stderr]: [OwnedFd; STREAMS]) -> Result<Pid, String> {
-    let Command { program, args, cwd, env } = command;
-    // Else it would be indistinguishable from a program that is not there.
-    if !cwd.is_dir() {
-        return Err(format!("cannot run {program}: the working directory {} is not there", cwd.display()));
-    }
-    let supervisor = getpid();
-    #[expect(clippy::disallowed_methods, reason = "this is the supervisor")]
-    let mut process = process::Command::new(program);
-    process.args(args).current_dir(cwd).env_clear().envs(env.iter().map(|(name, value)| (name, value)));
-    process.stdin(stdin).stdout(stdout).stderr(stderr);
-    // SAFETY: this process has one thread, so nothing is locked or half done in the forked child.
-    unsafe { process.pre_exec(move || enter(supervisor)) };
-    let child = process.spawn().map_err(|error| format!("cannot run {program}: {error}"))?;
-    Ok(Pid::from_child(&child))
-}
-
-/// The layers around the command, put on between fork and exec. Their order matters: each may take away the
-/// right to put on an earlier one.
-fn enter(supervisor: Pid) -> io::Result<()> {
-    // A session of its own, so that `kill 0` or `pkill -s 0` in a script does not mean the supervisor.
-    setsid()?;
-    signals::reset();
-    // Here: user and capabilities, rlimits, namespaces, no_new_privs, Landlock, seccomp.
-    // A change of user clears the death signal, hence after it. It is the last line, for a supervisor that
-    // was itself killed, and reaches the command only.
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    match getppid() {
-        Some(parent) if parent == supervisor => Ok(()),
-        _ => Err(io::Error::other("the supervisor is gone")),
-    }
-}
-
-/// Returns when the command has ended or the lifeline was cut.
-fn watch(lifeline: &UnixStream, command: Pid, descendants: &mut Descendants, signals: &ChildSignals) {
-    let now = Timespec::default();
-    let mut timeout = None;
+/// Returns when the command has ended, the lifeline was cut, or the workspace is full.
+fn watch(line: &Line<'_>, descendants: &mut Descendants, signals: &ChildSignals, mut meter: Option<(Meter, OwnedFd)>) {
+    let mut is_busy = false;
     while descendants.ended.is_none() {
-        let mut events = [PollFd::new(lifeline, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
-        let waited = poll(&mut events, timeout);
+        if let Some((meter, stderr)) = &mut meter
+            && let Some(found) = meter.measure()
+            && tell(found, stderr)
+        {
+            break;
+        }
+        let timeout = match (is_busy, &meter) {
+            (true, _) => Some(Duration::ZERO),
+            (false, Some((meter, _))) => Some(meter.pause()),
+            (false, None) => None,
+        };
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let mut events = [PollFd::new(line.lifeline, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+        let waited = poll(&mut events, timeout.as_ref());
         let [spoken, _] = events.map(|event| !event.revents().is_empty());
-        let cut = spoken && !control::pass_on(lifeline, command);
+        let cut = spoken && !line.pass_on();
         if cut || matches!(waited, Err(error) if error != Errno::INTR) {
             break;
         }
         signals.clear();
-        timeout = (descendants.reap(REAPED_AT_ONCE) == Some(REAPED_AT_ONCE)).then_some(&now);
+        is_busy = descendants.reap(REAPED_AT_ONCE) == Some(REAPED_AT_ONCE);
     }
 }
 
-fn answer(ended: Option<WaitStatus>) -> Answer {
+/// Says where the command's errors go what was found, and whether it is to end for it. Where nobody reads it is not
+/// waited for.
+fn tell(found: Found, stderr: &OwnedFd) -> bool {
+    let (text, ends) = match found {
+        Found::OverBefore(text) => {
+            (format!("[{text}: delete some of it, or commands that add to it are ended]\n"), false)
+        }
+        Found::Over(text) => (format!("[ended: {text}]\n"), true),
+    };
+    let mut events = [PollFd::new(stderr, PollFlags::OUT)];
+    if poll(&mut events, Some(&Timespec::default())) == Ok(1) {
+        let _ = rustix::io::write(stderr, text.as_bytes());
+    }
+    ends
+}
+
+pub(super) fn answer(ended: Option<WaitStatus>) -> Answer {
     let Some(status) = ended else {
         return Answer::Error("the command was lost".into());
     };

@@ -79,6 +79,21 @@ async fn a_process_goes_on_between_the_requests_of_its_session_alone() {
     assert_eq!(killed, format!("[no new output]\n[{id} ended: killed; 9 bytes of output]"));
 }
 
+/// Between its supervisor and a command there may be the first process of its namespaces.
+#[tokio::test]
+async fn a_signal_reaches_a_process_through_its_sandbox() {
+    let upstream = upstream().await;
+    for profile in ["sandbox: 'off'", "sandbox: workspace"] {
+        let daemon = daemon(&upstream, &Settings { profile, ..Settings::default() });
+        let script = "trap 'echo told; exit 5' INT; echo up; while :; do sleep 0.01; done 2>/dev/null";
+        let begin = json!({"command": script, "background": true});
+        let id = id_in(&call(&upstream, &daemon, "one", "terminal", begin).await);
+        let interrupt = json!({"action": "kill", "id": id, "signal": "interrupt", "wait_seconds": 20});
+        let ended = call(&upstream, &daemon, "one", "process", interrupt).await;
+        assert!(ended.ends_with(&format!("told\n[{id} ended: exit code 5; 8 bytes of output]")), "{profile}: {ended}");
+    }
+}
+
 #[tokio::test]
 async fn an_idle_session_loses_its_processes() {
     let upstream = upstream().await;

@@ -153,7 +153,7 @@ async fn there_are_so_many_at_once_and_of_the_ended_the_last_are_kept() {
     let refused = desk.told("terminal", json!({"command": "true", "background": true})).await;
     assert_eq!(
         refused,
-        "Not started: 1 process run in this conversation already, the most there may be. End one with process, action \
+        "Not started: this conversation has 1 running already, the most there may be. End one with process, action \
          `kill`."
     );
     let forgotten = desk.told("process", json!({"action": "poll", "id": ids[0]})).await;

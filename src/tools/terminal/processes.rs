@@ -138,9 +138,9 @@ impl Processes {
         }
         match sessions.get(session) {
             Some(session) if session.running() >= self.0.limits.per_session => full(format!(
-                "Not started: {} run in this conversation already, the most there may be. End one with process, \
+                "Not started: this conversation has {} running already, the most there may be. End one with process, \
                  action `kill`.",
-                text::count(self.0.limits.per_session as u64, "process")
+                text::number(self.0.limits.per_session as u64)
             )),
             None if sessions.len() >= MAX_SESSIONS => {
                 full("Not started: too many conversations have processes in the background. Try later.".to_owned())

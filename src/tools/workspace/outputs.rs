@@ -1,14 +1,13 @@
 //! Files for output that is too long to be shown: in a folder of their own that git and searches leave out.
 
 use super::{FOLDER, Place, Workspace, entries, subfolder};
-use rustix::fs::{self, AtFlags, Mode, OFlags, Stat};
+use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::geteuid;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use uuid::Uuid;
 
 /// Where they are, in the workspace.
@@ -26,7 +25,6 @@ const NEW: OFlags =
 impl Workspace {
     /// A new file, that belongs to whom the workspace belongs to. The oldest is removed where there are too many.
     pub fn new_output(&self) -> Result<(File, Place), Errno> {
-        let owner = fs::fstat(&self.folder)?;
         let mut folder = fs::openat(&self.folder, ".", FOLDER, Mode::empty())?;
         for (depth, name) in FOLDERS.into_iter().enumerate() {
             let made = match fs::mkdirat(&folder, name, Mode::from_raw_mode(0o777)) {
@@ -37,33 +35,23 @@ impl Workspace {
             // A symlink that a command has put here is not followed.
             folder = subfolder(&folder, OsStr::new(name))?;
             if made {
-                give(&folder, &owner)?;
+                self.give(&folder)?;
             }
             if made && depth == 0 {
-                let _ = write_new(&folder, ".gitignore", &owner).map(|mut file| file.write_all(b"*\n"));
+                let _ = self.write_new(&folder, ".gitignore").map(|mut file| file.write_all(b"*\n"));
             }
         }
         prune(&folder)?;
         let name = name();
-        let file = write_new(&folder, &name, &owner)?;
-        Ok((file, Place(FOLDERS.iter().collect::<std::path::PathBuf>().join(name))))
+        let file = self.write_new(&folder, &name)?;
+        Ok((file, Place(FOLDERS.iter().collect::<PathBuf>().join(name))))
     }
-}
 
-fn write_new(folder: &OwnedFd, name: &str, owner: &Stat) -> Result<File, Errno> {
-    let file = fs::openat(folder, name, NEW, Mode::from_raw_mode(0o666))?;
-    give(&file, owner)?;
-    Ok(file.into())
-}
-
-/// Gives away what was just made, where commands run as another user than the daemon.
-fn give(made: impl AsFd, owner: &Stat) -> Result<(), Errno> {
-    let is_ours = fs::fstat(&made)?.st_uid == geteuid().as_raw();
-    if !is_ours || owner.st_uid == geteuid().as_raw() {
-        return Ok(());
+    fn write_new(&self, folder: &OwnedFd, name: &str) -> Result<File, Errno> {
+        let file = fs::openat(folder, name, NEW, Mode::from_raw_mode(0o666))?;
+        self.give(&file)?;
+        Ok(file.into())
     }
-    let (user, group) = (fs::Uid::from_raw(owner.st_uid), fs::Gid::from_raw(owner.st_gid));
-    fs::chownat(made, Path::new(""), Some(user), Some(group), AtFlags::EMPTY_PATH)
 }
 
 /// Names that sort by their time.

@@ -5,12 +5,13 @@ use crate::core::ports::tool::ToolError;
 use crate::tools::text;
 use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
@@ -60,7 +61,7 @@ impl Workspace {
                 Ok(old) => old,
                 Err(error) => return Ok(Err(error)),
             };
-            match Draft::with(&folder, content, old.as_ref(), &name)? {
+            match self.draft(&folder, content, old.as_ref(), &name)? {
                 Ok(draft) => draft.publish(file)?,
                 Err(error) => return Ok(Err(error)),
             }
@@ -74,11 +75,44 @@ impl Workspace {
         let mut folder = fs::openat(&self.folder, ".", FOLDER, Mode::empty())?;
         for name in path {
             folder = match subfolder(&folder, name) {
-                Err(Errno::NOENT) => make_folder(&folder, name)?,
+                Err(Errno::NOENT) => {
+                    let made = make_folder(&folder, name)?;
+                    self.give(&made)?;
+                    made
+                }
                 result => result?,
             };
         }
         Ok(folder)
+    }
+
+    /// A draft with all that shall be in it, which looks like the old file.
+    pub(super) fn draft<'f>(
+        &self,
+        folder: &'f OwnedFd,
+        content: &[u8],
+        old: Option<&Stat>,
+        name: &str,
+    ) -> std::io::Result<Result<Draft<'f>, ToolError>> {
+        let mut draft = Draft::new(folder)?;
+        match old {
+            Some(old) if draft.take_after(old).is_err() => return Ok(Err(foreign(name))),
+            Some(_) => {}
+            None => self.give(&draft.file)?,
+        }
+        draft.file.write_all(content)?;
+        Ok(Ok(draft))
+    }
+
+    /// Gives what this call has made to whom the workspace belongs, so that commands can go on with it: those of a
+    /// daemon that is root run as somebody else.
+    pub(super) fn give(&self, made: impl AsFd) -> Result<(), Errno> {
+        let (workspace, stat) = (fs::fstat(&self.folder)?, fs::fstat(&made)?);
+        if !geteuid().is_root() || stat.st_uid != Uid::ROOT.as_raw() || workspace.st_uid == stat.st_uid {
+            return Ok(());
+        }
+        let (uid, gid) = (Uid::from_raw(workspace.st_uid), Gid::from_raw(workspace.st_gid));
+        fs::chownat(made, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
     }
 }
 
@@ -128,23 +162,6 @@ impl<'f> Draft<'f> {
             fs::fchown(&self.file, owner, group)?;
         }
         fs::fchmod(&self.file, Mode::from_raw_mode(old.st_mode) & NEW_FOLDER)
-    }
-
-    /// One with all that shall be in it, which looks like the old file.
-    pub(super) fn with(
-        folder: &'f OwnedFd,
-        content: &[u8],
-        old: Option<&Stat>,
-        name: &str,
-    ) -> std::io::Result<Result<Self, ToolError>> {
-        let mut draft = Self::new(folder)?;
-        if let Some(old) = old
-            && draft.take_after(old).is_err()
-        {
-            return Ok(Err(foreign(name)));
-        }
-        draft.file.write_all(content)?;
-        Ok(Ok(draft))
     }
 
     /// Gives it its name where there is no file of that name.

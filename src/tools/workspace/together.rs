@@ -42,7 +42,7 @@ impl Workspace {
         }
         let mut steps = Vec::with_capacity(changes.len());
         for (change, (folder, file)) in changes.iter().zip(&folders) {
-            steps.push(Step::prepare(change, folder, file)?);
+            steps.push(self.prepare(change, folder, file)?);
         }
         let mut made: Vec<&Step<'_>> = Vec::with_capacity(steps.len());
         let drafts: Vec<Option<Draft<'_>>> = steps.iter_mut().map(|step| step.draft.take()).collect();
@@ -58,23 +58,23 @@ impl Workspace {
         steps.iter().for_each(Step::forget);
         Ok(())
     }
-}
 
-impl<'f> Step<'f> {
-    fn prepare(change: &'f Change, folder: &'f OwnedFd, file: &'f OsStr) -> Result<Self, ToolError> {
+    fn prepare<'f>(&self, change: &'f Change, folder: &'f OwnedFd, file: &'f OsStr) -> Result<Step<'f>, ToolError> {
         let place = &change.place;
         let name = place.to_string();
         let old = replaceable(folder, file, place).map_err(|error| trouble(&name, error))??;
         let draft = match &change.content {
             Some(content) => {
-                Some(Draft::with(folder, content, old.as_ref(), &name).map_err(|error| trouble(&name, error))??)
+                Some(self.draft(folder, content, old.as_ref(), &name).map_err(|error| trouble(&name, error))??)
             }
             None => None,
         };
         let backup = format!(".nuncio-{}.tmp", Uuid::now_v7().simple());
-        Ok(Self { folder, file, place, draft, is_there: old.is_some(), backup })
+        Ok(Step { folder, file, place, draft, is_there: old.is_some(), backup })
     }
+}
 
+impl Step<'_> {
     fn name(&self) -> String {
         text::quoted(&self.place.to_string())
     }
@@ -163,7 +163,7 @@ mod tests {
         let folders: Vec<OwnedFd> = changes.iter().map(|_| workspace.folder(Path::new("")).unwrap()).collect();
         let mut steps: Vec<Step<'_>> = Vec::new();
         for (change, folder) in changes.iter().zip(&folders) {
-            steps.push(Step::prepare(change, folder, change.place.split().unwrap().1).unwrap());
+            steps.push(workspace.prepare(change, folder, change.place.split().unwrap().1).unwrap());
         }
         let drafts: Vec<_> = steps.iter_mut().map(|step| step.draft.take()).collect();
         for (step, draft) in steps.iter().zip(drafts) {

@@ -1,0 +1,203 @@
+//! The sandbox that the configuration asks for, on the machine that there is.
+
+use super::{AppError, OWN_BINARY, commands_lock};
+use crate::config::sandbox::{self as settings, Reach};
+use crate::config::{Config, profiles::Profile};
+use crate::sandbox::{Broken, Layer, Level, Limits, Network, Policy, Supervisor, UserIds};
+use crate::system;
+use serde_json::{Value, json};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Who commands run as if nobody is named, the first that there is.
+const USUAL_USERS: [&str; 2] = ["nuncio", "nobody"];
+
+/// The number that stands for nobody everywhere.
+const NOBODY: UserIds = UserIds { uid: 65534, gid: 65534 };
+
+/// What this machine enforces, and who commands run as.
+pub struct Sandbox {
+    supervisor: Supervisor,
+    settings: settings::Sandbox,
+    /// Their name and ids; `None` if they run as the daemon does.
+    user: Option<(String, UserIds)>,
+    broken: Broken,
+    data_dir: PathBuf,
+}
+
+impl Sandbox {
+    /// Tries every layer once.
+    pub async fn find(config: &Config) -> Result<Self, AppError> {
+        let supervisor = Supervisor::new(OWN_BINARY).holding(commands_lock(config));
+        let user = user(config.sandbox.user.as_deref())
+            .map_err(|message| AppError::Sandbox(format!("sandbox.user: {message}")))?;
+        // Without the lock, as a check shall leave no file.
+        let prober = Supervisor::new(OWN_BINARY);
+        let broken = prober
+            .probe(user.as_ref().map(|(_, ids)| *ids))
+            .await
+            .map_err(|error| AppError::Sandbox(error.to_string()))?;
+        let data_dir = config.data_dir.canonicalize().unwrap_or_else(|_| config.data_dir.clone());
+        Ok(Self { supervisor, settings: config.sandbox.clone(), user, broken, data_dir })
+    }
+
+    /// Starts the commands of whoever may reach that far.
+    pub fn supervisor(&self, reach: Reach<'_>) -> Result<Supervisor, String> {
+        Ok(self.supervisor.under(self.policy(reach)?))
+    }
+
+    fn policy(&self, reach: Reach<'_>) -> Result<Policy, String> {
+        let level = match reach.sandbox {
+            settings::Level::Off => Level::Off,
+            settings::Level::Workspace => Level::Workspace,
+            settings::Level::Strict => Level::Strict,
+        };
+        let network = match reach.network() {
+            settings::Network::None => Network::None,
+            settings::Network::Loopback => Network::Loopback,
+            settings::Network::All => Network::All,
+        };
+        for path in reach.read.iter().chain(reach.write) {
+            self.keep_out_of_data(path)?;
+        }
+        let settings = &self.settings;
+        let policy = Policy {
+            level,
+            network,
+            read: reach.read.to_vec(),
+            write: reach.write.to_vec(),
+            user: self.user.as_ref().map(|(_, ids)| *ids),
+            limits: Limits {
+                memory: settings.memory as u64,
+                cpu_time: settings.cpu_time.as_secs(),
+                file_size: settings.file_size as u64,
+                open_files: settings.open_files.into(),
+                processes: settings.processes.into(),
+            },
+            disk: (level != Level::Off).then_some(settings.disk as u64),
+            tmp: (level != Level::Off).then(|| self.tmp()),
+            require: settings.require,
+            ..Policy::default()
+        };
+        Ok(policy.knowing(&self.broken))
+    }
+
+    /// Whoever may reach the data folder may reach the store and everybody's workspaces.
+    pub fn keep_out_of_data(&self, path: &Path) -> Result<(), String> {
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let inside = self.data_dir.starts_with(&real) || real.starts_with(&self.data_dir);
+        match inside && !real.starts_with(self.data_dir.join("workspaces")) {
+            true => Err(format!(
+                "expected a path apart from the data folder {}, which is the daemon's own; found {}",
+                self.data_dir.display(),
+                path.display()
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn tmp(&self) -> PathBuf {
+        self.data_dir.join("tmp")
+    }
+
+    /// Makes the folders that commands use. Where no view can be made for it, another user has to be let through the
+    /// folders above: they can be passed then, and still not be listed.
+    pub fn make_folders(&self, config: &Config) -> io::Result<()> {
+        let tmp = self.tmp();
+        // As on any system, what is temporary does not survive a start.
+        match std::fs::remove_dir_all(&tmp) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => system::private_folder(&tmp)?,
+        }
+        let is_off = |profile: &Profile| profile.sandbox == settings::Level::Off;
+        let without_view = self.broken.contains_key(&Layer::View) || config.profiles.values().any(is_off);
+        if self.user.is_some() && without_view {
+            for folder in [&self.data_dir, &tmp, &self.data_dir.join("workspaces")] {
+                system::let_pass(folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What cannot be promised to a profile, in words.
+    fn unmet(&self, profile: &Profile) -> Option<String> {
+        let layer = self.policy(profile.reach()).ok()?.unmet(&self.broken)?;
+        let reason = self.broken.get(&layer).map(String::as_str).unwrap_or_default();
+        let outcome = if self.settings.require { "its commands are refused" } else { "its commands run without it" };
+        Some(format!("layer {layer} cannot be put on here, so {outcome}: {reason}"))
+    }
+
+    /// In lines for people: how far the commands of each profile reach.
+    pub fn summary(&self, config: &Config) -> Vec<String> {
+        let user = self.user.as_ref().map(|(name, ids)| format!(", as {name} ({})", ids.uid)).unwrap_or_default();
+        let of_profile = |(id, profile): (&String, &Profile)| {
+            let reach = profile.reach();
+            let told = match (reach.sandbox, reach.network()) {
+                (settings::Level::Off, _) => {
+                    format!("sandbox   {id}: off, commands reach all that their user does{user}")
+                }
+                (level, network) => format!("sandbox   {id}: {}, network {}{user}", word(&level), word(&network)),
+            };
+            let unmet = self.unmet(profile).map(|unmet| format!("warning   {id}: sandbox {unmet}"));
+            [Some(told), unmet]
+        };
+        config.profiles.iter().flat_map(of_profile).flatten().collect()
+    }
+
+    /// Each layer and whether it works here, in lines for people.
+    pub fn layers(&self) -> Vec<String> {
+        let line = |layer: Layer| {
+            let found = match (self.broken.get(&layer), layer == Layer::User && self.user.is_none()) {
+                (Some(reason), _) => format!("not here: {reason}"),
+                (None, true) => "not needed: the daemon is not root".to_owned(),
+                (None, false) => "enforced".to_owned(),
+            };
+            format!("layer     {:<12} {found}", layer.name())
+        };
+        Layer::ALL.into_iter().map(line).collect()
+    }
+
+    /// For `/health/detailed`.
+    pub fn report(&self, config: &Config) -> Value {
+        let unmet: serde_json::Map<String, Value> = config
+            .profiles
+            .iter()
+            .filter_map(|(id, profile)| Some((id.clone(), self.unmet(profile)?.into())))
+            .collect();
+        json!({
+            "status": if unmet.is_empty() { "ok" } else { "degraded" },
+            "user": self.user.as_ref().map(|(name, _)| name),
+            "missing": self.broken,
+            "problems": unmet,
+        })
+    }
+}
+
+/// A setting as it is written.
+fn word(setting: &impl std::fmt::Debug) -> String {
+    format!("{setting:?}").to_lowercase()
+}
+
+/// Who commands run as.
+fn user(named: Option<&str>) -> Result<Option<(String, UserIds)>, String> {
+    let own = rustix::process::geteuid();
+    let find = |name: &str| Some((name.to_owned(), ids(system::user(name)?)));
+    let found = match named {
+        Some(name) => Some(
+            find(name).ok_or_else(|| format!("expected a user of this machine; found `{}`", name.escape_debug()))?,
+        ),
+        None => USUAL_USERS.into_iter().find_map(find),
+    };
+    match found {
+        Some((name, ids)) if ids.uid == 0 => Err(format!("expected a user that is not root; found `{name}`")),
+        found if own.is_root() => Ok(Some(found.unwrap_or_else(|| ("nobody".to_owned(), NOBODY)))),
+        Some((name, ids)) if named.is_some() && ids.uid != own.as_raw() => Err(format!(
+            "expected none, as only a daemon that is root can run commands as somebody else; found `{name}`"
+        )),
+        _ => Ok(None),
+    }
+}
+
+fn ids((uid, gid): (u32, u32)) -> UserIds {
+    UserIds { uid, gid }
+}
