@@ -65,11 +65,11 @@ enum Side {
 }
 
 impl Hunk {
-    fn old(&self) -> impl Iterator<Item = &str> {
+    fn old_lines(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().filter(|(side, _)| *side != Side::New).map(|(_, line)| line.as_str())
     }
 
-    fn new(&self) -> impl Iterator<Item = &str> {
+    fn new_lines(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().filter(|(side, _)| *side != Side::Old).map(|(_, line)| line.as_str())
     }
 }

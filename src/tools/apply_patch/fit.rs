@@ -27,11 +27,11 @@ pub(super) fn apply(hunks: &[Hunk], content: &str, name: &str) -> Result<String,
     let (mut done, mut drift) = (0_usize, 0_isize);
     for (number, hunk) in hunks.iter().enumerate() {
         let hunk_name = format!("Hunk {} of {name} ({})", number.saturating_add(1), text::quoted(&hunk.header));
-        let old: Vec<&str> = hunk.old().map(|line| if crlf { line.trim_end_matches('\r') } else { line }).collect();
+        let old: Vec<&str> = hunk.old_lines().map(|line| if crlf { line.trim_end_matches('\r') } else { line }).collect();
         let place = Place { lines: &lines, done, drift, hunk, old: &old };
         let at = place.find().map_err(|reason| format!("{hunk_name} {reason}"))?;
         out.extend(lines.get(done..at).unwrap_or_default());
-        out.extend(hunk.new().map(|line| if crlf { line.trim_end_matches('\r') } else { line }));
+        out.extend(hunk.new_lines().map(|line| if crlf { line.trim_end_matches('\r') } else { line }));
         done = at.saturating_add(old.len());
         if let Some(line) = hunk.line {
             drift = at.cast_signed() - line.saturating_sub(1).cast_signed();
@@ -124,7 +124,7 @@ impl Place<'_> {
     }
 
     fn explain(&self) -> String {
-        let new: Vec<&str> = self.hunk.new().collect();
+        let new: Vec<&str> = self.hunk.new_lines().collect();
         let rest = self.lines.get(self.done..).unwrap_or_default();
         let changes = self.hunk.lines.iter().any(|(side, _)| *side == Side::New);
         if changes && rest.windows(new.len().max(1)).any(|window| window == new) {

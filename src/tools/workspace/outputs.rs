@@ -62,7 +62,7 @@ fn name() -> String {
 }
 
 fn is_name(name: &str) -> bool {
-    name.len() == 21 && name.ends_with(".txt") && name.bytes().nth(12) == Some(b'-')
+    name.len() == 21 && name.ends_with(".txt") && name.as_bytes().get(12) == Some(&b'-')
 }
 
 /// Makes room for one more.
