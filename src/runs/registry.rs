@@ -36,6 +36,8 @@ pub struct Runs {
     pub(super) store: Arc<dyn Store>,
     pub(super) open_turns: Arc<OpenTurns>,
     pub(super) workspaces: Arc<Path>,
+    /// The user and group that commands run as, if these are not the daemon's.
+    pub(super) workers: Option<(u32, u32)>,
     pub(super) slow_client_timeout: Duration,
     pub leases: Arc<Leases>,
     pub(super) tracker: TaskTracker,
@@ -103,12 +105,19 @@ impl Runs {
             open_turns: Arc::new(OpenTurns::new(Arc::clone(&store))),
             store,
             workspaces: settings.workspaces,
+            workers: None,
             slow_client_timeout: settings.slow_client_timeout,
             leases,
             tracker,
             draining: CancellationToken::new(),
             shutdown: CancellationToken::new(),
         }
+    }
+
+    /// The same with workspaces that belong to these, the user and group that commands run as.
+    #[must_use]
+    pub fn for_workers(self, workers: Option<(u32, u32)>) -> Self {
+        Self { workers, ..self }
     }
 
     /// Names a run that is about to be started.

@@ -8,13 +8,17 @@ use std::process;
 use libc::c_int;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, geteuid, set_parent_process_death_signal, wait, waitpid};
+use rustix::process::{
+    DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus, geteuid, set_dumpable_behavior,
+    set_parent_process_death_signal, wait, waitpid,
+};
 use serde::{Deserialize, Serialize};
 
+use super::layers::group::Group;
 use super::layers::{Refusal, at, mounts, namespaces};
 use super::policy::Layer;
 use super::protocol::{self, Answer, STREAMS};
-use super::start::Attempt;
+use super::start::{Attempt, join};
 
 /// What the first process tells the supervisor, in lines.
 #[derive(Serialize, Deserialize)]
@@ -118,11 +122,15 @@ fn run(
         // It ends without a byte when the supervisor has gone.
         .and_then(|()| released.read_exact(&mut [0]))
         .and_then(|()| leave_lifeline())
+        // It has the rights over the namespaces, and the command may be the same user.
+        .and_then(|()| Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?))
         .map_err(|error| Refusal::Command(error.to_string()))
+        .and_then(|()| join(&mut attempt.group.map(Group::door)))
         .and_then(|()| enter(attempt))
         .and_then(|in_view| {
             let Attempt { policy, broken, command, ref tmp, in_network, .. } = *attempt;
-            Attempt { policy, broken, command, tmp: tmp.clone(), in_network, own_users, in_view }.spawn(streams)
+            Attempt { policy, broken, command, tmp: tmp.clone(), group: None, in_network, own_users, in_view }
+                .spawn(streams)
         });
     match started {
         Ok(command) => {

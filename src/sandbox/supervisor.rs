@@ -60,11 +60,14 @@ fn supervise() -> io::Result<()> {
         return Ok(());
     }
     let answer = match start(&policy, &command, descriptors) {
-        Ok(Started { pid, report, meter }) => {
+        Ok(Started { pid, report, group, meter }) => {
             let mut descendants = Descendants::of(pid);
             let line = Line { lifeline: &lifeline, command: Target { child: pid, is_command: report.is_none() } };
             line.command.signal(&said_after);
             watch(&line, &mut descendants, &signals, meter);
+            if let Some(group) = &group {
+                group.kill();
+            }
             descendants.kill(&signals);
             let told = report.and_then(init::ended);
             told.unwrap_or_else(|| answer(descendants.ended))

@@ -1,6 +1,10 @@
 //! What a command tries from inside the sandbox, on the real kernel, through the real supervisor.
 
 mod attempts;
+mod daemon;
+mod missing;
+#[path = "../support/mod.rs"]
+mod support;
 
 use nuncio::sandbox::{Captured, Command, Ended, Finished, OutputLimits, Policy, SpawnError, Supervisor, UserIds};
 use std::fs;
@@ -26,6 +30,7 @@ pub struct House {
 }
 
 impl House {
+    #[expect(clippy::new_without_default, reason = "it makes folders")]
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().canonicalize().unwrap().join("data");

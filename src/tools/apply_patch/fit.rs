@@ -27,7 +27,8 @@ pub(super) fn apply(hunks: &[Hunk], content: &str, name: &str) -> Result<String,
     let (mut done, mut drift) = (0_usize, 0_isize);
     for (number, hunk) in hunks.iter().enumerate() {
         let hunk_name = format!("Hunk {} of {name} ({})", number.saturating_add(1), text::quoted(&hunk.header));
-        let old: Vec<&str> = hunk.old_lines().map(|line| if crlf { line.trim_end_matches('\r') } else { line }).collect();
+        let old: Vec<&str> =
+            hunk.old_lines().map(|line| if crlf { line.trim_end_matches('\r') } else { line }).collect();
         let place = Place { lines: &lines, done, drift, hunk, old: &old };
         let at = place.find().map_err(|reason| format!("{hunk_name} {reason}"))?;
         out.extend(lines.get(done..at).unwrap_or_default());
