@@ -105,6 +105,12 @@ mod tests {
     }
 
     #[test]
+    fn a_time_is_in_its_largest_unit() {
+        let shown = [500, 90_000, 1_800_000, 86_400_000, 0].map(|ms| time(Duration::from_millis(ms)));
+        assert_eq!(shown, ["0.5 s", "90 s", "30 min", "24 h", "0 s"]);
+    }
+
+    #[test]
     fn a_summary_is_one_visible_line() {
         assert_eq!(summary("ls -la"), "ls -la");
         assert_eq!(summary(" a\n\tb\u{1b}[31m\u{202e}c "), "a b [31m c");

@@ -96,9 +96,9 @@ impl Process {
                 }
             }
         };
-        self.input.lock().await.take();
         self.log().ended = Some(killed.unwrap_or_else(|| how(ended)));
         self.changes.send_replace(());
+        self.input.lock().await.take();
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
