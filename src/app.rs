@@ -7,6 +7,7 @@ mod greeting;
 mod output;
 mod sandbox;
 mod store;
+mod told;
 mod upstreams;
 
 use self::sandbox::Sandbox;
@@ -17,6 +18,7 @@ use crate::config::sandbox::Level;
 use crate::config::server::UnknownModel;
 use crate::config::{Config, Loaded, auth};
 use crate::core::format::OutputFormat;
+use crate::core::ports::notes::Notes;
 use crate::core::ports::store::Store;
 use crate::core::run::{Agent, Limits};
 use crate::dialect::activity::ToolActivity;
@@ -29,9 +31,11 @@ use crate::runs::registry::RunsSettings;
 use crate::runs::{Profile, Runs};
 use crate::sandbox::CommandsLock;
 use crate::store::sqlite::OpenError;
+use crate::tools::memory::Memory;
 use crate::tools::registry::{Allowed, RegistryError};
+use crate::tools::skills::Skills;
 use crate::tools::terminal::processes::{ProcessLimits, Processes};
-use crate::tools::{self, ToolSettings};
+use crate::tools::{self, Means, ToolSettings};
 use crate::upstream::registry::{ChainError, Registry};
 use crate::upstream::server::SetupError;
 use crate::{system, telemetry};
@@ -45,6 +49,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use told::Told;
 use upstreams::Lookout;
 
 /// Why the daemon does not run. The text is for the terminal of the one who started it.
@@ -125,8 +130,8 @@ fn gateway(
     };
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
-        let made_one = self::profile(id, profile, config, &registry, sandbox, processes)?;
-        made.insert(id.clone(), Arc::new(made_one));
+        let means = means(profile, config, &store, processes);
+        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, sandbox, means)?));
     }
     let default = config.default_profile().map(|(id, _)| id.to_owned());
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -193,7 +198,7 @@ fn profile(
     config: &Config,
     registry: &Registry,
     sandbox: &Sandbox,
-    processes: &Processes,
+    means: Means,
 ) -> Result<Profile, AppError> {
     let fault = |reason: String| AppError::Profile { profile: id.to_owned(), reason };
     let targets = profile.targets(&config.upstreams).map_err(|error| fault(error.to_string()))?;
@@ -205,7 +210,7 @@ fn profile(
         AllowedTools::Only(names) => Allowed::Only(names.clone()),
     };
     let supervisor = sandbox.supervisor(profile.reach()).map_err(fault)?;
-    let tools = tools::builtin(tool_settings(config), supervisor, processes.clone())?.select(&allowed)?;
+    let tools = tools::builtin(tool_settings(config), supervisor, &means)?.select(&allowed)?;
     let format = format(profile).map_err(fault)?;
     let agent = Agent {
         instructions: Some(profile.instructions.trim()).filter(|text| !text.is_empty()).map(Into::into),
@@ -234,7 +239,7 @@ fn profile(
         housekeeping: Profile::housekeeping_of(&agent),
         agent: Arc::new(agent),
         upstream,
-        equipment: Arc::new(equipment::Fixed(tools)),
+        equipment: Arc::new(equipment::Own { told: Told::of(&tools, means), tools }),
         tool_activity: match profile.tool_activity {
             profiles::ToolActivity::Standard => ToolActivity::Standard,
             profiles::ToolActivity::Hidden => ToolActivity::Hidden,
@@ -244,6 +249,17 @@ fn profile(
         inherit_instructions: profile.inherit_instructions,
         workspace: profile.workspace.as_deref().map(Into::into),
     })
+}
+
+/// What the tools of a profile stand on.
+fn means(profile: &profiles::Profile, config: &Config, store: &Arc<dyn Store>, processes: &Processes) -> Means {
+    let notes: Arc<dyn Notes> = Arc::<dyn Store>::clone(store);
+    let folders = profile.skills(&config.skills);
+    Means {
+        memory: Some(Memory::new(notes, config.tools.memory.max_size)),
+        skills: (!folders.is_empty()).then(|| Skills::new(folders.to_vec())),
+        processes: processes.clone(),
+    }
 }
 
 /// The form of answers that a profile's `sampling` asks for, as clients do in `response_format`.
@@ -258,7 +274,13 @@ fn format(profile: &profiles::Profile) -> Result<Option<OutputFormat>, String> {
 fn keys(config: &Config) -> Keys {
     let keys = config.auth.keys.iter();
     Keys::new(
-        keys.map(|key| Key { name: key.name.as_str().into(), hash: key.hash.0, max_runs: key.max_runs }).collect(),
+        keys.map(|key| Key {
+            name: key.name.as_str().into(),
+            hash: key.hash.0,
+            max_runs: key.max_runs,
+            trusted_frontend: key.trusted_frontend,
+        })
+        .collect(),
     )
 }
 

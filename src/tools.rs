@@ -5,13 +5,17 @@ pub mod apply_patch;
 pub mod edit_file;
 pub mod file_tool;
 pub mod list_files;
+pub mod memory;
 pub mod process;
 pub mod read_file;
 pub mod registry;
 pub mod schema;
 pub mod search_files;
+pub mod skill;
+pub mod skills;
 pub mod terminal;
 pub mod text;
+pub mod todo;
 pub mod view_image;
 pub mod walk;
 pub mod workspace;
@@ -23,14 +27,18 @@ use apply_patch::ApplyPatch;
 use edit_file::EditFile;
 use file_tool::Confined;
 use list_files::ListFiles;
+use memory::{Memory, MemoryTool};
 use process::ProcessTool;
 use read_file::ReadFile;
 use registry::{RegistryError, ToolSet};
 use search_files::SearchFiles;
+use skill::SkillTool;
+use skills::Skills;
 use std::sync::Arc;
 use std::time::Duration;
 use terminal::Terminal;
 use terminal::processes::Processes;
+use todo::Todo;
 use view_image::ViewImage;
 use write_file::WriteFile;
 
@@ -39,10 +47,13 @@ pub const NAMES: &[&str] = &[
     "apply_patch",
     "edit_file",
     "list_files",
+    "memory",
     "process",
     "read_file",
     "search_files",
+    "skill",
     "terminal",
+    "todo",
     "view_image",
     "write_file",
 ];
@@ -66,19 +77,31 @@ pub struct ToolSettings {
     pub shell: String,
 }
 
+/// What some tools stand on, of which there may be none: then they are not there either.
+#[derive(Clone, Default)]
+pub struct Means {
+    pub memory: Option<Memory>,
+    pub skills: Option<Skills>,
+    /// Those in the background, of all sessions.
+    pub processes: Processes,
+}
+
 /// Every built-in tool. It fails only if a tool is at fault, and then always.
-pub fn builtin(settings: ToolSettings, supervisor: Supervisor, processes: Processes) -> Result<ToolSet, RegistryError> {
+pub fn builtin(settings: ToolSettings, supervisor: Supervisor, means: &Means) -> Result<ToolSet, RegistryError> {
     let settings = Arc::new(settings);
+    let memory = means.memory.clone().map(|memory| Arc::new(MemoryTool::new(memory)) as Arc<dyn Tool>);
+    let skill = means.skills.clone().map(|skills| Arc::new(SkillTool::new(skills, &settings)) as Arc<dyn Tool>);
     let tools: [Arc<dyn Tool>; _] = [
         Arc::new(Confined::<ApplyPatch>::new(&settings)),
         Arc::new(Confined::<EditFile>::new(&settings)),
         Arc::new(Confined::<ListFiles>::new(&settings)),
-        Arc::new(ProcessTool::new(&settings, processes.clone())),
+        Arc::new(ProcessTool::new(&settings, means.processes.clone())),
         Arc::new(Confined::<ReadFile>::new(&settings)),
         Arc::new(Confined::<SearchFiles>::new(&settings)),
-        Arc::new(Terminal::new(&settings, supervisor, processes)),
+        Arc::new(Terminal::new(&settings, supervisor, means.processes.clone())),
         Arc::new(Confined::<ViewImage>::new(&settings)),
         Arc::new(Confined::<WriteFile>::new(&settings)),
+        Arc::new(Todo::default()),
     ];
-    ToolSet::new(tools)
+    ToolSet::new(tools.into_iter().chain(memory).chain(skill))
 }

@@ -38,7 +38,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rusqlite", &["store::sqlite"]),
     ("clap", &["cli", "config", "main"]),
     ("sd_notify", &["shutdown"]),
-    ("serde_saphyr", &["config"]),
+    ("serde_saphyr", &["config", "tools::skills::front_matter"]),
     ("schemars", &["tools"]),
     ("jsonschema", &["schema"]),
 ];

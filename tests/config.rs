@@ -16,6 +16,7 @@ use nuncio::{
         log::{Format, Log},
         profiles::{AllowedTools, Profile, Target},
         server::Server,
+        skills::Skills,
         store::Store,
         tools::Tools,
         upstreams::Upstream,
@@ -25,7 +26,7 @@ use rstest::rstest;
 use secrecy::ExposeSecret;
 
 const EXAMPLE: &str = include_str!("../config.example.yaml");
-const TOOLS: &[&str] = &["read_file", "terminal"];
+const TOOLS: &[&str] = &["read_file", "skill", "terminal"];
 
 /// One machine: a working folder with, maybe, files in it; variables; flags.
 struct Machine {
@@ -95,11 +96,11 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 )]
 #[case::unknown_section(
     "upstream: {}\n",
-    "1:1: upstream: unknown key; expected one of data_dir, server, auth, upstreams, profiles, tools, sandbox, store, log"
+    "1:1: upstream: unknown key; expected one of data_dir, server, auth, upstreams, profiles, tools, sandbox, skills, store, log"
 )]
 #[case::unknown_key_in_a_list(
     "auth:\n  keys:\n    - name: a\n      key: b\n",
-    "4:7: auth.keys[0].key: unknown key; expected one of name, hash, max_runs"
+    "4:7: auth.keys[0].key: unknown key; expected one of name, hash, max_runs, trusted_frontend"
 )]
 #[case::duplicate_key(
     "server:\n  port: 1\n  host: ::1\n  port: 2\n",
@@ -252,7 +253,15 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 )]
 #[case::unknown_tool(
     "profiles:\n  p:\n    tools: [terminal, browser]\n",
-    "3:23: profiles.p.tools[1]: expected one of read_file, terminal; found `browser`"
+    "3:23: profiles.p.tools[1]: expected one of read_file, skill, terminal; found `browser`"
+)]
+#[case::a_tool_without_what_it_is_for(
+    "skills: {paths: [s]}\nprofiles:\n  p:\n    skills: []\n    tools: [terminal, skill]\n",
+    "5:23: profiles.p.tools[1]: expected a folder in `skills.paths` or profiles.p.skills as well: without one `skill` has nothing to open"
+)]
+#[case::a_memory_without_room(
+    "tools: {memory: {max_size: 100}}\n",
+    "1:18: tools.memory.max_size: expected 256 bytes to 1MiB: every prompt has all of it"
 )]
 #[case::tools_by_another_word(
     "profiles:\n  p:\n    tools: some\n",
@@ -435,11 +444,14 @@ fn folders_become_absolute_where_they_are_written() {
     assert_eq!(data_dir(Machine::new().var("XDG_DATA_HOME", "relative")), Path::new("/home/ada/.local/share/nuncio"));
     assert_eq!(data_dir(Machine::with_yaml("data_dir: ~/d\n")), Path::new("/home/ada/d"));
 
-    let yaml = "data_dir: d\nprofiles: {p: {workspace: w}}\n";
+    let yaml = "data_dir: d\nprofiles: {p: {workspace: w, skills: [s]}, q: {}}\nskills: {paths: [a, ~/b]}\n";
     let machine = Machine::new().file("etc/nuncio.yaml", yaml).var("NUNCIO_CONFIG", "etc/nuncio.yaml");
     let config = machine.load();
     assert_eq!(config.data_dir, machine.path().join("etc/d"));
     assert_eq!(config.profiles["p"].workspace, Some(machine.path().join("etc/w")));
+    assert_eq!(config.profiles["p"].skills(&config.skills), [machine.path().join("etc/s")]);
+    let common = [machine.path().join("etc/a"), "/home/ada/b".into()];
+    assert_eq!(config.profiles["q"].skills(&config.skills), common);
 
     let machine = machine.var("NUNCIO_DATA_DIR", "v");
     assert_eq!(machine.load().data_dir, machine.path().join("v"));
@@ -472,7 +484,12 @@ fn a_plain_key_takes_the_place_of_the_files_and_no_secret_is_printed() {
     let loaded = machine.try_load().unwrap();
     let config = &loaded.config;
 
-    let key = auth::Key { name: "default".into(), hash: auth::KeyHash::of("hush-0"), max_runs: Some(1) };
+    let key = auth::Key {
+        name: "default".into(),
+        hash: auth::KeyHash::of("hush-0"),
+        max_runs: Some(1),
+        trusted_frontend: false,
+    };
     assert_eq!(config.auth.keys, [key]);
     assert_eq!(config.upstreams["b"].api_key.as_ref().unwrap().expose_secret(), "hush-3");
     assert_eq!(config.upstreams["a"].base_url.as_deref(), Some("https://h/v1"));
@@ -618,6 +635,7 @@ fn the_example_says_the_defaults() {
     assert_eq!(debug(&defaults.tools), debug(&Tools::default()));
     assert_eq!(debug(&defaults.profiles["nuncio"]), debug(&Profile { default: true, ..Profile::default() }));
     assert_eq!((defaults.store, defaults.log), (Store::default(), Log::default()));
+    assert_eq!(defaults.skills, Skills::default());
 }
 
 /// The example with its `#key: value` lines switched on.
@@ -671,6 +689,8 @@ fn keys_of(yaml: &str) -> BTreeSet<String> {
 #[case::terminal("tools: {terminal: {?: 1}}", "/tools/terminal")]
 #[case::files("tools: {files: {?: 1}}", "/tools/files")]
 #[case::search("tools: {search: {?: 1}}", "/tools/search")]
+#[case::memory("tools: {memory: {?: 1}}", "/tools/memory")]
+#[case::skills("skills: {?: 1}", "/skills")]
 #[case::store("store: {?: 1}", "/store")]
 #[case::log("log: {?: 1}", "/log")]
 fn the_example_names_every_key(#[case] yaml: &str, #[case] pointer: &str) {

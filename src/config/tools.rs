@@ -19,6 +19,7 @@ pub struct Tools {
     pub terminal: Terminal,
     pub files: Files,
     pub search: Search,
+    pub memory: Memory,
     pub view_image: ViewImage,
 }
 
@@ -62,6 +63,14 @@ pub struct Search {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub struct Memory {
+    /// Bytes of the notes of one user with one profile, which every prompt of theirs has in full.
+    #[serde(deserialize_with = "value::size")]
+    pub max_size: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ViewImage {
     /// Bytes of the largest image that is shown.
     #[serde(deserialize_with = "value::size")]
@@ -70,8 +79,8 @@ pub struct ViewImage {
 
 impl Default for Tools {
     fn default() -> Self {
-        let (terminal, files, search, view_image) = Default::default();
-        Self { output_limit: 32 << 10, terminal, files, search, view_image }
+        let (terminal, files, search, memory, view_image) = Default::default();
+        Self { output_limit: 32 << 10, terminal, files, search, memory, view_image }
     }
 }
 
@@ -98,6 +107,12 @@ impl Default for Files {
 impl Default for Search {
     fn default() -> Self {
         Self { max_matches: 200 }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { max_size: 8 << 10 }
     }
 }
 
@@ -137,5 +152,7 @@ impl Tools {
         problems.expect(self.files.max_size > 0, "tools.files.max_size", over_zero);
         problems.expect(self.search.max_matches > 0, "tools.search.max_matches", over_zero);
         problems.expect(self.view_image.max_size > 0, "tools.view_image.max_size", over_zero);
+        let fits = (256..=1 << 20).contains(&self.memory.max_size);
+        problems.expect(fits, "tools.memory.max_size", "expected 256 bytes to 1MiB: every prompt has all of it");
     }
 }

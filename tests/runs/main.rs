@@ -7,6 +7,7 @@ mod formats;
 mod gone;
 mod images;
 mod late;
+mod notes;
 mod opening;
 mod pace;
 mod parallel;
@@ -19,6 +20,7 @@ mod slow;
 mod socket;
 #[path = "../support/mod.rs"]
 mod support;
+mod told;
 #[path = "../support/upstream.rs"]
 mod upstream;
 mod websocket;

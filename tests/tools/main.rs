@@ -4,22 +4,29 @@ mod confinement;
 mod edit;
 mod image;
 mod list;
+mod memory;
 mod patch;
 mod processes;
 mod read;
 mod search;
+mod skill;
 mod terminal;
+mod todo;
 mod write;
 
 use nuncio::core::id::RunId;
 use nuncio::core::item::text_of;
 use nuncio::core::ports::tool::{Activity, ToolContext, ToolError, Toolset, Who};
 use nuncio::sandbox::Supervisor;
+use nuncio::store::memory::MemoryStore;
+use nuncio::tools::memory::Memory;
 use nuncio::tools::registry::ToolSet;
+use nuncio::tools::skills::Skills;
 use nuncio::tools::terminal::processes::{ProcessLimits, Processes};
-use nuncio::tools::{NAMES, ToolSettings, builtin};
+use nuncio::tools::{Means, NAMES, ToolSettings, builtin};
 use serde_json::{Value, json};
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,11 +62,18 @@ struct Desk {
     _folder: TempDir,
     outside: PathBuf,
     workspace: PathBuf,
+    /// Where its skills are.
+    shelf: PathBuf,
+    memory: Memory,
+    skills: Skills,
     tools: ToolSet,
     processes: Processes,
     /// Of its calls.
     session: &'static str,
 }
+
+/// Bytes of its notes.
+const MAX_NOTES: usize = 400;
 
 impl Desk {
     fn new() -> Self {
@@ -72,14 +86,18 @@ impl Desk {
 
     fn of(settings: ToolSettings, limits: ProcessLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let [outside, workspace] = ["outside", "workspace"].map(|name| {
+        let [outside, workspace, shelf] = ["outside", "workspace", "shelf"].map(|name| {
             let path = folder.path().canonicalize().unwrap().join(name);
             fs::create_dir(&path).unwrap();
             path
         });
+        let memory = Memory::new(Arc::new(MemoryStore::new(NonZeroUsize::MIN)), MAX_NOTES);
+        let skills = Skills::new(vec![shelf.clone()]);
         let processes = processes(limits);
-        let tools = builtin(settings, Supervisor::new(env!("CARGO_BIN_EXE_nuncio")), processes.clone()).unwrap();
-        Self { _folder: folder, outside, workspace, tools, processes, session: "s1" }
+        let (notes, shelves) = (Some(memory.clone()), Some(skills.clone()));
+        let means = Means { memory: notes, skills: shelves, processes: processes.clone() };
+        let tools = builtin(settings, Supervisor::new(env!("CARGO_BIN_EXE_nuncio")), &means).unwrap();
+        Self { _folder: folder, outside, workspace, shelf, memory, skills, tools, processes, session: "s1" }
     }
 
     fn put(&self, path: &str, content: impl AsRef<[u8]>) {
@@ -137,7 +155,10 @@ fn the_tools_are_those_named() {
     let desk = Desk::new();
     assert_eq!(desk.tools.names().collect::<Vec<_>>(), NAMES);
     let effects = NAMES.iter().copied().filter(|name| !desk.tools.get(name).unwrap().annotations().read_only);
-    assert_eq!(effects.collect::<Vec<_>>(), ["apply_patch", "edit_file", "process", "terminal", "write_file"]);
+    assert_eq!(
+        effects.collect::<Vec<_>>(),
+        ["apply_patch", "edit_file", "memory", "process", "terminal", "write_file"]
+    );
 }
 
 #[test]
@@ -153,6 +174,9 @@ fn a_call_is_summed_up_in_a_line() {
         ("list_files", json!({"path": "src", "glob": "*.rs"}), "src *.rs"),
         ("search_files", json!({"pattern": "fn main"}), "fn main"),
         ("search_files", json!(["not", "an", "object"]), ""),
+        ("memory", json!({"action": "replace", "note": 3, "text": "Likes tea."}), "replace 3: Likes tea."),
+        ("memory", json!({"action": "remove", "note": 3}), "remove 3"),
+        ("skill", json!({"name": "pdf", "file": "forms.md"}), "pdf forms.md"),
     ];
     for (name, arguments, expected) in cases {
         assert_eq!(desk.tools.get(name).unwrap().summary(&arguments), expected, "{name} {arguments}");
@@ -216,15 +240,20 @@ fn every_schema_is_plain() {
         let parameters = spec.parameters.as_ref().unwrap().as_object().unwrap();
         assert_eq!(parameters["type"], "object", "{name}");
         assert_eq!(parameters["additionalProperties"], false, "{name}");
-        let known = ["type", "properties", "required", "additionalProperties"];
-        assert!(parameters.keys().all(|key| known.contains(&key.as_str())), "{name}: {parameters:?}");
-        for (argument, schema) in parameters["properties"].as_object().unwrap() {
-            let keys = schema.as_object().unwrap().keys().map(String::as_str);
-            assert!(
-                keys.into_iter().all(|key| ["type", "description", "minimum", "enum"].contains(&key)),
-                "{name}.{argument}"
-            );
-            assert!(schema["type"].is_string() && schema["description"].is_string(), "{name}.{argument}");
-        }
+        assert_is_plain(name, parameters);
+    }
+}
+
+/// An object; one in a list is described by that.
+fn assert_is_plain(name: &str, object: &serde_json::Map<String, Value>) {
+    let known = ["type", "properties", "required", "additionalProperties"];
+    assert!(object.keys().all(|key| known.contains(&key.as_str())), "{name}: {object:?}");
+    for (argument, schema) in object["properties"].as_object().unwrap() {
+        let keys = schema.as_object().unwrap().keys().map(String::as_str);
+        let known = ["type", "description", "minimum", "enum", "items"];
+        assert!(keys.into_iter().all(|key| known.contains(&key)), "{name}.{argument}: {schema}");
+        assert!(schema["type"].is_string() && schema["description"].is_string(), "{name}.{argument}");
+        assert_eq!(schema.get("items").is_some(), schema["type"] == "array", "{name}.{argument}");
+        schema.get("items").into_iter().for_each(|items| assert_is_plain(name, items.as_object().unwrap()));
     }
 }

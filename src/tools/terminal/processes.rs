@@ -31,6 +31,13 @@ pub struct ProcessLimits {
     pub lifetime: Duration,
 }
 
+impl Default for ProcessLimits {
+    fn default() -> Self {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        Self { per_session: 8, idle_time: hours(1) / 2, lifetime: hours(24) }
+    }
+}
+
 /// All of a daemon, whatever profile they were started in. Cheap to clone.
 #[derive(Clone)]
 pub struct Processes(Arc<Inner>);
@@ -63,6 +70,13 @@ impl Session {
         for at in ended.iter().take(ended.len().saturating_sub(MAX_ENDED)) {
             self.processes.remove(at);
         }
+    }
+}
+
+/// None that anything else waits for.
+impl Default for Processes {
+    fn default() -> Self {
+        Self::new(ProcessLimits::default(), TaskTracker::new(), CancellationToken::new())
     }
 }
 
