@@ -77,7 +77,9 @@ async fn no_path_leads_out() {
             "`{path}` is outside the workspace, and only the workspace can be accessed. Give a path relative to it, \
              such as `notes.txt` or `src/main.rs`; `.` is the workspace itself."
         );
-        for (tool, arguments) in calls(path) {
+        // To a patch it is no file at all.
+        let is_file = |tool: &str| tool != "apply_patch" || path != "/dev/null";
+        for (tool, arguments) in calls(path).into_iter().filter(|(tool, _)| is_file(tool)) {
             assert_eq!(desk.call(tool, arguments).await, Err(ToolError::TellModel(expected.clone())), "{tool} {path}");
         }
     }
