@@ -122,6 +122,7 @@ impl Config {
         for (id, profile) in &self.profiles {
             let at = value::join("profiles", id);
             problems.check(at.clone(), profiles::check_id(id));
+            profile.check(&at, &self.upstreams, tools, problems);
             profile.check_skills(&at, &self.skills, problems);
         }
         self.tools.check(problems);
