@@ -9,6 +9,7 @@ mod sandbox;
 mod store;
 mod told;
 mod upstreams;
+mod web;
 
 use self::sandbox::Sandbox;
 use crate::cli::{Cli, Command, Flags, KeyCommand};
@@ -178,6 +179,8 @@ fn tool_settings(config: &Config) -> ToolSettings {
         terminal_max_time: tools.terminal.max_time,
         terminal_max_output: tools.terminal.max_output as u64,
         shell: tools.terminal.shell().display().to_string(),
+        fetch_url: web::fetch_settings(&tools.fetch_url),
+        web_search: tools.web_search.as_ref().and_then(web::search_settings),
     }
 }
 

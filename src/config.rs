@@ -123,6 +123,7 @@ impl Config {
             let at = value::join("profiles", id);
             problems.check(at.clone(), profiles::check_id(id));
             profile.check(&at, &self.upstreams, tools, problems);
+            self.tools.check_use(&at, &profile.tools, problems);
             profile.check_skills(&at, &self.skills, problems);
         }
         self.tools.check(problems);
@@ -185,6 +186,7 @@ fn complete(
             base_url.truncate(base_url.trim_end_matches('/').len());
         }
     }
+    document.tools.fetch_keys(env, &mut problems);
     if let Some(path) = &mut document.store.path {
         resolve(path, "store.path".to_owned(), env, sources, &mut problems);
     }

@@ -3,6 +3,7 @@
 
 pub mod apply_patch;
 pub mod edit_file;
+pub mod fetch_url;
 pub mod file_tool;
 pub mod list_files;
 pub mod memory;
@@ -18,13 +19,16 @@ pub mod text;
 pub mod todo;
 pub mod view_image;
 pub mod walk;
+pub mod web_search;
 pub mod workspace;
 pub mod write_file;
 
 use crate::core::ports::tool::Tool;
 use crate::sandbox::Supervisor;
+use crate::web::guard::Guard;
 use apply_patch::ApplyPatch;
 use edit_file::EditFile;
+use fetch_url::{FetchSettings, FetchUrl};
 use file_tool::Confined;
 use list_files::ListFiles;
 use memory::{Memory, MemoryTool};
@@ -40,12 +44,14 @@ use terminal::Terminal;
 use terminal::processes::Processes;
 use todo::Todo;
 use view_image::ViewImage;
+use web_search::{SearchSettings, WebSearch};
 use write_file::WriteFile;
 
-/// The names of all built-in tools, in the order of the alphabet.
+/// The names of all built-in tools, in the order of the alphabet. Some are there only where they have what they need.
 pub const NAMES: &[&str] = &[
     "apply_patch",
     "edit_file",
+    "fetch_url",
     "list_files",
     "memory",
     "process",
@@ -55,11 +61,12 @@ pub const NAMES: &[&str] = &[
     "terminal",
     "todo",
     "view_image",
+    "web_search",
     "write_file",
 ];
 
 /// What the tools may use up. The same for all profiles; what one call has left of its time is in its context.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ToolSettings {
     /// Bytes of text one call hands to the model; what is cut beyond that is said. It is paid for in tokens.
     pub output_limit: usize,
@@ -75,6 +82,9 @@ pub struct ToolSettings {
     pub terminal_max_output: u64,
     /// The program that runs commands, as `shell -c COMMAND`.
     pub shell: String,
+    pub fetch_url: FetchSettings,
+    /// Without a provider there is no search.
+    pub web_search: Option<SearchSettings>,
 }
 
 /// What some tools stand on, of which there may be none: then they are not there either.
@@ -89,6 +99,7 @@ pub struct Means {
 /// Every built-in tool. It fails only if a tool is at fault, and then always.
 pub fn builtin(settings: ToolSettings, supervisor: Supervisor, means: &Means) -> Result<ToolSet, RegistryError> {
     let settings = Arc::new(settings);
+    let guard = Guard::new(settings.fetch_url.rules.clone());
     let memory = means.memory.clone().map(|memory| Arc::new(MemoryTool::new(memory)) as Arc<dyn Tool>);
     let skill = means.skills.clone().map(|skills| Arc::new(SkillTool::new(skills, &settings)) as Arc<dyn Tool>);
     let tools: [Arc<dyn Tool>; _] = [
@@ -101,7 +112,9 @@ pub fn builtin(settings: ToolSettings, supervisor: Supervisor, means: &Means) ->
         Arc::new(Terminal::new(&settings, supervisor, means.processes.clone())),
         Arc::new(Confined::<ViewImage>::new(&settings)),
         Arc::new(Confined::<WriteFile>::new(&settings)),
+        Arc::new(FetchUrl::new(guard, &settings.fetch_url, settings.output_limit)),
         Arc::new(Todo::default()),
     ];
-    ToolSet::new(tools.into_iter().chain(memory).chain(skill))
+    let search = settings.web_search.as_ref().map(|search| Arc::new(WebSearch::new(search)) as Arc<dyn Tool>);
+    ToolSet::new(tools.into_iter().chain(memory).chain(skill).chain(search))
 }

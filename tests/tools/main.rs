@@ -12,6 +12,7 @@ mod search;
 mod skill;
 mod terminal;
 mod todo;
+mod web;
 mod write;
 
 use nuncio::core::id::RunId;
@@ -19,10 +20,12 @@ use nuncio::core::item::text_of;
 use nuncio::core::ports::tool::{Activity, ToolContext, ToolError, Toolset, Who};
 use nuncio::sandbox::Supervisor;
 use nuncio::store::memory::MemoryStore;
+use nuncio::tools::fetch_url::FetchSettings;
 use nuncio::tools::memory::Memory;
 use nuncio::tools::registry::ToolSet;
 use nuncio::tools::skills::Skills;
 use nuncio::tools::terminal::processes::{ProcessLimits, Processes};
+use nuncio::tools::web_search::{Provider, SearchSettings};
 use nuncio::tools::{Means, NAMES, ToolSettings, builtin};
 use serde_json::{Value, json};
 use std::fs;
@@ -45,6 +48,14 @@ fn settings() -> ToolSettings {
         terminal_max_time: Duration::from_secs(600),
         terminal_max_output: 16 << 20,
         shell: "/bin/sh".to_owned(),
+        fetch_url: FetchSettings { max_size: 64 << 10, max_time: Duration::from_secs(20), ..FetchSettings::default() },
+        web_search: Some(SearchSettings {
+            provider: Provider::Searxng,
+            // Nobody listens there.
+            base_url: Some("http://127.0.0.1:9".parse().unwrap()),
+            api_key: None,
+            max_results: 8,
+        }),
     }
 }
 
@@ -162,6 +173,13 @@ fn the_tools_are_those_named() {
 }
 
 #[test]
+fn there_is_no_search_without_a_provider() {
+    let desk = Desk::with(ToolSettings { web_search: None, ..settings() });
+    let names: Vec<&str> = NAMES.iter().copied().filter(|name| *name != "web_search").collect();
+    assert_eq!(desk.tools.names().collect::<Vec<_>>(), names);
+}
+
+#[test]
 fn a_call_is_summed_up_in_a_line() {
     let desk = Desk::new();
     let cases = [
@@ -173,6 +191,8 @@ fn a_call_is_summed_up_in_a_line() {
         ("list_files", json!({}), "."),
         ("list_files", json!({"path": "src", "glob": "*.rs"}), "src *.rs"),
         ("search_files", json!({"pattern": "fn main"}), "fn main"),
+        ("fetch_url", json!({"url": "https://example.org/a", "offset": 3}), "https://example.org/a"),
+        ("web_search", json!({"query": "rust 2024"}), "rust 2024"),
         ("search_files", json!(["not", "an", "object"]), ""),
         ("memory", json!({"action": "replace", "note": 3, "text": "Likes tea."}), "replace 3: Likes tea."),
         ("memory", json!({"action": "remove", "note": 3}), "remove 3"),

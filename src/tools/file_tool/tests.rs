@@ -78,6 +78,8 @@ fn settings() -> Arc<ToolSettings> {
         terminal_max_time: Duration::from_secs(1),
         terminal_max_output: 0,
         shell: String::new(),
+        fetch_url: crate::tools::fetch_url::FetchSettings::default(),
+        web_search: None,
     })
 }
 
