@@ -2,7 +2,7 @@
 
 use super::output::say;
 use super::sandbox::Sandbox;
-use super::{AppError, gateway, store, upstreams};
+use super::{AppError, gateway, processes, store, upstreams};
 use crate::config::{Config, Loaded};
 use crate::tools::skills::Skills;
 use serde_json::Value;
@@ -23,7 +23,7 @@ pub async fn run(mut loaded: Loaded) -> Result<(), AppError> {
     for line in sandbox.summary(&loaded.config).iter().chain(&sandbox.layers()) {
         say(line)?;
     }
-    let gateway = gateway(&loaded.config, store::check(&loaded.config)?, &sandbox)?;
+    let gateway = gateway(&loaded.config, store::check(&loaded.config)?, &sandbox, &processes(&loaded.config))?;
     for line in skills(&loaded.config) {
         say(&line)?;
     }

@@ -4,6 +4,9 @@
 use super::logprob::Logprob;
 use super::sealed::Sealed;
 mod weight;
+mod words;
+
+pub use words::in_words;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

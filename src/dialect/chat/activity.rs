@@ -6,7 +6,7 @@
 //! call that was cut and never run gets no card.
 
 use crate::core::event::{Delta, RunEvent};
-use crate::core::item::{Item, Origin, Status, ToolCall, ToolOutput, text_of};
+use crate::core::item::{Item, Origin, Status, ToolCall, ToolOutput, in_words};
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -112,7 +112,7 @@ impl ActivityFold {
 
     fn output(&mut self, output: &ToolOutput) -> Option<Extra> {
         self.open.remove(&output.call_id)?;
-        let text = text_of(&output.content).into_owned();
+        let text = in_words(&output.content).into_owned();
         // By this word the frontend knows to show a failure as one.
         let text = if output.failed { format!("Error: {text}") } else { text };
         let output_text = [OutputText { kind: "input_text", text }];

@@ -4,7 +4,7 @@ use super::content::{Content, input_parts, message_parts};
 use super::record::Shown;
 use super::sealed::seal;
 use super::view::View;
-use crate::core::item::{self, Item, Origin, Phase, Role, text_of};
+use crate::core::item::{self, Item, Origin, Phase, Role, in_words, text_of};
 use crate::core::ports::store::ItemKey;
 use crate::dialect::activity::ToolActivity;
 use serde::Serialize;
@@ -276,7 +276,7 @@ impl WireItem {
                 };
             }
             Self::McpCall { output, error, status, .. } => {
-                let text = text_of(&answer.content).into_owned();
+                let text = in_words(&answer.content).into_owned();
                 *status = if answer.failed { Status::Failed } else { Status::Completed };
                 match answer.failed {
                     true => *error = Some(ToolCallError::new(text)),

@@ -3,7 +3,7 @@
 use super::super::request::Body;
 use super::turn::Turn;
 use crate::core::format::FormatSupport;
-use crate::core::item::{Item, Role, text_of};
+use crate::core::item::{Item, Role, in_words, text_of};
 use crate::core::ports::upstream::ModelRequest;
 use crate::core::run::SUMMARY_INSTRUCTIONS;
 use serde_json::{Map, Value};
@@ -147,7 +147,7 @@ fn first_line(item: &Item) -> Option<String> {
 fn outputs(turn: &Turn<'_>) -> String {
     let mut text = "What the tools said:".to_owned();
     for (name, output) in &turn.outputs {
-        let said = text_of(&output.content);
+        let said = in_words(&output.content);
         let short: String = said.chars().take(MAX_OUTPUT).collect();
         let cut = if short.len() < said.len() { " …" } else { "" };
         let failed = if output.failed { " (failed)" } else { "" };

@@ -2,7 +2,7 @@
 
 mod content;
 
-use crate::core::item::{Item, Message, Role, ToolCall};
+use crate::core::item::{Item, Message, Part, Role, ToolCall, ToolOutput, in_words};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::ModelRequest;
 use crate::core::sealed::{Block, Sealed};
@@ -89,7 +89,8 @@ pub fn of<'a>(request: &'a ModelRequest, maker: &'a str, more: Option<&'a str>) 
     let instructions = request.instructions.as_deref().into_iter().chain(more).filter(|text| !text.is_empty());
     let instructions: Vec<&str> = instructions.collect();
     let messages = Vec::with_capacity(rest.len() + 1);
-    let mut writer = Writer { tools: &request.tools, maker, messages, step: Step::default() };
+    let (step, called, images) = Default::default();
+    let mut writer = Writer { tools: &request.tools, maker, messages, step, called, images };
     if !instructions.is_empty() || !leading.is_empty() {
         writer.say("system", Content::leading(&instructions, &leading), Extra::of(&leading));
     }
@@ -99,6 +100,7 @@ pub fn of<'a>(request: &'a ModelRequest, maker: &'a str, more: Option<&'a str>) 
         writer.add(item, at >= turn);
     }
     writer.end_step();
+    writer.show_images();
     writer.messages
 }
 
@@ -119,6 +121,11 @@ struct Writer<'a> {
     messages: Vec<ChatMessage<'a>>,
     /// The assistant message being put together.
     step: Step<'a>,
+    /// The calls of the last one.
+    called: Vec<&'a ToolCall>,
+    /// The images in the outputs of its calls, with what is said of each. They come after the last output, for the
+    /// outputs of one message must follow it without a gap.
+    images: Vec<(String, &'a Part)>,
 }
 
 /// What the model said, thought and called in one go.
@@ -133,6 +140,9 @@ struct Step<'a> {
 
 impl<'a> Writer<'a> {
     fn add(&mut self, item: &'a Item, in_turn: bool) {
+        if !matches!(item, Item::ToolOutput(_)) {
+            self.show_images();
+        }
         match item {
             Item::Message(message) if message.role == Role::Assistant => {
                 // Text after calls belongs to their step; two texts in a row are two messages of the client's.
@@ -159,9 +169,10 @@ impl<'a> Writer<'a> {
             Item::ToolCall(call) => self.step.calls.push(call),
             Item::ToolOutput(output) => {
                 self.end_step();
-                let content = content::tool_text(&output.content);
                 let (tool_call_id, extra) = (output.call_id.as_str(), Extra(Some(&output.extra)));
+                let content = in_words(&output.content);
                 self.messages.push(ChatMessage::ToolOutput { role: "tool", tool_call_id, content, extra });
+                self.put_images_aside(output);
             }
             // Only what was a chat message can be one again; other dialects' items say nothing to this server.
             Item::Opaque { value } if value.get("role").is_some() && value.get("type").is_none() => {
@@ -170,6 +181,20 @@ impl<'a> Writer<'a> {
             }
             // The run has made a message of its summary.
             Item::Compaction(_) | Item::Opaque { .. } => {}
+        }
+    }
+
+    fn put_images_aside(&mut self, output: &'a ToolOutput) {
+        let tool = self.called.iter().find(|call| call.call_id == output.call_id).map_or("a tool", |call| &call.name);
+        let images = output.content.iter().filter(|part| matches!(part, Part::Image { .. }));
+        let label = format!("The image that {tool} gave (call {}):", output.call_id);
+        self.images.extend(images.map(|image| (label.clone(), image)));
+    }
+
+    fn show_images(&mut self) {
+        if !self.images.is_empty() {
+            let content = Content::shown(&std::mem::take(&mut self.images));
+            self.say("user", content, Extra(None));
         }
     }
 
@@ -191,6 +216,7 @@ impl<'a> Writer<'a> {
         if messages.is_empty() && calls.is_empty() {
             return;
         }
+        self.called.clone_from(&calls);
         let extra = Extra::of(&messages);
         // A chat client that sends them itself has the last word.
         let sealed = sealed.filter(|_| !extra.has("reasoning_details"));

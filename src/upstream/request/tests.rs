@@ -150,6 +150,49 @@ fn parts_stay_parts_only_where_a_string_would_lose_something() {
     assert_eq!(messages(&with_parts), expected);
 }
 
+/// Chat lets a tool say text alone, and the outputs of one message must follow it without a gap.
+#[test]
+fn images_of_tools_are_shown_after_the_last_output_of_their_step() {
+    let url = |kind: &str| format!("data:image/{kind};base64,{}", "A".repeat(4000));
+    let image = |kind| Part::Image { url: url(kind), detail: None };
+    let showing = |call_id: &str, content: Vec<Part>| {
+        let Item::ToolOutput(output) = output(call_id, &[], false) else { unreachable!() };
+        Item::ToolOutput(ToolOutput { content, ..output })
+    };
+    let shown = |call_id: &str, name: &str, kind: &str| {
+        let label = format!("The image that {name} gave (call {call_id}):");
+        [json!({"type": "text", "text": label}), json!({"type": "image_url", "image_url": {"url": url(kind)}})]
+    };
+    let sent = messages(&request(vec![
+        said(Role::User, "go"),
+        call("c1", "look", "{}"),
+        call("c2", "ls", "{}"),
+        call("c3", "draw", "{}"),
+        showing("c1", vec![Part::text("a.png"), image("png")]),
+        output("c2", &["b"], false),
+        showing("c3", vec![image("gif"), image("webp")]),
+        call("c4", "look", "{}"),
+        showing("c4", vec![image("jpeg")]),
+    ]));
+    let calls = |calls: &[(&str, &str)]| {
+        let call = |(id, name): &(&str, &str)| json!({"id": id, "type": "function", "function": {"name": name, "arguments": "{}"}});
+        json!({"role": "assistant", "content": null, "tool_calls": calls.iter().map(call).collect::<Vec<_>>()})
+    };
+    let first = [shown("c1", "look", "png"), shown("c3", "draw", "gif"), shown("c3", "draw", "webp")].concat();
+    let expected = json!([
+        {"role": "user", "content": "go"},
+        calls(&[("c1", "look"), ("c2", "ls"), ("c3", "draw")]),
+        {"role": "tool", "tool_call_id": "c1", "content": "a.png\n[image/png, 3 KB]"},
+        {"role": "tool", "tool_call_id": "c2", "content": "b"},
+        {"role": "tool", "tool_call_id": "c3", "content": "[image/gif, 3 KB]\n[image/webp, 3 KB]"},
+        {"role": "user", "content": first},
+        calls(&[("c4", "look")]),
+        {"role": "tool", "tool_call_id": "c4", "content": "[image/jpeg, 3 KB]"},
+        {"role": "user", "content": shown("c4", "look", "jpeg")},
+    ]);
+    assert_eq!(sent, expected);
+}
+
 #[test]
 fn what_a_chat_server_cannot_take_is_left_out_or_mended() {
     let function = json!({"role": "function", "name": "f", "content": "1"});

@@ -49,6 +49,12 @@ impl<'a> Content<'a> {
             _ => Self::Parts(parts().map(WirePart::Part).collect()),
         }
     }
+
+    /// The images that tools have put out, each after a line that says whose it is: chat lets a tool say text alone.
+    pub fn shown(images: &[(String, &'a Part)]) -> Self {
+        let parts = |(label, image): &(String, &'a Part)| [WirePart::Text(label.clone()), WirePart::Part(image)];
+        Self::Parts(images.iter().flat_map(parts).collect())
+    }
 }
 
 fn is_plain(part: &Part) -> bool {
@@ -60,23 +66,6 @@ fn paragraphs<'a>(texts: impl Iterator<Item = &'a str>) -> Cow<'a, str> {
     match texts.as_slice() {
         [text] => Cow::Borrowed(text),
         texts => Cow::Owned(texts.join("\n\n")),
-    }
-}
-
-/// A tool's output as text, which is all that chat lets a tool say.
-pub fn tool_text(parts: &[Part]) -> Cow<'_, str> {
-    fn line(part: &Part) -> Cow<'_, str> {
-        match (part.as_text(), part) {
-            (Some(text), _) => Cow::Borrowed(text),
-            (None, Part::Opaque { value }) => Cow::Owned(value.to_string()),
-            (None, Part::File { .. }) => Cow::Borrowed("[a file, which cannot be shown here]"),
-            (None, _) => Cow::Borrowed("[an image, which cannot be shown here]"),
-        }
-    }
-    match parts {
-        [] => Cow::Borrowed(""),
-        [part] => line(part),
-        parts => Cow::Owned(parts.iter().map(line).collect::<Vec<_>>().join("\n")),
     }
 }
 
