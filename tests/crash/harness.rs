@@ -69,6 +69,11 @@ impl House {
         .join("\n")
     }
 
+    /// Where something may be noted.
+    pub fn note(&self, name: &str) -> PathBuf {
+        self.counts.join(name)
+    }
+
     /// How many times each tool of a script has run.
     pub fn counts(&self, name: &str) -> Vec<usize> {
         ["quick", "slow", "second"].map(|tool| lines(&self.counts.join(format!("{name}-{tool}")))).into()
