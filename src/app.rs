@@ -38,6 +38,7 @@ use crate::store::sqlite::OpenError;
 use crate::tools::memory::Memory;
 use crate::tools::registry::{Allowed, RegistryError};
 use crate::tools::skills::Skills;
+use crate::tools::terminal::processes::{ProcessLimits, Processes};
 use crate::tools::{self, Means, ToolSettings};
 use crate::upstream::registry::{ChainError, Registry};
 use crate::upstream::server::SetupError;
@@ -50,6 +51,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use told::Told;
 use upstreams::Lookout;
 
@@ -119,7 +122,13 @@ fn fault_of(what: &'static str) -> impl FnOnce(io::Error) -> AppError {
 }
 
 /// Joins everything behind the router.
-fn gateway(config: &Config, store: Arc<dyn Store>, sandbox: &Sandbox, hub: &Arc<Hub>) -> Result<Gateway, AppError> {
+fn gateway(
+    config: &Config,
+    store: Arc<dyn Store>,
+    sandbox: &Sandbox,
+    processes: &Processes,
+    hub: &Arc<Hub>,
+) -> Result<Gateway, AppError> {
     let registry = Arc::new(Registry::new(&upstreams::settings(config))?);
     let settings = RunsSettings {
         max_runs: config.server.max_runs,
@@ -129,7 +138,8 @@ fn gateway(config: &Config, store: Arc<dyn Store>, sandbox: &Sandbox, hub: &Arc<
     let runs = Arc::new(Runs::new(settings, Arc::clone(&store)).for_workers(sandbox.workers()));
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
-        let made_of = self::profile(id, profile, config, &registry, sandbox, (&runs, &store), hub)?;
+        let means = means(profile, config, (&runs, &store), processes);
+        let made_of = self::profile(id, profile, config, &registry, sandbox, means, hub)?;
         made.insert(id.clone(), Arc::new(made_of));
     }
     let profiles = Arc::new(made);
@@ -173,13 +183,26 @@ fn tool_settings(config: &Config) -> ToolSettings {
     let tools = &config.tools;
     ToolSettings {
         output_limit: tools.output_limit,
+        max_image: tools.view_image.max_size as u64,
         read_limit: tools.files.max_size as u64,
         max_matches: tools.search.max_matches as u64,
         terminal_max_time: tools.terminal.max_time,
+        terminal_max_output: tools.terminal.max_output as u64,
         shell: tools.terminal.shell().display().to_string(),
         fetch_url: web::fetch_settings(&tools.fetch_url),
         web_search: tools.web_search.as_ref().and_then(web::search_settings),
     }
+}
+
+/// The background processes of all sessions: none yet.
+fn processes(config: &Config) -> Processes {
+    let terminal = &config.tools.terminal;
+    let limits = ProcessLimits {
+        per_session: terminal.max_processes,
+        idle_time: terminal.idle_time,
+        lifetime: terminal.max_lifetime,
+    };
+    Processes::new(limits, TaskTracker::new(), CancellationToken::new())
 }
 
 fn profile(
@@ -188,7 +211,7 @@ fn profile(
     config: &Config,
     registry: &Registry,
     sandbox: &Sandbox,
-    (runs, store): (&Arc<Runs>, &Arc<dyn Store>),
+    means: Means,
     hub: &Arc<Hub>,
 ) -> Result<Profile, AppError> {
     let fault = |reason: String| AppError::Profile { profile: id.to_owned(), reason };
@@ -204,7 +227,6 @@ fn profile(
         }
     };
     let supervisor = sandbox.supervisor(profile.reach()).map_err(fault)?;
-    let means = means(profile, config, runs, store);
     let tools = tools::builtin(tool_settings(config), supervisor, &means)?.select(&allowed)?;
     let format = format(profile).map_err(fault)?;
     let agent = Agent {
@@ -262,13 +284,19 @@ fn limits(profile: &profiles::Profile, config: &Config) -> Limits {
 }
 
 /// What the tools of a profile stand on.
-fn means(profile: &profiles::Profile, config: &Config, runs: &Arc<Runs>, store: &Arc<dyn Store>) -> Means {
+fn means(
+    profile: &profiles::Profile,
+    config: &Config,
+    (runs, store): (&Arc<Runs>, &Arc<dyn Store>),
+    processes: &Processes,
+) -> Means {
     let notes: Arc<dyn Notes> = Arc::<dyn Store>::clone(store);
     let folders = profile.skills(&config.skills);
     Means {
         delegating: equipment::delegating(profile, config, runs),
         memory: Some(Memory::new(notes, config.tools.memory.max_size)),
         skills: (!folders.is_empty()).then(|| Skills::new(folders.to_vec())),
+        processes: processes.clone(),
     }
 }
 

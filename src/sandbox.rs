@@ -26,6 +26,7 @@
 //! supervisor again and again, faster than it is told to go on.
 
 pub mod capture;
+mod control;
 mod descendants;
 mod disk;
 mod init;
@@ -44,7 +45,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use capture::{Captured, OutputLimits};
+pub use capture::{Capture, Captured, OutputLimits, Sink, read_into};
+pub use control::CommandSignal;
 pub use lock::CommandsLock;
 pub use policy::{Broken, Layer, Level, Limits, Network, Policy, UserIds};
 pub use spawn::{Ended, Finished, Running, SpawnError, Streams, Supervisor};

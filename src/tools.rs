@@ -1,12 +1,14 @@
 //! The tools that the daemon runs for a model. To add one: a file here that implements [`FileTool`](file_tool::FileTool)
 //! or the port itself, a line in [`builtin`], and its name in [`NAMES`].
 
+pub mod apply_patch;
 pub mod delegate;
 pub mod edit_file;
 pub mod fetch_url;
 pub mod file_tool;
 pub mod list_files;
 pub mod memory;
+pub mod process;
 pub mod read_file;
 pub mod registry;
 pub mod schema;
@@ -16,6 +18,7 @@ pub mod skills;
 pub mod terminal;
 pub mod text;
 pub mod todo;
+pub mod view_image;
 pub mod walk;
 pub mod web_search;
 pub mod workspace;
@@ -24,12 +27,14 @@ pub mod write_file;
 use crate::core::ports::tool::Tool;
 use crate::sandbox::Supervisor;
 use crate::web::guard::Guard;
+use apply_patch::ApplyPatch;
 use delegate::{DelegateTool, Delegating};
 use edit_file::EditFile;
 use fetch_url::{FetchSettings, FetchUrl};
 use file_tool::Confined;
 use list_files::ListFiles;
 use memory::{Memory, MemoryTool};
+use process::ProcessTool;
 use read_file::ReadFile;
 use registry::{RegistryError, ToolSet};
 use search_files::SearchFiles;
@@ -38,23 +43,28 @@ use skills::Skills;
 use std::sync::Arc;
 use std::time::Duration;
 use terminal::Terminal;
+use terminal::processes::Processes;
 use todo::Todo;
+use view_image::ViewImage;
 use web_search::{SearchSettings, WebSearch};
 use write_file::WriteFile;
 
 /// The names of all built-in tools, in the order of the alphabet. Some are there only where [`Means`] or settings make
 /// them of use: `delegate`, `memory`, `skill`, `web_search`.
 pub const NAMES: &[&str] = &[
+    "apply_patch",
     "delegate",
     "edit_file",
     "fetch_url",
     "list_files",
     "memory",
+    "process",
     "read_file",
     "search_files",
     "skill",
     "terminal",
     "todo",
+    "view_image",
     "web_search",
     "write_file",
 ];
@@ -64,12 +74,16 @@ pub const NAMES: &[&str] = &[
 pub struct ToolSettings {
     /// Bytes of text one call hands to the model; what is cut beyond that is said. It is paid for in tokens.
     pub output_limit: usize,
+    /// Bytes of the largest image that is shown. Models take no larger ones, and it stays in the conversation.
+    pub max_image: u64,
     /// Bytes of the largest file that is edited, before and after, as an edit holds all of it in memory.
     pub read_limit: u64,
     /// Matches one search reports.
     pub max_matches: u64,
     /// The longest time a command may ask for.
     pub terminal_max_time: Duration,
+    /// Bytes of a command's output that are kept in a file, where there is more than is shown.
+    pub terminal_max_output: u64,
     /// The program that runs commands, as `shell -c COMMAND`.
     pub shell: String,
     pub fetch_url: FetchSettings,
@@ -83,6 +97,8 @@ pub struct Means {
     pub delegating: Option<Delegating>,
     pub memory: Option<Memory>,
     pub skills: Option<Skills>,
+    /// Those in the background, of all sessions.
+    pub processes: Processes,
 }
 
 /// Every built-in tool. It fails only if a tool is at fault, and then always.
@@ -92,12 +108,15 @@ pub fn builtin(settings: ToolSettings, supervisor: Supervisor, means: &Means) ->
     let memory = means.memory.clone().map(|memory| Arc::new(MemoryTool::new(memory)) as Arc<dyn Tool>);
     let skill = means.skills.clone().map(|skills| Arc::new(SkillTool::new(skills, &settings)) as Arc<dyn Tool>);
     let tools: [Arc<dyn Tool>; _] = [
+        Arc::new(Confined::<ApplyPatch>::new(&settings)),
         Arc::new(Confined::<EditFile>::new(&settings)),
         Arc::new(Confined::<ListFiles>::new(&settings)),
+        Arc::new(ProcessTool::new(&settings, means.processes.clone())),
         Arc::new(Confined::<ReadFile>::new(&settings)),
         Arc::new(Confined::<SearchFiles>::new(&settings)),
+        Arc::new(Terminal::new(&settings, supervisor, means.processes.clone())),
+        Arc::new(Confined::<ViewImage>::new(&settings)),
         Arc::new(Confined::<WriteFile>::new(&settings)),
-        Arc::new(Terminal::new(&settings, supervisor)),
         Arc::new(Todo::default()),
         Arc::new(FetchUrl::new(guard, &settings.fetch_url, settings.output_limit)),
     ];

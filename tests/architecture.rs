@@ -28,7 +28,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Crates that belong to some rooms, or modules in them, alone.
 const CRATES: &[(&str, &[&str])] = &[
-    ("base64", &["dialect"]),
+    ("base64", &["dialect", "tools"]),
     ("axum", &["http"]),
     ("hyper", &["http"]),
     ("hyper_util", &["http"]),

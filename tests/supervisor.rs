@@ -7,10 +7,10 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use nuncio::sandbox::{
-    Captured, Command, CommandsLock, Ended, Finished, OutputLimits, SpawnError, Streams, Supervisor,
+    Captured, Command, CommandSignal, CommandsLock, Ended, Finished, OutputLimits, SpawnError, Streams, Supervisor,
 };
 use rstest::rstest;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::time::{sleep, timeout};
 
@@ -305,6 +305,30 @@ async fn streams_can_be_talked_to() {
     drop(input);
     assert_eq!(in_time(running.wait()).await.unwrap(), Ended::Exit(0));
     assert_eq!(in_time(output.read(&mut echo)).await.unwrap(), 0);
+}
+
+/// Each after the last one, and the first as early as can be.
+#[tokio::test]
+async fn signals_reach_the_command() {
+    let mark = Mark::new();
+    let (streams, _input, mut output) = Streams::interactive().unwrap();
+    let mut running = supervisor().spawn(&mark.script("sleep 1000"), streams).await.unwrap();
+    running.signal(CommandSignal::Terminate);
+    assert_eq!(in_time(running.wait()).await.unwrap(), Ended::Signal(15));
+    assert_eq!(in_time(output.read(&mut [0])).await.unwrap(), 0);
+
+    let script = "trap 'echo no' INT; trap 'echo yes; exit 3' TERM; echo up; while :; do sleep 0.01; done 2>/dev/null";
+    let (streams, _input, output) = Streams::interactive().unwrap();
+    let mut lines = BufReader::new(output).lines();
+    let mut running = supervisor().spawn(&mark.script(script), streams).await.unwrap();
+    for (said, signal) in [("up", CommandSignal::Interrupt), ("no", CommandSignal::Terminate)] {
+        assert_eq!(in_time(lines.next_line()).await.unwrap().unwrap(), said);
+        running.signal(signal);
+    }
+    assert_eq!(in_time(lines.next_line()).await.unwrap().unwrap(), "yes");
+    assert_eq!(in_time(running.wait()).await.unwrap(), Ended::Exit(3));
+    // Nobody is there to hear it.
+    running.signal(CommandSignal::Interrupt);
 }
 
 #[tokio::test(flavor = "multi_thread")]

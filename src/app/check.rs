@@ -2,7 +2,7 @@
 
 use super::output::say;
 use super::sandbox::Sandbox;
-use super::{AppError, gateway, servers, store, upstreams};
+use super::{AppError, gateway, processes, servers, store, upstreams};
 use crate::config::{Config, Loaded};
 use crate::system;
 use crate::tools::skills::Skills;
@@ -28,7 +28,7 @@ pub async fn run(mut loaded: Loaded) -> Result<(), AppError> {
     }
     let trial = Trial::of(&loaded.config).await?;
     let hub = Arc::new(servers::hub(&trial.config, trial.sandbox.as_ref().unwrap_or(&sandbox))?);
-    let gateway = gateway(&loaded.config, store::check(&loaded.config)?, &sandbox, &hub)?;
+    let gateway = gateway(&loaded.config, store::check(&loaded.config)?, &sandbox, &processes(&loaded.config), &hub)?;
     hub.start();
     let longest = loaded.config.mcp_servers.values().map(|server| server.start_timeout).max().unwrap_or_default();
     hub.tried(longest.saturating_mul(2)).await;

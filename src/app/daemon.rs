@@ -1,7 +1,7 @@
 //! The life of the daemon: it listens, serves, and ends when it is told to.
 
 use super::sandbox::Sandbox;
-use super::{AppError, commands_lock, fault_of, gateway, greeting, servers, store, upstreams, workspaces};
+use super::{AppError, commands_lock, fault_of, gateway, greeting, processes, servers, store, upstreams, workspaces};
 use crate::config::{Config, Loaded};
 use crate::http::{CommandsGone, carry_on, router, serve};
 use crate::runs::Runs;
@@ -29,8 +29,8 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
     let source = upstreams::settle(&mut loaded).await;
     let config = &loaded.config;
     let sandbox = make_folders(config).await?;
-    let hub = Arc::new(servers::hub(config, &sandbox)?);
-    let gateway = Arc::new(gateway(config, store::open(config)?, &sandbox, &hub)?);
+    let (processes, hub) = (processes(config), Arc::new(servers::hub(config, &sandbox)?));
+    let gateway = Arc::new(gateway(config, store::open(config)?, &sandbox, &processes, &hub)?);
     let runs = Arc::clone(&gateway.runs);
     let gone = commands_gone(config);
     // Before this daemon starts commands of its own, which would be waited for as well.
@@ -62,6 +62,8 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
         () = runs.leases.keep() => {}
         () = wind_down(&runs, config.server.shutdown_grace, &stop, signals.next()) => {}
     }
+    // Not before, as a run may still have needed them.
+    processes.end().await;
     hub.close().await;
     tracing::info!("stopped");
     Ok(())

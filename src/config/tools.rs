@@ -26,6 +26,7 @@ pub struct Tools {
     /// `None` means that there is no such tool.
     pub web_search: Option<WebSearch>,
     pub memory: Memory,
+    pub view_image: ViewImage,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -36,6 +37,18 @@ pub struct Terminal {
     /// The longest any command may run, whatever the profile allows and the model asks for.
     #[serde(deserialize_with = "value::duration")]
     pub max_time: Duration,
+    /// Bytes of an output that are kept in a file of the workspace, where there is more than is shown.
+    #[serde(deserialize_with = "value::size")]
+    pub max_output: usize,
+    /// Background processes of a session that may run at once.
+    #[serde(deserialize_with = "value::number")]
+    pub max_processes: usize,
+    /// They end when nothing was asked of the terminal in their session for this long.
+    #[serde(deserialize_with = "value::duration")]
+    pub idle_time: Duration,
+    /// No background process runs longer.
+    #[serde(deserialize_with = "value::duration")]
+    pub max_lifetime: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -99,10 +112,18 @@ pub struct Memory {
     pub max_size: usize,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ViewImage {
+    /// Bytes of the largest image that is shown.
+    #[serde(deserialize_with = "value::size")]
+    pub max_size: usize,
+}
+
 impl Default for Tools {
     fn default() -> Self {
-        let (terminal, files, search, fetch_url, web_search, memory) = Default::default();
-        Self { output_limit: 32 << 10, terminal, files, search, fetch_url, web_search, memory }
+        let (terminal, files, search, fetch_url, web_search, memory, view_image) = Default::default();
+        Self { output_limit: 32 << 10, terminal, files, search, fetch_url, web_search, memory, view_image }
     }
 }
 
@@ -120,7 +141,15 @@ impl Default for WebSearch {
 
 impl Default for Terminal {
     fn default() -> Self {
-        Self { shell: None, max_time: Duration::from_secs(10 * 60) }
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        Self {
+            shell: None,
+            max_time: minutes(10),
+            max_output: 16 << 20,
+            max_processes: 8,
+            idle_time: minutes(30),
+            max_lifetime: minutes(24 * 60),
+        }
     }
 }
 
@@ -139,6 +168,12 @@ impl Default for Search {
 impl Default for Memory {
     fn default() -> Self {
         Self { max_size: 8 << 10 }
+    }
+}
+
+impl Default for ViewImage {
+    fn default() -> Self {
+        Self { max_size: 3 << 20 }
     }
 }
 
@@ -218,8 +253,13 @@ impl Tools {
         problems.expect(runs, "tools.terminal.shell", "expected a program that is on this machine and can be run");
         problems.expect(self.output_limit > 0, "tools.output_limit", over_zero);
         problems.expect(!self.terminal.max_time.is_zero(), "tools.terminal.max_time", over_zero);
+        problems.expect(self.terminal.max_output > 0, "tools.terminal.max_output", over_zero);
+        problems.expect(self.terminal.max_processes > 0, "tools.terminal.max_processes", over_zero);
+        problems.expect(!self.terminal.idle_time.is_zero(), "tools.terminal.idle_time", over_zero);
+        problems.expect(!self.terminal.max_lifetime.is_zero(), "tools.terminal.max_lifetime", over_zero);
         problems.expect(self.files.max_size > 0, "tools.files.max_size", over_zero);
         problems.expect(self.search.max_matches > 0, "tools.search.max_matches", over_zero);
+        problems.expect(self.view_image.max_size > 0, "tools.view_image.max_size", over_zero);
         problems.expect(self.fetch_url.max_size > 0, "tools.fetch_url.max_size", over_zero);
         problems.expect(!self.fetch_url.max_time.is_zero(), "tools.fetch_url.max_time", over_zero);
         for (index, text) in self.fetch_url.allow.iter().enumerate() {

@@ -23,8 +23,21 @@ pub struct Captured {
     pub tail: String,
 }
 
-/// The output with a line in the place of what was cut.
-/// An output while it is being read.
+/// Where an output goes while it is being read.
+pub trait Sink: Send {
+    fn take(&mut self, bytes: &[u8]) -> impl Future<Output = ()> + Send;
+}
+
+/// Reads a stream to its end. One that cannot be read any more is at its end.
+pub async fn read_into(sink: &mut impl Sink, mut stream: impl AsyncRead + Unpin) {
+    let mut chunk = Vec::with_capacity(16 * 1024);
+    while matches!(stream.read_buf(&mut chunk).await, Ok(1..)) {
+        sink.take(&chunk).await;
+        chunk.clear();
+    }
+}
+
+/// The head and the tail of an output while it is being read.
 #[derive(Debug)]
 pub struct Capture {
     limits: OutputLimits,
@@ -38,16 +51,6 @@ impl Capture {
         Self { limits, head: Vec::new(), tail: VecDeque::new(), total: 0 }
     }
 
-    /// Reads to the end. It can be dropped and called again without losing anything. A stream that cannot be
-    /// read any more is at its end.
-    pub async fn read(&mut self, mut stream: impl AsyncRead + Unpin) {
-        let mut chunk = Vec::with_capacity(16 * 1024);
-        while matches!(stream.read_buf(&mut chunk).await, Ok(1..)) {
-            self.push(&chunk);
-            chunk.clear();
-        }
-    }
-
     pub fn push(&mut self, bytes: &[u8]) {
         self.total += bytes.len() as u64;
         let room = self.limits.head.saturating_sub(self.head.len());
@@ -58,6 +61,12 @@ impl Capture {
         let excess = (self.tail.len() + rest.len()).saturating_sub(self.limits.tail);
         self.tail.drain(..excess); // invariant: `rest` fits the limit by itself, so the excess is in `tail`
         self.tail.extend(rest);
+    }
+
+    /// What is kept, in order.
+    pub fn kept(&self) -> impl Iterator<Item = &[u8]> {
+        let (first, second) = self.tail.as_slices();
+        [&*self.head, first, second].into_iter()
     }
 
     /// The text. A character that a cut went through is left out whole and counted as cut.
@@ -79,6 +88,12 @@ impl Capture {
 
         let [(head, of_head), (tail, of_tail)] = [start(&head, limits.head), end(&tail, limits.tail)];
         Captured { head, cut: total - (of_head + of_tail) as u64, tail }
+    }
+}
+
+impl Sink for Capture {
+    async fn take(&mut self, bytes: &[u8]) {
+        self.push(bytes);
     }
 }
 

@@ -84,16 +84,23 @@ pub(super) fn receive(socket: impl AsFd, chunk: &mut [u8], descriptors: &mut Vec
     Ok(received.bytes)
 }
 
-/// Waits for a whole request with its descriptors; `None` when the daemon went away first.
-pub(super) fn receive_request(socket: impl AsFd) -> io::Result<Option<(Request, Vec<OwnedFd>)>> {
+/// A request with its descriptors, and what the daemon has said after it already.
+pub(super) type Received = (Request, Vec<OwnedFd>, Vec<u8>);
+
+/// Waits for a whole request; `None` when the daemon went away first.
+pub(super) fn receive_request(socket: impl AsFd) -> io::Result<Option<Received>> {
     let (mut line, mut descriptors) = (Vec::new(), Vec::new());
     let mut chunk = vec![0; 64 * 1024];
-    while !line.ends_with(b"\n") {
+    let end = loop {
+        if let Some(end) = line.iter().position(|byte| *byte == b'\n') {
+            break end;
+        }
         let received = receive(&socket, &mut chunk, &mut descriptors)?;
         if received == 0 {
             return Ok(None);
         }
         line.extend(chunk.iter().take(received));
-    }
-    Ok(decode(&line)?.map(|request| (request, descriptors)))
+    };
+    let said_after = line.split_off(end.saturating_add(1));
+    Ok(decode(&line)?.map(|request| (request, descriptors, said_after)))
 }

@@ -3,10 +3,13 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::FusedFuture;
 use rustix::net::Shutdown;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
@@ -15,7 +18,8 @@ use tokio::net::unix::pipe;
 use tokio::process::{self, Child};
 use tokio::time::timeout;
 
-use super::capture::{Capture, Captured, OutputLimits};
+use super::capture::{Capture, Captured, OutputLimits, Sink, read_into};
+use super::control::CommandSignal;
 use super::networks::{Held, Networks};
 use super::policy::{Layer, Policy};
 use super::protocol::{self, Answer, Request};
@@ -107,6 +111,13 @@ impl Streams {
         };
         Ok((streams, pipe::Receiver::from_owned_fd(output.into())?))
     }
+
+    /// The same with a pipe for stdin.
+    pub fn interactive() -> io::Result<(Self, pipe::Sender, pipe::Receiver)> {
+        let (stdin, input) = io::pipe()?;
+        let (streams, output) = Self::combined()?;
+        Ok((Self { stdin: stdin.into(), ..streams }, pipe::Sender::from_owned_fd(input.into())?, output))
+    }
 }
 
 impl Supervisor {
@@ -139,21 +150,32 @@ impl Supervisor {
         limits: OutputLimits,
         time_limit: Duration,
     ) -> Result<Finished, SpawnError> {
-        let (streams, mut output) = Streams::combined()?;
-        let mut running = self.spawn(command, streams).await?;
         let mut capture = Capture::new(limits);
-        let ended = match timeout(time_limit, finish(&mut running, &mut capture, &mut output)).await {
-            Ok(ended) => ended?,
+        let ended = self.run_into(command, &mut capture, time_limit).await?;
+        Ok(Finished { ended, output: capture.finish() })
+    }
+
+    /// The same for an output that goes elsewhere.
+    pub async fn run_into(
+        &self,
+        command: &Command,
+        sink: &mut impl Sink,
+        time_limit: Duration,
+    ) -> Result<Ended, SpawnError> {
+        let (streams, output) = Streams::combined()?;
+        let mut running = self.spawn(command, streams).await?;
+        let mut reading = pin!(read_into(sink, output).fuse());
+        match timeout(time_limit, running.finish(reading.as_mut())).await {
+            Ok(ended) => ended,
             Err(_) => {
                 running.kill();
-                match timeout(KILL_LIMIT, finish(&mut running, &mut capture, &mut output)).await {
-                    Ok(Ok(_)) => Ended::TimedOut,
+                match timeout(KILL_LIMIT, running.finish(reading)).await {
+                    Ok(Ok(_)) => Ok(Ended::TimedOut),
                     // Its supervisor was killed, or has not come to an end.
-                    Ok(Err(_)) | Err(_) => Ended::Overdue,
+                    Ok(Err(_)) | Err(_) => Ok(Ended::Overdue),
                 }
             }
-        };
-        Ok(Finished { ended, output: capture.finish() })
+        }
     }
 
     /// Starts a command. That it could not be started is heard from [`Running::wait`].
@@ -223,6 +245,12 @@ impl Running {
         }
     }
 
+    /// Has the command and what is in its group sent a signal, which they may answer to or not.
+    pub fn signal(&self, signal: CommandSignal) {
+        // It fails when the supervisor is gone, and the command with it.
+        let _ = signal.send(&self.lifeline);
+    }
+
     /// Waits until the command has ended and none of its processes is left. It can be dropped and called
     /// again.
     pub async fn wait(&mut self) -> Result<Ended, SpawnError> {
@@ -237,6 +265,24 @@ impl Running {
         }
     }
 
+    /// The same while its output is read: the end of `reading` is the end of the output. It can be dropped and called
+    /// again without losing anything.
+    pub async fn finish(
+        &mut self,
+        mut reading: Pin<&mut (impl FusedFuture<Output = ()> + Send)>,
+    ) -> Result<Ended, SpawnError> {
+        if !reading.is_terminated() {
+            tokio::select! {
+                ended = self.wait() => {
+                    let _ = timeout(DRAIN_LIMIT, reading).await;
+                    return ended;
+                }
+                () = &mut reading => {}
+            }
+        }
+        self.wait().await
+    }
+
     /// The last word of the supervisor; `None` if it ended without.
     pub(super) async fn answer(&mut self) -> Result<Option<Answer>, SpawnError> {
         while self.lifeline.read_buf(&mut self.answer).await? > 0 {}
@@ -248,21 +294,5 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
-    }
-}
-
-/// Reads the output until the command has ended.
-async fn finish(
-    running: &mut Running,
-    capture: &mut Capture,
-    output: &mut pipe::Receiver,
-) -> Result<Ended, SpawnError> {
-    let mut all_read = std::pin::pin!(capture.read(output));
-    tokio::select! {
-        ended = running.wait() => {
-            let _ = timeout(DRAIN_LIMIT, all_read).await;
-            ended
-        }
-        () = &mut all_read => running.wait().await,
     }
 }

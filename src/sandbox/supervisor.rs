@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitStatus, getpid, set_child_subreaper, set_parent_process_death_signal, setsid};
 
+use super::control::{self, Line, Target};
 use super::descendants::Descendants;
 use super::disk::{Found, Meter};
 use super::init;
@@ -45,9 +46,9 @@ fn supervise() -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::CONT))?;
 
     let mut lifeline = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let (command, policy, lock, descriptors) = match protocol::receive_request(&lifeline)? {
-        Some((Request::Run { command, policy, lock }, descriptors)) => (command, policy, lock, descriptors),
-        Some((Request::Network, _)) => {
+    let (command, policy, lock, descriptors, said_after) = match protocol::receive_request(&lifeline)? {
+        Some((Request::Run { command, policy, lock }, descriptors, said)) => (command, policy, lock, descriptors, said),
+        Some((Request::Network, ..)) => {
             networks::make(&lifeline);
             return Ok(());
         }
@@ -55,13 +56,15 @@ fn supervise() -> io::Result<()> {
     };
     let _lock = lock.as_deref().map(lock::hold).transpose()?;
     // Whoever has waited for the lock takes it that the commands of this daemon are gone, if it is gone itself.
-    if is_cut(&lifeline) {
+    if control::is_cut(&lifeline) {
         return Ok(());
     }
     let answer = match start(&policy, &command, descriptors) {
         Ok(Started { pid, report, group, meter }) => {
             let mut descendants = Descendants::of(pid);
-            watch(&lifeline, &mut descendants, &signals, meter);
+            let line = Line { lifeline: &lifeline, command: Target { child: pid, is_command: report.is_none() } };
+            line.command.signal(&said_after);
+            watch(&line, &mut descendants, &signals, meter);
             if let Some(group) = &group {
                 group.kill();
             }
@@ -85,18 +88,8 @@ fn close_inherited_descriptors() {
     unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
 }
 
-fn is_cut(lifeline: &UnixStream) -> bool {
-    let mut events = [PollFd::new(lifeline, PollFlags::IN)];
-    !matches!(poll(&mut events, Some(&Timespec::default())), Ok(0))
-}
-
 /// Returns when the command has ended, the lifeline was cut, or the workspace is full.
-fn watch(
-    lifeline: &UnixStream,
-    descendants: &mut Descendants,
-    signals: &ChildSignals,
-    mut meter: Option<(Meter, OwnedFd)>,
-) {
+fn watch(line: &Line<'_>, descendants: &mut Descendants, signals: &ChildSignals, mut meter: Option<(Meter, OwnedFd)>) {
     let mut is_busy = false;
     while descendants.ended.is_none() {
         if let Some((meter, stderr)) = &mut meter
@@ -111,9 +104,10 @@ fn watch(
             (false, None) => None,
         };
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        let mut events = [PollFd::new(lifeline, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+        let mut events = [PollFd::new(line.lifeline, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
         let waited = poll(&mut events, timeout.as_ref());
-        let [cut, _] = events.map(|event| !event.revents().is_empty());
+        let [spoken, _] = events.map(|event| !event.revents().is_empty());
+        let cut = spoken && !line.pass_on();
         if cut || matches!(waited, Err(error) if error != Errno::INTR) {
             break;
         }

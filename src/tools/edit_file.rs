@@ -2,8 +2,9 @@
 
 mod near;
 
+use crate::core::item::Part;
 use crate::core::ports::tool::{Annotations, ToolError};
-use crate::tools::file_tool::{FileTool, Scope};
+use crate::tools::file_tool::{FileTool, Scope, answer};
 use crate::tools::workspace::Place;
 use crate::tools::{schema, text};
 use schemars::JsonSchema;
@@ -41,7 +42,7 @@ impl FileTool for EditFile {
         text::summary(schema::text_at(arguments, "path"))
     }
 
-    fn run(arguments: Arguments, scope: &Scope) -> Result<String, ToolError> {
+    fn run(arguments: Arguments, scope: &Scope) -> Result<Vec<Part>, ToolError> {
         if arguments.old_string.is_empty() {
             return Err(tell("old_string is empty. To make a file or replace all of it, use write_file."));
         }
@@ -59,7 +60,7 @@ impl FileTool for EditFile {
         }
         scope.check()?;
         scope.workspace.replace(&place, content.replace(&edit.old, &edit.new).as_bytes())?;
-        Ok(found.told(&place))
+        Ok(answer(found.told(&place)))
     }
 }
 

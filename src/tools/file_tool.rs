@@ -29,8 +29,8 @@ pub trait FileTool: 'static {
     /// What a person sees of a call whose arguments may still be wrong.
     fn summary(arguments: &Value) -> String;
 
-    /// Does the work and words the answer. What takes long asks [`Scope::check`] now and then.
-    fn run(arguments: Self::Arguments, scope: &Scope) -> Result<String, ToolError>;
+    /// Does the work and words the [`answer`]. What takes long asks [`Scope::check`] now and then.
+    fn run(arguments: Self::Arguments, scope: &Scope) -> Result<Vec<Part>, ToolError>;
 }
 
 /// What a call works with.
@@ -119,7 +119,7 @@ impl<T: FileTool> Tool for Confined<T> {
                 T::run(arguments, &scope)
             };
             match tokio::task::spawn_blocking(work).await {
-                Ok(result) => result.map(answer),
+                Ok(result) => result,
                 Err(error) => Err(ToolError::Fatal(format!("{} ended by itself: {error}", T::NAME))),
             }
         })

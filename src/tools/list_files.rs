@@ -1,7 +1,8 @@
 //! `list_files`: what is in a folder and below it.
 
+use crate::core::item::Part;
 use crate::core::ports::tool::{Annotations, ToolError};
-use crate::tools::file_tool::{FileTool, Scope};
+use crate::tools::file_tool::{FileTool, Scope, answer};
 use crate::tools::walk::{Entry, Filter, Found, Halt, MAX_DEPTH, Walk};
 use crate::tools::workspace::Place;
 use crate::tools::{schema, text};
@@ -49,14 +50,14 @@ impl FileTool for ListFiles {
         }
     }
 
-    fn run(Arguments { path, depth, glob }: Arguments, scope: &Scope) -> Result<String, ToolError> {
+    fn run(Arguments { path, depth, glob }: Arguments, scope: &Scope) -> Result<Vec<Part>, ToolError> {
         let start = scope.workspace.locate(path.as_deref().unwrap_or("."))?;
         let filter = Filter::new(glob.as_deref())?;
         let (usual_depth, per_folder) = if filter.is_set() { (MAX_DEPTH, usize::MAX) } else { (DEPTH, MAX_PER_FOLDER) };
         let walk = Walk { scope, depth: depth.unwrap_or(usual_depth), per_folder, gitignore: false };
         let mut list = List { budget: scope.settings.output_limit, ..List::default() };
         walk.run(&start, &mut |found| list.take(found, &start, &filter))?;
-        Ok(list.finish(&filter))
+        Ok(answer(list.finish(&filter)))
     }
 }
 

@@ -1,7 +1,8 @@
 //! `read_file`: lines of a text file, numbered. The file is streamed, so that only what is shown is held.
 
+use crate::core::item::Part;
 use crate::core::ports::tool::{Annotations, ToolError};
-use crate::tools::file_tool::{FileTool, Scope};
+use crate::tools::file_tool::{FileTool, Scope, answer};
 use crate::tools::{schema, text};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -38,7 +39,7 @@ impl FileTool for ReadFile {
         text::summary(schema::text_at(arguments, "path"))
     }
 
-    fn run(arguments: Arguments, scope: &Scope) -> Result<String, ToolError> {
+    fn run(arguments: Arguments, scope: &Scope) -> Result<Vec<Part>, ToolError> {
         let Arguments { path, offset, limit } = arguments;
         let place = scope.workspace.locate(&path)?;
         let mut reader = scope.open_text(&place)?.reader;
@@ -47,7 +48,7 @@ impl FileTool for ReadFile {
             scope.check()?;
             let chunk = reader.fill_buf().map_err(|error| scope.unreadable(&place, &error))?;
             if chunk.is_empty() {
-                return page.finish(&text::quoted(&place.to_string()));
+                return page.finish(&text::quoted(&place.to_string())).map(answer);
             }
             page.push(chunk);
             let length = chunk.len();

@@ -1,7 +1,8 @@
 //! `search_files`: lines that match a regular expression, with ripgrep's crates.
 
+use crate::core::item::Part;
 use crate::core::ports::tool::{Annotations, ToolError};
-use crate::tools::file_tool::{FileTool, Scope};
+use crate::tools::file_tool::{FileTool, Scope, answer};
 use crate::tools::walk::{Filter, Found, Halt, MAX_DEPTH, Walk};
 use crate::tools::workspace::{self, Place};
 use crate::tools::{schema, text};
@@ -60,7 +61,7 @@ impl FileTool for SearchFiles {
         text::summary(schema::text_at(arguments, "pattern"))
     }
 
-    fn run(arguments: Arguments, scope: &Scope) -> Result<String, ToolError> {
+    fn run(arguments: Arguments, scope: &Scope) -> Result<Vec<Part>, ToolError> {
         let start = scope.workspace.locate(arguments.path.as_deref().unwrap_or("."))?;
         let filter = Filter::new(arguments.glob.as_deref())?;
         let mut search = Search::new(&arguments, scope)?;
@@ -73,7 +74,7 @@ impl FileTool for SearchFiles {
             let file = scope.workspace.open_file(&start)?;
             search.file(&start, file)?;
         }
-        Ok(search.finish())
+        Ok(answer(search.finish()))
     }
 }
 

@@ -2,11 +2,19 @@
 //!
 //! What it reaches is for its supervisor to say, which is told by the profile: see [`sandbox`](crate::sandbox).
 
+pub mod background;
+mod long_output;
+pub mod processes;
+mod ring;
+
 use crate::core::item::Part;
 use crate::core::ports::tool::{Annotations, Tool, ToolContext, ToolError, ToolSpec};
-use crate::sandbox::{Captured, Command, Ended, Finished, OutputLimits, SpawnError, Supervisor};
+use crate::sandbox::{Captured, Command, Ended, SpawnError, Supervisor};
 use crate::tools::{ToolSettings, file_tool, schema, text, workspace};
+use background::Process;
 use futures_util::future::BoxFuture;
+use long_output::LongOutput;
+use processes::{Processes, StartError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -22,6 +30,9 @@ const USUAL_TIME: Duration = Duration::from_secs(120);
 /// Left of a call's time for the supervisor to clean up, or the caller would end the call and its output be lost.
 const MARGIN: Duration = Duration::from_secs(1);
 
+/// How long the answer to a start waits for first output: many a command fails at once.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
 /// The kernel takes no longer argument, in bytes.
 const MAX_COMMAND: usize = 128 * 1024 - 1;
 
@@ -32,6 +43,7 @@ pub struct Terminal {
     spec: ToolSpec,
     settings: Arc<ToolSettings>,
     supervisor: Supervisor,
+    processes: Processes,
     /// The daemon's `PATH`, all that a command gets of its environment.
     path: String,
 }
@@ -44,16 +56,20 @@ struct Arguments {
     /// Seconds after which the command and all it started are killed.
     #[schemars(range(min = 1))]
     timeout_seconds: Option<u64>,
+    /// Start it and go on without waiting for its end, as for a server or a long build. The tool process then shows its
+    /// output, sends it input and ends it. timeout_seconds does not count. Default: false.
+    background: Option<bool>,
 }
 
 impl Terminal {
-    pub fn new(settings: &Arc<ToolSettings>, supervisor: Supervisor) -> Self {
+    pub fn new(settings: &Arc<ToolSettings>, supervisor: Supervisor, processes: Processes) -> Self {
         let max = settings.terminal_max_time;
         let description = format!(
             "Runs a shell command in the workspace, and shows what it wrote to stdout and stderr, and its exit code. \
              It has no input and no terminal to ask on. Every call is a fresh shell: no folder or variable carries \
-             over, and processes in the background are killed when the command ends. Its time is {} s, or \
-             timeout_seconds up to {}, unless this conversation is allowed less.",
+             over, and what the command leaves running is killed when it ends; set background for what shall go on. \
+             Its time is {} s, or timeout_seconds up to {}, unless this conversation is allowed less. Of long output \
+             head and tail are shown, and a file with all of it is named.",
             USUAL_TIME.min(max).as_secs(),
             max.as_secs()
         );
@@ -61,6 +77,7 @@ impl Terminal {
             spec: schema::spec::<Arguments>(NAME, description),
             settings: Arc::clone(settings),
             supervisor,
+            processes,
             path: std::env::var("PATH").unwrap_or_else(|_| USUAL_PATH.to_owned()),
         }
     }
@@ -108,28 +125,58 @@ impl Tool for Terminal {
     }
 
     fn call(&self, arguments: Value, context: ToolContext) -> BoxFuture<'static, Result<Vec<Part>, ToolError>> {
-        let supervisor = self.supervisor.clone();
-        let limit = self.settings.output_limit;
+        let (supervisor, processes) = (self.supervisor.clone(), self.processes.clone());
+        let settings = Arc::clone(&self.settings);
+        let summary = self.summary(&arguments);
         let prepared = schema::parse::<Arguments>(arguments).and_then(|arguments| {
             let time_limit = self.time_limit(arguments.timeout_seconds, context.time_limit);
-            Ok((self.command(arguments.command, &context.workspace)?, time_limit))
+            let command = self.command(arguments.command, &context.workspace)?;
+            Ok((command, time_limit, arguments.background.unwrap_or(false)))
         });
         Box::pin(async move {
-            let (command, time_limit) = prepared?;
-            let limits = OutputLimits { head: limit / 2, tail: limit / 2 };
+            let (command, time_limit, background) = prepared?;
+            processes.touch(&context.session);
             // An earlier command may have removed it.
             let made = tokio::fs::create_dir_all(&context.workspace).await;
             made.map_err(|error| workspace::unusable(&error))?;
-            match supervisor.run(&command, limits, time_limit).await {
-                Ok(finished) => Ok(file_tool::answer(told(finished, time_limit))),
-                Err(error) => Err(failure(error)),
+            if background {
+                let started = processes.start(&supervisor, &command, summary, &context.session).await;
+                let process = Unanswered::of(started.map_err(refusal)?);
+                process.0.news(FIRST_LOOK.min(context.time_limit / 2)).await;
+                return Ok(file_tool::answer(process.answered().show_news(settings.output_limit)));
             }
+            let mut output = LongOutput::new(context.workspace, settings.output_limit, settings.terminal_max_output);
+            let ended = supervisor.run_into(&command, &mut output, time_limit).await.map_err(failure)?;
+            let (output, rest) = output.finish().await;
+            Ok(file_tool::answer(told(ended, output, rest, time_limit)))
         })
     }
 }
 
+/// A process that nobody has heard of: it is ended if nobody ever will.
+struct Unanswered(Arc<Process>, bool);
+
+impl Unanswered {
+    fn of(process: Arc<Process>) -> Self {
+        Self(process, false)
+    }
+
+    fn answered(mut self) -> Arc<Process> {
+        self.1 = true;
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if !self.1 {
+            self.0.kill();
+        }
+    }
+}
+
 /// The output, and after it how the command ended.
-fn told(Finished { ended, output }: Finished, time_limit: Duration) -> String {
+fn told(ended: Ended, output: Captured, rest: Option<String>, time_limit: Duration) -> String {
     let Captured { head, cut, tail } = output;
     let mut text = head;
     if cut > 0 {
@@ -142,7 +189,7 @@ fn told(Finished { ended, output }: Finished, time_limit: Duration) -> String {
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    text + &match ended {
+    text += &match ended {
         Ended::Exit(code) => format!("[exit code {code}]"),
         Ended::Signal(signal) => format!("[killed by signal {signal}]"),
         Ended::TimedOut => format!("[killed: time limit of {} s reached]", time_limit.as_secs_f64()),
@@ -150,6 +197,15 @@ fn told(Finished { ended, output }: Finished, time_limit: Duration) -> String {
             let limit = time_limit.as_secs_f64();
             format!("[time limit of {limit} s reached; some of its processes may still be running]")
         }
+    };
+    text.extend(rest.map(|rest| format!("\n{rest}")));
+    text
+}
+
+fn refusal(error: StartError) -> ToolError {
+    match error {
+        StartError::Refused(text) => ToolError::TellModel(text),
+        StartError::Spawn(error) => failure(error),
     }
 }
 

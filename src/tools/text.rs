@@ -2,6 +2,7 @@
 
 pub use crate::core::text::ellipsis;
 use std::path::Path;
+use std::time::Duration;
 
 /// Longest name or excerpt in a message, in characters.
 const NAME_LIMIT: usize = 200;
@@ -90,6 +91,15 @@ pub fn count(number: u64, noun: &str) -> String {
     format!("{} {stem}{plural}", self::number(number))
 }
 
+/// `30 min`, `24 h`, `1.5 s`.
+pub fn time(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds > 0 && seconds.is_multiple_of(3600) => format!("{} h", seconds / 3600),
+        seconds if seconds > 0 && seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
+        _ => format!("{} s", time.as_secs_f64()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +109,12 @@ mod tests {
         let shown = [0, 1, 999, 1_000, 1_234_567].map(|n| count(n, "line"));
         assert_eq!(shown, ["0 lines", "1 line", "999 lines", "1,000 lines", "1,234,567 lines"]);
         assert_eq!([count(1, "entry"), count(2, "entry"), count(2, "match")], ["1 entry", "2 entries", "2 matches"]);
+    }
+
+    #[test]
+    fn a_time_is_in_its_largest_unit() {
+        let shown = [500, 90_000, 1_800_000, 86_400_000, 0].map(|ms| time(Duration::from_millis(ms)));
+        assert_eq!(shown, ["0.5 s", "90 s", "30 min", "24 h", "0 s"]);
     }
 
     #[test]

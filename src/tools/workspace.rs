@@ -6,7 +6,11 @@
 //! (`openat2` would do it in one call, but it refuses absolute symlinks that lead inside, has no word for a file that
 //! is yet to be made, and is missing or forbidden on some hosts: this way is the same everywhere.)
 
+mod outputs;
 mod replace;
+mod together;
+
+pub use together::Change;
 
 use crate::core::ports::tool::ToolError;
 use crate::tools::text;
@@ -102,6 +106,13 @@ impl Workspace {
     pub fn open_file(&self, place: &Place) -> Result<File, ToolError> {
         let (folder, name) = self.parent(place).map_err(|error| trouble(&place.to_string(), error))?;
         open_file_in(folder, name, place)
+    }
+
+    /// Whether anything is there.
+    pub fn exists(&self, place: &Place) -> bool {
+        let found =
+            self.parent(place).and_then(|(folder, name)| fs::statat(folder, name, fs::AtFlags::SYMLINK_NOFOLLOW));
+        !matches!(found, Err(Errno::NOENT | Errno::NOTDIR))
     }
 
     pub fn is_folder(&self, place: &Place) -> bool {

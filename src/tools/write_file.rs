@@ -1,7 +1,8 @@
 //! `write_file`: makes or replaces a whole file.
 
+use crate::core::item::Part;
 use crate::core::ports::tool::{Annotations, ToolError};
-use crate::tools::file_tool::{FileTool, Scope};
+use crate::tools::file_tool::{FileTool, Scope, answer};
 use crate::tools::{schema, text};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -29,7 +30,7 @@ impl FileTool for WriteFile {
         text::summary(schema::text_at(arguments, "path"))
     }
 
-    fn run(Arguments { path, content }: Arguments, scope: &Scope) -> Result<String, ToolError> {
+    fn run(Arguments { path, content }: Arguments, scope: &Scope) -> Result<Vec<Part>, ToolError> {
         let place = scope.workspace.locate(&path)?;
         if path.ends_with('/') {
             return Err(ToolError::TellModel(format!(
@@ -42,9 +43,9 @@ impl FileTool for WriteFile {
         let old = scope.workspace.replace(&place, content.as_bytes())?;
         let written = text::count(content.len() as u64, "byte");
         let name = text::quoted(&place.to_string());
-        Ok(match old {
+        Ok(answer(match old {
             Some(size) => format!("Wrote {written} to {name}, replacing {}.", text::count(size, "byte")),
             None => format!("Wrote {written} to {name}, a new file."),
-        })
+        }))
     }
 }

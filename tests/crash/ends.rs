@@ -132,7 +132,7 @@ async fn a_key_stands_for_its_run_across_a_crash() {
 /// Nobody knows how far it has come, so it is not handed on again.
 #[tokio::test]
 async fn a_task_that_was_handed_on_is_told_to_have_an_unknown_outcome() {
-    let mut house = House::new("profiles: {nuncio: {delegates: [nuncio]}}\n");
+    let mut house = House::new("profiles: {nuncio: {delegates: [nuncio], write: [shared]}}\n");
     let note = house.note("handed-on");
     let task = json!({"profile": "nuncio", "task": format!("run: echo x >> {}; sleep 600", note.display())});
     let id = house.begin(&format!("call: delegate {task}\nthen\nsay: Then I look myself"), json!({})).await;

@@ -19,7 +19,8 @@ pub struct House {
 
 impl House {
     pub fn new(yaml: &str) -> Self {
-        let daemon = Daemon::with(&format!("{REHEARSAL}{SHARING}{yaml}"));
+        let sharing = if yaml.starts_with("profiles:") { "" } else { SHARING };
+        let daemon = Daemon::with(&format!("{REHEARSAL}{sharing}{yaml}"));
         Self { counts: daemon.shared(), daemon: Some(daemon) }
     }
 

@@ -1,10 +1,12 @@
 //! Runs of the running daemon, from the first byte of their stream to whatever ends them.
 
+mod background;
 mod client;
 mod crowd;
 mod delegate;
 mod formats;
 mod gone;
+mod images;
 mod late;
 mod notes;
 mod opening;

@@ -35,6 +35,10 @@ impl Stubborn {
         self.until(GONE_WITHIN, |count| count == 0).await;
     }
 
+    pub async fn gone_in(&self, limit: Duration) {
+        self.until(limit, |count| count == 0).await;
+    }
+
     async fn until(&self, limit: Duration, reached: impl Fn(usize) -> bool) {
         let begun = Instant::now();
         loop {

@@ -22,7 +22,12 @@ const END: &str = "<!-- end of what is generated -->\n";
 fn generated() -> String {
     // Everything that there is, with the limits that there are where none are configured.
     let notes = Memory::new(Arc::new(MemoryStore::new(NonZeroUsize::MIN)), Tools::default().memory.max_size);
-    let means = Means { delegating: Some(delegating()), memory: Some(notes), skills: Some(Skills::new(Vec::new())) };
+    let means = Means {
+        delegating: Some(delegating()),
+        memory: Some(notes),
+        skills: Some(Skills::new(Vec::new())),
+        processes: super::processes(super::process_limits()),
+    };
     let set = builtin(settings(), Supervisor::new("unused"), &means).unwrap();
     let tools: Vec<Arc<dyn Tool>> = NAMES.iter().map(|name| Toolset::get(&set, name).unwrap()).collect();
     let mut text = String::from(

@@ -3,8 +3,11 @@
 mod confinement;
 mod docs;
 mod edit;
+mod image;
 mod list;
 mod memory;
+mod patch;
+mod processes;
 mod read;
 mod search;
 mod skill;
@@ -26,6 +29,7 @@ use nuncio::tools::fetch_url::FetchSettings;
 use nuncio::tools::memory::Memory;
 use nuncio::tools::registry::ToolSet;
 use nuncio::tools::skills::Skills;
+use nuncio::tools::terminal::processes::{ProcessLimits, Processes};
 use nuncio::tools::web_search::{Provider, SearchSettings};
 use nuncio::tools::{Means, NAMES, ToolSettings, builtin};
 use serde_json::{Value, json};
@@ -35,15 +39,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 /// Limits that the tests do not meet unless they set them lower.
 fn settings() -> ToolSettings {
     ToolSettings {
         output_limit: 32 << 10,
+        max_image: 3 << 20,
         read_limit: 16 << 20,
         max_matches: 200,
         terminal_max_time: Duration::from_secs(600),
+        terminal_max_output: 16 << 20,
         shell: "/bin/sh".to_owned(),
         fetch_url: FetchSettings { max_size: 64 << 10, max_time: Duration::from_secs(20), ..FetchSettings::default() },
         web_search: Some(SearchSettings {
@@ -74,6 +82,15 @@ fn delegating() -> Delegating {
     Delegating { to, time_limit: Duration::from_secs(1800), port: Arc::new(Nobody) }
 }
 
+fn processes(limits: ProcessLimits) -> Processes {
+    Processes::new(limits, TaskTracker::new(), CancellationToken::new())
+}
+
+/// The same for processes in the background.
+fn process_limits() -> ProcessLimits {
+    ProcessLimits { per_session: 4, idle_time: Duration::from_secs(600), lifetime: Duration::from_secs(600) }
+}
+
 /// A workspace in a folder of its own, so that there is an outside that may be touched.
 struct Desk {
     _folder: TempDir,
@@ -84,6 +101,9 @@ struct Desk {
     memory: Memory,
     skills: Skills,
     tools: ToolSet,
+    processes: Processes,
+    /// Of its calls.
+    session: &'static str,
 }
 
 /// Bytes of its notes.
@@ -95,6 +115,10 @@ impl Desk {
     }
 
     fn with(settings: ToolSettings) -> Self {
+        Self::of(settings, process_limits())
+    }
+
+    fn of(settings: ToolSettings, limits: ProcessLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [outside, workspace, shelf] = ["outside", "workspace", "shelf"].map(|name| {
             let path = folder.path().canonicalize().unwrap().join(name);
@@ -103,10 +127,15 @@ impl Desk {
         });
         let memory = Memory::new(Arc::new(MemoryStore::new(NonZeroUsize::MIN)), MAX_NOTES);
         let skills = Skills::new(vec![shelf.clone()]);
-        let means =
-            Means { delegating: Some(delegating()), memory: Some(memory.clone()), skills: Some(skills.clone()) };
+        let processes = processes(limits);
+        let means = Means {
+            delegating: Some(delegating()),
+            memory: Some(memory.clone()),
+            skills: Some(skills.clone()),
+            processes: processes.clone(),
+        };
         let tools = builtin(settings, Supervisor::new(env!("CARGO_BIN_EXE_nuncio")), &means).unwrap();
-        Self { _folder: folder, outside, workspace, shelf, memory, skills, tools }
+        Self { _folder: folder, outside, workspace, shelf, memory, skills, tools, processes, session: "s1" }
     }
 
     fn put(&self, path: &str, content: impl AsRef<[u8]>) {
@@ -124,7 +153,7 @@ impl Desk {
             run: RunId::new(Uuid::nil()),
             call_id: "c1".into(),
             who: Arc::new(Who { principal: "ann".into(), user: None, profile: "nuncio".into() }),
-            session: "s1".into(),
+            session: self.session.into(),
             workspace: self.workspace.as_path().into(),
             time_limit: Duration::from_secs(60),
             activity: Activity::silent(),
@@ -164,7 +193,10 @@ fn the_tools_are_those_named() {
     let desk = Desk::new();
     assert_eq!(desk.tools.names().collect::<Vec<_>>(), NAMES);
     let effects = NAMES.iter().copied().filter(|name| !desk.tools.get(name).unwrap().annotations().read_only);
-    assert_eq!(effects.collect::<Vec<_>>(), ["delegate", "edit_file", "memory", "terminal", "write_file"]);
+    assert_eq!(
+        effects.collect::<Vec<_>>(),
+        ["apply_patch", "delegate", "edit_file", "memory", "process", "terminal", "write_file"]
+    );
 }
 
 #[test]
@@ -179,6 +211,7 @@ fn a_call_is_summed_up_in_a_line() {
     let desk = Desk::new();
     let cases = [
         ("terminal", json!({"command": "ls -la\nrm x"}), "ls -la rm x"),
+        ("process", json!({"action": "write", "id": "p1-3f2a", "input": "yes\n"}), "write p1-3f2a yes"),
         ("read_file", json!({"path": "notes.txt", "offset": 3}), "notes.txt"),
         ("write_file", json!({"path": "a\u{7}b", "content": ""}), "a b"),
         ("edit_file", json!({"path": "x".repeat(100)}), &format!("{}…", "x".repeat(79))),
@@ -198,9 +231,11 @@ fn a_call_is_summed_up_in_a_line() {
     }
 }
 
-/// A call of each tool that finds nothing wrong with an empty workspace, or says what is missing in it.
-fn harmless() -> [(&'static str, Value); 6] {
+/// A call of each tool that works in the workspace, which finds nothing wrong with an empty workspace, or says what is missing in it.
+fn harmless() -> [(&'static str, Value); 8] {
     [
+        ("apply_patch", json!({"patch": "--- a\n+++ a\n@@ -1 +1 @@\n-x\n+y\n"})),
+        ("view_image", json!({"path": "a"})),
         ("terminal", json!({"command": "true"})),
         ("search_files", json!({"pattern": "x"})),
         ("list_files", json!({})),

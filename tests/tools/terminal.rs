@@ -1,4 +1,4 @@
-use crate::{Desk, settings};
+use crate::{Desk, names, settings};
 use nuncio::core::ports::tool::ToolError;
 use nuncio::sandbox::Supervisor;
 use nuncio::tools::{Means, ToolSettings, builtin};
@@ -45,7 +45,56 @@ async fn a_command_starts_in_the_workspace_with_an_environment_of_its_own() {
 #[tokio::test]
 async fn of_a_long_output_head_and_tail_are_kept() {
     let desk = Desk::with(ToolSettings { output_limit: 20, ..settings() });
-    assert_eq!(run(&desk, "seq 100000 100999").await, "100000\n100\n[… 6,980 bytes cut …]\n98\n100999\n[exit code 0]");
+    let answer = run(&desk, "seq 100000 100999").await;
+    let (shown, rest) = answer.rsplit_once('\n').unwrap();
+    assert_eq!(shown, "100000\n100\n[… 6,980 bytes cut …]\n98\n100999\n[exit code 0]");
+    let [file] = &*outputs(&desk) else { panic!("one file") };
+    assert_eq!(rest, format!("[all of the output is in `{file}`; read_file with offset=2 goes on where it was cut]"));
+    let whole: String = (100000..101000).map(|number| format!("{number}\n")).collect();
+    assert_eq!(desk.content(file), whole);
+}
+
+/// The files of long output, as they are named to a model, the oldest first.
+fn outputs(desk: &Desk) -> Vec<String> {
+    let folder = desk.workspace.join(".nuncio/output");
+    names(&folder).into_iter().map(|name| format!(".nuncio/output/{name}")).collect()
+}
+
+#[tokio::test]
+async fn a_file_of_long_output_has_a_bound_and_is_one_of_some() {
+    let desk = Desk::with(ToolSettings { output_limit: 10, terminal_max_output: 100, ..settings() });
+    let answer = run(&desk, "printf %0200d 0").await;
+    let [file] = &*outputs(&desk) else { panic!("one file") };
+    let line = format!(
+        "[the first 100 bytes of the output are in `{file}`; read_file with offset=1 goes on where it was cut]"
+    );
+    assert_eq!(answer.lines().last(), Some(&*line));
+    assert_eq!(desk.content(file), "0".repeat(100));
+
+    // What somebody else has put there stays.
+    desk.put(".nuncio/output/notes.txt", "");
+    for _ in 0..20 {
+        run(&desk, "printf %0200d 0").await;
+    }
+    let left = outputs(&desk);
+    assert_eq!(
+        (left.len(), left.contains(file), left.last().unwrap().as_str()),
+        (17, false, ".nuncio/output/notes.txt")
+    );
+    assert_eq!(desk.ok("search_files", json!({"pattern": "000"})).await, "[no matches]");
+}
+
+/// The workspace is the command's, and it may plant anything in it.
+#[tokio::test]
+async fn long_output_is_not_led_out_of_the_workspace() {
+    let desk = Desk::with(ToolSettings { output_limit: 10, ..settings() });
+    let plants = ["ln -s ../outside .nuncio", "mkdir .nuncio; ln -s ../../outside .nuncio/output", "touch .nuncio"];
+    for plant in plants {
+        let answer = run(&desk, &format!("{plant}; seq 100")).await;
+        assert!(answer.contains("[exit code 0]\n[the whole output could not be kept in a file: "), "{plant}: {answer}");
+        assert_eq!(names(&desk.outside), [""; 0], "{plant}");
+        run(&desk, "rm -r .nuncio").await;
+    }
 }
 
 #[tokio::test]

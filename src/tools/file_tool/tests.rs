@@ -25,7 +25,7 @@ impl FileTool for Endless {
         String::new()
     }
 
-    fn run(_: Nothing, scope: &Scope) -> Result<String, ToolError> {
+    fn run(_: Nothing, scope: &Scope) -> Result<Vec<Part>, ToolError> {
         for _ in 0..2 * LONG.as_millis() {
             if let Err(end) = scope.check() {
                 scope.workspace.replace(&scope.workspace.locate("ended")?, b"")?;
@@ -50,7 +50,7 @@ impl FileTool for Faulty {
         String::new()
     }
 
-    fn run(_: Nothing, _: &Scope) -> Result<String, ToolError> {
+    fn run(_: Nothing, _: &Scope) -> Result<Vec<Part>, ToolError> {
         panic!("as it does")
     }
 }
@@ -72,9 +72,11 @@ fn context(workspace: &std::path::Path) -> ToolContext {
 fn settings() -> Arc<ToolSettings> {
     Arc::new(ToolSettings {
         output_limit: 1,
+        max_image: 0,
         read_limit: 1,
         max_matches: 1,
         terminal_max_time: Duration::from_secs(1),
+        terminal_max_output: 0,
         shell: String::new(),
         fetch_url: crate::tools::fetch_url::FetchSettings::default(),
         web_search: None,

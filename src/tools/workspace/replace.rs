@@ -6,6 +6,7 @@ use crate::tools::text;
 use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 use rustix::process::geteuid;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,7 +24,7 @@ const NEW_FOLDER: Mode = Mode::from_raw_mode(0o777);
 const NEW_FILE: Mode = Mode::from_raw_mode(0o666);
 
 /// A file under a name of its own until it takes the place of the one it is for.
-struct Draft<'f> {
+pub(super) struct Draft<'f> {
     folder: &'f OwnedFd,
     name: String,
     file: File,
@@ -31,13 +32,21 @@ struct Draft<'f> {
 
 impl Workspace {
     /// Held from reading a file until it is replaced, so that parallel calls do not undo each other's change.
-    pub fn lock(&self, place: &Place) -> MutexGuard<'static, ()> {
-        let mut hasher = DefaultHasher::new();
-        (&self.root, &place.0).hash(&mut hasher);
-        #[expect(clippy::indexing_slicing, reason = "a remainder of the length is below it")]
-        let lock = &LOCKS[hasher.finish() as usize % LOCKS.len()];
+    pub fn lock(&self, place: &Place) -> Vec<MutexGuard<'static, ()>> {
+        self.lock_all([place])
+    }
+
+    /// The same for several files, always in the same order, so that no two calls wait for each other.
+    pub fn lock_all<'p>(&self, places: impl IntoIterator<Item = &'p Place>) -> Vec<MutexGuard<'static, ()>> {
+        let number = |place: &Place| {
+            let mut hasher = DefaultHasher::new();
+            (&self.root, &place.0).hash(&mut hasher);
+            hasher.finish() as usize % LOCKS.len()
+        };
+        let numbers: BTreeSet<usize> = places.into_iter().map(number).collect();
         // A panic leaves nothing half done, as files are replaced in one step.
-        lock.lock().unwrap_or_else(PoisonError::into_inner)
+        let lock = |lock: &'static Mutex<()>| lock.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.into_iter().filter_map(|number| LOCKS.get(number)).map(lock).collect()
     }
 
     /// Puts `content` in the place of a file, or makes one, with the folders it is in. Others see the old or the new
@@ -48,34 +57,21 @@ impl Workspace {
         let Some((folder, file)) = place.split() else { return Err(irregular(place, FileType::Directory)) };
         let write = || {
             let folder = self.make_folders(folder)?;
-            let old = match fs::statat(&folder, file, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(old) => Some(old),
-                Err(Errno::NOENT) => None,
-                Err(error) => return Err(error.into()),
+            let old = match replaceable(&folder, file, place)? {
+                Ok(old) => old,
+                Err(error) => return Ok(Err(error)),
             };
-            let mode = old.map(|old| (FileType::from_raw_mode(old.st_mode), Mode::from_raw_mode(old.st_mode)));
-            match mode {
-                Some((FileType::RegularFile, mode)) if !mode.intersects(Mode::from_raw_mode(0o222)) => {
-                    return Ok(Err(read_only(&name)));
-                }
-                Some((FileType::RegularFile, _)) | None => {}
-                Some((kind, _)) => return Ok(Err(irregular(place, kind))),
+            match self.draft(&folder, content, old.as_ref(), &name)? {
+                Ok(draft) => draft.publish(file)?,
+                Err(error) => return Ok(Err(error)),
             }
-            let mut draft = Draft::new(&folder)?;
-            match &old {
-                Some(old) if draft.take_after(old).is_err() => return Ok(Err(foreign(&name))),
-                Some(_) => {}
-                None => self.give(&draft.file)?,
-            }
-            draft.file.write_all(content)?;
-            draft.publish(file)?;
             Ok(Ok(old.map(|old| old.st_size.unsigned_abs())))
         };
         write().unwrap_or_else(|error: std::io::Error| Err(trouble(&name, error)))
     }
 
     /// The folder at a path, made where it is missing.
-    fn make_folders(&self, path: &Path) -> Result<OwnedFd, Errno> {
+    pub(super) fn make_folders(&self, path: &Path) -> Result<OwnedFd, Errno> {
         let mut folder = fs::openat(&self.folder, ".", FOLDER, Mode::empty())?;
         for name in path {
             folder = match subfolder(&folder, name) {
@@ -90,9 +86,27 @@ impl Workspace {
         Ok(folder)
     }
 
+    /// A draft with all that shall be in it, which looks like the old file.
+    pub(super) fn draft<'f>(
+        &self,
+        folder: &'f OwnedFd,
+        content: &[u8],
+        old: Option<&Stat>,
+        name: &str,
+    ) -> std::io::Result<Result<Draft<'f>, ToolError>> {
+        let mut draft = Draft::new(folder)?;
+        match old {
+            Some(old) if draft.take_after(old).is_err() => return Ok(Err(foreign(name))),
+            Some(_) => {}
+            None => self.give(&draft.file)?,
+        }
+        draft.file.write_all(content)?;
+        Ok(Ok(draft))
+    }
+
     /// Gives what this call has made to whom the workspace belongs, so that commands can go on with it: those of a
     /// daemon that is root run as somebody else.
-    fn give(&self, made: impl AsFd) -> Result<(), Errno> {
+    pub(super) fn give(&self, made: impl AsFd) -> Result<(), Errno> {
         let (workspace, stat) = (fs::fstat(&self.folder)?, fs::fstat(&made)?);
         if !geteuid().is_root() || stat.st_uid != Uid::ROOT.as_raw() || workspace.st_uid == stat.st_uid {
             return Ok(());
@@ -100,6 +114,26 @@ impl Workspace {
         let (uid, gid) = (Uid::from_raw(workspace.st_uid), Gid::from_raw(workspace.st_gid));
         fs::chownat(made, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
     }
+}
+
+/// What is there of a file that is to be replaced, if it may be.
+pub(super) fn replaceable(
+    folder: &OwnedFd,
+    file: &OsStr,
+    place: &Place,
+) -> Result<Result<Option<Stat>, ToolError>, Errno> {
+    let old = match fs::statat(folder, file, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(old) => old,
+        Err(Errno::NOENT) => return Ok(Ok(None)),
+        Err(error) => return Err(error),
+    };
+    Ok(match FileType::from_raw_mode(old.st_mode) {
+        FileType::RegularFile if !Mode::from_raw_mode(old.st_mode).intersects(Mode::from_raw_mode(0o222)) => {
+            Err(read_only(&place.to_string()))
+        }
+        FileType::RegularFile => Ok(Some(old)),
+        kind => Err(irregular(place, kind)),
+    })
 }
 
 fn make_folder(folder: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
@@ -130,7 +164,12 @@ impl<'f> Draft<'f> {
         fs::fchmod(&self.file, Mode::from_raw_mode(old.st_mode) & NEW_FOLDER)
     }
 
-    fn publish(self, name: &OsStr) -> Result<(), Errno> {
+    /// Gives it its name where there is no file of that name.
+    pub(super) fn publish_new(self, name: &OsStr) -> Result<(), Errno> {
+        fs::linkat(self.folder, &self.name, self.folder, name, AtFlags::empty())
+    }
+
+    pub(super) fn publish(self, name: &OsStr) -> Result<(), Errno> {
         fs::renameat(self.folder, &self.name, self.folder, name)
     }
 }

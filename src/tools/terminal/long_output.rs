@@ -1,0 +1,94 @@
+//! The output of a command: head and tail for the model, and all of it in a file of the workspace if that is not all.
+
+use crate::sandbox::{Capture, Captured, OutputLimits, Sink};
+use crate::tools::text;
+use crate::tools::workspace::{Place, Workspace};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+
+pub struct LongOutput {
+    workspace: Arc<Path>,
+    limits: OutputLimits,
+    /// Bytes of the file; what comes after them is in the tail alone.
+    max_file: u64,
+    capture: Capture,
+    total: u64,
+    file: Option<Result<Kept, io::Error>>,
+}
+
+struct Kept {
+    file: File,
+    place: Place,
+    written: u64,
+}
+
+impl LongOutput {
+    pub fn new(workspace: Arc<Path>, limit: usize, max_file: u64) -> Self {
+        let limits = OutputLimits { head: limit / 2, tail: limit / 2 };
+        Self { workspace, limits, max_file, capture: Capture::new(limits), total: 0, file: None }
+    }
+
+    async fn begin(&self) -> io::Result<Kept> {
+        let workspace = Arc::clone(&self.workspace);
+        let open = move || {
+            let workspace = Workspace::open(workspace).map_err(|error| io::Error::other(error.to_string()))?;
+            Ok::<_, io::Error>(workspace.new_output()?)
+        };
+        let (file, place) = tokio::task::spawn_blocking(open).await.map_err(io::Error::other)??;
+        let mut kept = Kept { file: File::from_std(file), place, written: 0 };
+        for bytes in self.capture.kept() {
+            kept.write(bytes, self.max_file).await?;
+        }
+        Ok(kept)
+    }
+
+    /// What was kept, and a line on where the rest is.
+    pub async fn finish(mut self) -> (Captured, Option<String>) {
+        if let Some(Ok(kept)) = &mut self.file
+            && let Err(error) = kept.file.flush().await
+        {
+            self.file = Some(Err(error));
+        }
+        let captured = self.capture.finish();
+        let line = self.file.map(|file| match file {
+            Ok(kept) => {
+                let whole = match self.total == kept.written {
+                    true => "all of the output is".to_owned(),
+                    false => format!("the first {} of the output are", text::count(kept.written, "byte")),
+                };
+                let line = captured.head.matches('\n').count().saturating_add(1);
+                format!("[{whole} in `{}`; read_file with offset={line} goes on where it was cut]", kept.place)
+            }
+            Err(error) => format!("[the whole output could not be kept in a file: {error}]"),
+        });
+        (captured, line)
+    }
+}
+
+impl Sink for LongOutput {
+    async fn take(&mut self, bytes: &[u8]) {
+        self.total = self.total.saturating_add(bytes.len() as u64);
+        if self.file.is_none() && self.total > self.limits.head.saturating_add(self.limits.tail) as u64 {
+            self.file = Some(self.begin().await);
+        }
+        self.capture.push(bytes);
+        if let Some(Ok(kept)) = &mut self.file
+            && let Err(error) = kept.write(bytes, self.max_file).await
+        {
+            self.file = Some(Err(error));
+        }
+    }
+}
+
+impl Kept {
+    async fn write(&mut self, bytes: &[u8], max: u64) -> io::Result<()> {
+        let room = usize::try_from(max.saturating_sub(self.written)).unwrap_or(usize::MAX);
+        let bytes = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        self.file.write_all(bytes).await?;
+        self.written = self.written.saturating_add(bytes.len() as u64);
+        Ok(())
+    }
+}
