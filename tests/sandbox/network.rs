@@ -1,0 +1,34 @@
+//! Connections that a policy forbids. Nothing here leaves the machine's loopback.
+
+use crate::attempt::{Attempt, all_fail};
+use nuncio::sandbox::Layer::{Network as Namespace, Ports, Scopes, Syscalls, View};
+use nuncio::sandbox::Network::{All, Loopback, None};
+
+const NO: &str = "Operation not permitted";
+const DENIED: &str = "Permission denied";
+const REFUSED: &str = "Connection refused";
+const NOWHERE: &str = "No such file";
+
+const ATTEMPTS: &[Attempt] = &[
+    Attempt::new("none: a TCP connection", "@tcp {tcp}", &[(Syscalls, NO), (Ports, DENIED)]).on(None),
+    Attempt::new("none: listening", "@listen", &[(Syscalls, NO), (Ports, DENIED)]).on(None),
+    Attempt::new("none: a datagram", "@udp {udp}", &[(Syscalls, NO)]).on(None),
+    Attempt::new("none: IPv6", "@socket 10 1 0", &[(Syscalls, NO)]).on(None),
+    Attempt::new("none: netlink", "@socket 16 3 0", &[(Syscalls, NO)]).on(None),
+    Attempt::new("none: a socket with a path", "@unix {outside}/engine.sock", &[(Syscalls, NO), (View, NOWHERE)]).on(None),
+    Attempt::new("none: an abstract socket", "@abstract {abstract}", &[(Syscalls, NO), (Scopes, NO)]).on(None),
+    Attempt::new("none: one end of a pair, sent astray", "@pair {outside}/log.sock", &[(Syscalls, NO), (View, NOWHERE)])
+        .on(None),
+    Attempt::new("loopback: the machine's", "@tcp {tcp}", &[(Namespace, REFUSED)]).on(Loopback),
+    Attempt::new("loopback: a socket with a path", "@unix {outside}/engine.sock", &[(View, NOWHERE)]).on(Loopback),
+    Attempt::new("loopback: an abstract socket", "@abstract {abstract}", &[(Namespace, REFUSED), (Scopes, NO)])
+        .on(Loopback),
+    Attempt::new("all: a socket with a path", "@unix {outside}/engine.sock", &[(View, NOWHERE)]).on(All),
+    Attempt::new("all: a datagram to a path", "@pair {outside}/log.sock", &[(View, NOWHERE)]).on(All),
+    Attempt::new("all: an abstract socket", "@abstract {abstract}", &[(Scopes, NO)]).on(All),
+];
+
+#[tokio::test]
+async fn what_is_not_to_be_reached_is_not() {
+    all_fail(ATTEMPTS).await;
+}
