@@ -67,6 +67,7 @@ fn attempt(words: &[&str]) -> io::Result<()> {
         ["abstract", name] => UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?).map(drop),
         // A pair is made without `socket`, and one end of it can be told to send somewhere else.
         ["pair", path] => UnixDatagram::pair()?.0.send_to(b"x", path).map(drop),
+        ["streams"] => UnixStream::pair().map(drop),
         ["shared-memory", key] => call(libc::SYS_shmget, [key.parse().unwrap(), 0, 0, 0]),
         ["fork", _] => fork_many(number(1)),
         ["map", _, shared] => map(number(1), shared == &"shared"),
@@ -85,7 +86,9 @@ fn is(reached: bool) -> io::Result<()> {
 fn looked_at(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error)
-            if ![libc::EPERM, libc::EACCES, libc::ENOSYS, libc::EAFNOSUPPORT].map(Some).contains(&error.raw_os_error()) =>
+            if ![libc::EPERM, libc::EACCES, libc::ENOSYS, libc::ESRCH, libc::EAFNOSUPPORT]
+                .map(Some)
+                .contains(&error.raw_os_error()) =>
         {
             Ok(())
         }
@@ -96,7 +99,7 @@ fn looked_at(result: io::Result<()>) -> io::Result<()> {
 pub fn call(number: c_long, arguments: [c_long; 4]) -> io::Result<()> {
     let [a, b, c, d] = arguments;
     // SAFETY: whoever asks gives pointers that are null or outlive the call.
-    checked(unsafe { libc::syscall(number, a, b, c, d, 0, 0) }).map(drop)
+    checked(unsafe { libc::syscall(number, a, b, c, d, NULL, NULL) }).map(drop)
 }
 
 pub fn checked<T: Default + PartialOrd>(result: T) -> io::Result<T> {
@@ -121,7 +124,8 @@ fn read_memory(pid: c_long) -> io::Result<()> {
     let remote = libc::iovec { iov_base: 8 as *mut _, iov_len: 1 };
     let words = [pid, (&raw const local) as c_long, 1, (&raw const remote) as c_long];
     // SAFETY: both descriptions outlive the call.
-    let read = unsafe { libc::syscall(libc::SYS_process_vm_readv, words[0], words[1], words[2], words[3], 1, 0) };
+    let read =
+        unsafe { libc::syscall(libc::SYS_process_vm_readv, words[0], words[1], words[2], words[3], 1 as c_long, NULL) };
     looked_at(checked(read).map(drop))
 }
 

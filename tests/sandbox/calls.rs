@@ -3,8 +3,8 @@
 use crate::attacker::{NULL, call, open_by_handle, pidfd, with_child};
 use crate::attempt::{Attempt, all_fail};
 use libc::c_long;
-use nuncio::sandbox::Layer::{Capabilities, Files, Privileges, Processes, Scopes, Syscalls, User, View};
 use nuncio::sandbox::Layer;
+use nuncio::sandbox::Layer::{Capabilities, Files, Privileges, Processes, Scopes, Syscalls, User, View};
 use std::io;
 use std::os::fd::AsRawFd;
 
@@ -29,7 +29,8 @@ const ATTEMPTS: &[Attempt] = &[
     Attempt::new("comparing kernel addresses", "@call kcmp", ONLY_SECCOMP),
     Attempt::new("performance counters", "@call perf_event_open", ONLY_SECCOMP),
     Attempt::new("io_uring", "@call io_uring_setup", ONLY_SECCOMP),
-    Attempt::new("userfaultfd", "@call userfaultfd", ONLY_SECCOMP).needing(|| lacks("userfaultfd", "CONFIG_USERFAULTFD")),
+    Attempt::new("userfaultfd", "@call userfaultfd", ONLY_SECCOMP)
+        .needing(|| lacks("userfaultfd", "CONFIG_USERFAULTFD")),
     Attempt::new("keyrings", "@call keyctl", ONLY_SECCOMP).needing(|| lacks("keyctl", "CONFIG_KEYS")),
     Attempt::new("a key", "@call add_key", ONLY_SECCOMP).needing(|| lacks("keyctl", "CONFIG_KEYS")),
     Attempt::new("fanotify", "@call fanotify_init", ONLY_SECCOMP),
@@ -39,7 +40,7 @@ const ATTEMPTS: &[Attempt] = &[
     #[cfg(target_arch = "x86_64")]
     Attempt::new("segments", "@call modify_ldt", ONLY_SECCOMP),
     #[cfg(target_arch = "x86_64")]
-    Attempt::new("ports of devices", "@call iopl", ONLY_SECCOMP),
+    Attempt::new("ports of devices", "@call iopl", ONLY_SECCOMP).needing(|| lacks("iopl", "CONFIG_X86_IOPL_IOPERM")),
     Attempt::new("typing into a terminal", "@call tiocsti", ONLY_SECCOMP),
     Attempt::new("typing into a terminal, with a bit that the kernel ignores", "@call tiocsti_high", ONLY_SECCOMP),
     Attempt::new("a user namespace", "@call unshare", ONLY_SECCOMP),
@@ -55,7 +56,12 @@ const ATTEMPTS: &[Attempt] = &[
     Attempt::new("a socket to the kernel's ciphers", "@socket 38 5 0", NO_FAMILY)
         .needing(|| family(libc::AF_ALG, "CONFIG_CRYPTO_USER_API")),
     Attempt::new("TCP by another name", "@socket 2 1 262", NO_FAMILY).needing(mptcp),
-    Attempt::new("raw packets", "@socket 17 3 0", &[(Syscalls, "Address family"), (Capabilities, NO), (User, NO), (Processes, NO), (View, NO)]).for_root(),
+    Attempt::new(
+        "raw packets",
+        "@socket 17 3 0",
+        &[(Syscalls, "Address family"), (Capabilities, NO), (User, NO), (Processes, NO), (View, NO)],
+    )
+    .for_root(),
     Attempt::new("open_by_handle_at", "@call open_by_handle_at", RIGHTS).for_root(),
     Attempt::new("a program in the kernel", "@call bpf", RIGHTS).for_root(),
     Attempt::new("another name for the machine", "@call sethostname", RIGHTS).for_root(),
@@ -63,11 +69,17 @@ const ATTEMPTS: &[Attempt] = &[
     Attempt::new("taking off a mount", "@call umount2", MOUNTS).for_root(),
     Attempt::new("a root of its own", "@call chroot", OWN_RIGHTS).for_root(),
     Attempt::new("root again", "@become root", &[(User, NO)]).for_root(),
-    Attempt::new("a setuid program", "ATTACK=root {privileged}", &[(Privileges, NO), (View, NO)]).for_root(),
+    // A filter or a Landlock domain is not to be had without giving up such rights.
+    Attempt::new(
+        "a setuid program",
+        "ATTACK=root {setuid}",
+        &[(Privileges, NO), (View, NO), (Files, NO), (Scopes, NO), (Syscalls, NO)],
+    )
+    .for_root(),
     Attempt::new(
         "a program with capabilities",
-        "ATTACK=capability {privileged}",
-        &[(Privileges, NO), (Capabilities, NO), (View, NO)],
+        "ATTACK=capability {capable}",
+        &[(Privileges, NO), (Capabilities, NO), (View, NO), (Files, NO), (Scopes, NO), (Syscalls, NO)],
     )
     .for_root(),
 ];
@@ -77,7 +89,15 @@ const OTHERS: &[Attempt] = &[
     Attempt::new(
         "ptrace of the daemon",
         "@ptrace {daemon}",
-        &[(Syscalls, NO), (Processes, "No such process"), (View, NO), (Files, NO), (Scopes, NO), (User, NO), (Capabilities, NO)],
+        &[
+            (Syscalls, NO),
+            (Processes, "No such process"),
+            (View, NO),
+            (Files, NO),
+            (Scopes, NO),
+            (User, NO),
+            (Capabilities, NO),
+        ],
     ),
     Attempt::new(
         "ptrace of another session",
@@ -107,9 +127,7 @@ pub fn make(name: &str) -> io::Result<()> {
     match name {
         "ptrace" => with_child(|child| call(libc::SYS_ptrace, [libc::PTRACE_SEIZE.into(), child, 0, 0])),
         "process_vm_readv" => with_child(|child| call(libc::SYS_process_vm_readv, [child, NULL, 0, NULL])),
-        "pidfd_getfd" => {
-            with_child(|child| call(libc::SYS_pidfd_getfd, [pidfd(child)?.as_raw_fd().into(), 0, 0, 0]))
-        }
+        "pidfd_getfd" => with_child(|child| call(libc::SYS_pidfd_getfd, [pidfd(child)?.as_raw_fd().into(), 0, 0, 0])),
         "kcmp" => with_child(|child| call(libc::SYS_kcmp, [std::process::id().into(), child, 1, 0])),
         "perf_event_open" => call(libc::SYS_perf_event_open, [NULL, 0, -1, -1]),
         "io_uring_setup" => call(libc::SYS_io_uring_setup, [1, NULL, 0, 0]),
@@ -126,16 +144,14 @@ pub fn make(name: &str) -> io::Result<()> {
         #[cfg(target_arch = "x86_64")]
         "iopl" => call(libc::SYS_iopl, [0, 0, 0, 0]),
         "tiocsti" => call(libc::SYS_ioctl, [0, libc::TIOCSTI as c_long, c"x".as_ptr() as c_long, 0]),
-        "tiocsti_high" => {
-            call(libc::SYS_ioctl, [0, 1 << 32 | libc::TIOCSTI as c_long, c"x".as_ptr() as c_long, 0])
-        }
+        "tiocsti_high" => call(libc::SYS_ioctl, [0, 1 << 32 | libc::TIOCSTI as c_long, c"x".as_ptr() as c_long, 0]),
         "unshare" => call(libc::SYS_unshare, [users, 0, 0, 0]),
         "clone" => clone(users),
         "clone3" => call(libc::SYS_clone3, [NULL, 0, 0, 0]),
         "x32" => call(0x4000_0000 + libc::SYS_getpid, [0; 4]),
         "open_by_handle_at" => open_by_handle(),
-        // A map with nothing in it is refused as such.
-        "bpf" => call(libc::SYS_bpf, [0, [0u64; 16].as_ptr() as c_long, 128, 0]),
+        // A map of one number.
+        "bpf" => call(libc::SYS_bpf, [0, [2u32, 4, 4, 1, 0, 0, 0, 0].as_ptr() as c_long, 32, 0]),
         // Too long a name is refused as such.
         "sethostname" => call(libc::SYS_sethostname, [c"x".as_ptr() as c_long, -1, 0, 0]),
         "mount" => {
@@ -152,7 +168,7 @@ pub fn make(name: &str) -> io::Result<()> {
 fn clone(flags: c_long) -> io::Result<()> {
     // SAFETY: as `fork`; the child calls one function that returns to nobody.
     match crate::attacker::checked(unsafe {
-        libc::syscall(libc::SYS_clone, flags | c_long::from(libc::SIGCHLD), 0, 0, 0, 0)
+        libc::syscall(libc::SYS_clone, flags | c_long::from(libc::SIGCHLD), NULL, NULL, NULL, NULL)
     })? {
         // SAFETY: it has nothing to clean up.
         0 => unsafe { libc::_exit(0) },
@@ -175,11 +191,8 @@ fn works(attack: &str, feature: &'static str) -> Option<&'static str> {
 }
 
 fn family(family: i32, feature: &'static str) -> Option<&'static str> {
-    let found = rustix::net::socket(
-        rustix::net::AddressFamily::from_raw(family as u16),
-        rustix::net::SocketType::STREAM,
-        None,
-    );
+    let found =
+        rustix::net::socket(rustix::net::AddressFamily::from_raw(family as u16), rustix::net::SocketType::STREAM, None);
     (found.err() == Some(rustix::io::Errno::AFNOSUPPORT)).then_some(feature)
 }
 
@@ -194,4 +207,3 @@ fn mptcp() -> Option<&'static str> {
         }
     }
 }
-

@@ -5,6 +5,7 @@ use nuncio::sandbox::Layer;
 use nuncio::sandbox::Layer::{Capabilities, Files, Processes, Scopes, User, View};
 
 const NO: &str = "Permission denied";
+const OPERATION: &str = "Operation not permitted";
 const NOWHERE: &str = "No such file";
 
 /// Of the daemon's user.
@@ -14,6 +15,8 @@ const SHARED: &[(Layer, &str)] = &[(View, NOWHERE), (Files, NO)];
 /// What can be asked of a process by whoever could trace it.
 const OF_A_PROCESS: &[(Layer, &str)] =
     &[(Processes, NOWHERE), (View, NO), (Files, NO), (Scopes, NO), (User, NO), (Capabilities, NO)];
+/// Who may watch the whole machine's performance may also read this much, whatever Landlock says.
+const OF_A_PROCESS_FOR_ROOT: &[(Layer, &str)] = &[(Processes, NOWHERE), (View, NO), (User, NO), (Capabilities, NO)];
 const OF_A_SIBLING: &[(Layer, &str)] = &[(Processes, NOWHERE), (View, NO), (Files, NO), (Scopes, NO)];
 
 const READS: &[Attempt] = &[
@@ -22,19 +25,23 @@ const READS: &[Attempt] = &[
     Attempt::new("another session's notes", "cat {other}/notes", SHARED),
     Attempt::new("another session's folder", "ls {other}", SHARED),
     Attempt::new("whether a session exists", "stat {other}", &[(View, NOWHERE)]),
-    Attempt::new("another session's /tmp", "mkdir -p {data}/tmp/x && ls {data}/tmp/x", &[(View, ""), (Files, NO), (User, NO)]),
+    Attempt::new("another session's /tmp", "cat {data}/tmp/other/draft", SHARED),
     Attempt::new("a symlink out", "ln -s {other}/notes link && cat link", SHARED),
     Attempt::new("a chain of links", "ln -s .. up; ln -s up/other next; cat next/notes", SHARED),
     Attempt::new("the folders above", "cat ../other/notes", SHARED),
-    Attempt::new("the root of the first process", "cat /proc/1/root{other}/notes", &[(View, ""), (Files, NO), (Scopes, NO), (User, NO), (Capabilities, NO), (Processes, NO)]).for_root(),
+    Attempt::new(
+        "the root of the first process",
+        "cat /proc/1/root{other}/notes",
+        &[(View, ""), (Files, NO), (Scopes, NO), (User, NO), (Capabilities, NO)],
+    )
+    .for_root(),
     Attempt::new("the daemon's root", "cat /proc/{daemon}/root{other}/notes", OF_A_PROCESS),
     Attempt::new("the daemon's working folder", "ls /proc/{daemon}/cwd/etc", OF_A_PROCESS),
-    Attempt::new("the daemon's environment", "grep -a secret /proc/{daemon}/environ", OF_A_PROCESS),
+    Attempt::new("the daemon's environment", "grep -a secret /proc/{daemon}/environ", OF_A_PROCESS_FOR_ROOT).for_root(),
     Attempt::new("another session's environment", "grep -a secret /proc/{sibling}/environ", OF_A_SIBLING),
-    Attempt::new("the daemon's open files", "ls /proc/{daemon}/fd/", OF_A_PROCESS),
+    Attempt::new("the daemon's open files", "readlink -v /proc/{daemon}/fd/0", OF_A_PROCESS),
     Attempt::new("the daemon's memory", ": < /proc/{daemon}/mem", OF_A_PROCESS),
     Attempt::new("the daemon's command line", "cat /proc/{daemon}/cmdline", &[(Processes, NOWHERE)]),
-    Attempt::new("the kernel's log", "head -c 1 /dev/kmsg", &[(View, NOWHERE), (Files, NO), (User, NO)]).for_root(),
     Attempt::new(
         "the raw disk",
         "while read a b c name; do [ -b /dev/$name ] && disk=/dev/$name; done < /proc/partitions; \
@@ -46,7 +53,7 @@ const READS: &[Attempt] = &[
     Attempt::new(
         "a device of its own making",
         "mknod full c 1 7 && head -c 1 full",
-        &[(Capabilities, "not permitted"), (User, "not permitted"), (View, "not permitted"), (Processes, "not permitted"), (Files, NO)],
+        &[(Files, NO), (Capabilities, OPERATION), (User, OPERATION), (View, OPERATION), (Processes, OPERATION)],
     )
     .for_root(),
 ];
@@ -55,19 +62,39 @@ const WRITES: &[Attempt] = &[
     Attempt::new("a file of another session", "echo x >> {other}/notes", &[(View, "nonexistent"), (Files, NO)]),
     Attempt::new("a new file outside", "echo x > {outside}/new", &[(View, "nonexistent"), (Files, NO)]),
     Attempt::new("emptying a file outside", ": > {outside}/file", &[(View, "nonexistent"), (Files, NO)]),
-    Attempt::new("what can only be read", "echo x >> {library}/lib", &[(View, "Read-only"), (Files, NO), (User, NO)]),
-    Attempt::new("deleting what can only be read", "rm -f {library}/lib", &[(View, "Read-only"), (Files, NO), (User, NO)]),
+    Attempt::new("what can only be read", "echo x >> {library}/lib", &[(User, NO), (View, "Read-only"), (Files, NO)]),
+    Attempt::new(
+        "deleting what can only be read",
+        "rm -f {library}/lib",
+        &[(View, "Read-only"), (Files, NO), (User, NO)],
+    ),
     Attempt::new("a folder outside", "mkdir {outside}/folder", SHARED),
     Attempt::new("deleting a file outside", "rm {outside}/file", SHARED),
     Attempt::new("moving a file in", "mv {outside}/file mine", SHARED),
     Attempt::new("moving a file out", "touch mine && mv mine {outside}/mine", &[(View, ""), (Files, NO)]),
-    Attempt::new("another name for a file outside", "ln {outside}/file mine && echo x >> mine", SHARED),
-    Attempt::new("a symlink in the way of a file", "ln -s {outside}/new mine && echo x > mine", &[(View, "nonexistent"), (Files, NO)]),
-    Attempt::new("moving the workspace away", "mv {workspace} {workspace}-gone", &[(View, ""), (Files, NO), (User, NO)]),
-    Attempt::new("a symlink in the place of the workspace", "cd / && rmdir {workspace} && ln -s / {workspace}", &[(View, ""), (Files, NO), (User, NO)]),
+    Attempt::new(
+        "another name for a file outside",
+        "ln {outside}/file mine && echo x >> mine",
+        &[(View, NOWHERE), (Files, "Invalid cross-device link")],
+    ),
+    Attempt::new(
+        "a symlink in the way of a file",
+        "ln -s {outside}/new mine && echo x > mine",
+        &[(View, "nonexistent"), (Files, NO)],
+    ),
+    Attempt::new(
+        "moving the workspace away",
+        "mv {workspace} {workspace}-gone",
+        &[(View, ""), (Files, NO), (User, NO)],
+    ),
+    Attempt::new(
+        "a symlink in the place of the workspace",
+        "cd / && rmdir {workspace} && ln -s / {workspace}",
+        &[(View, ""), (Files, NO), (User, NO)],
+    ),
     Attempt::new(
         "a setting of the kernel",
-        "read now < /proc/sys/kernel/printk_ratelimit && echo $now > /proc/sys/kernel/printk_ratelimit",
+        "now=$(cat /proc/sys/kernel/printk_ratelimit) && echo $now > /proc/sys/kernel/printk_ratelimit",
         &[(Files, NO), (User, NO)],
     )
     .for_root(),
@@ -91,7 +118,7 @@ async fn nor_written() {
 
 fn no_disk() -> Option<&'static str> {
     let partitions = std::fs::read_to_string("/proc/partitions").unwrap_or_default();
-    let names = partitions.lines().filter_map(|line| line.split_whitespace().nth(3));
-    let found = names.into_iter().any(|name| std::path::Path::new("/dev").join(name).exists());
-    (!found).then_some("a disk in /dev")
+    let last = partitions.lines().filter_map(|line| line.split_whitespace().nth(3)).map(|name| format!("/dev/{name}"));
+    let opened = last.last().and_then(|disk| std::fs::File::open(disk).ok());
+    opened.is_none().then_some("a disk that root can read")
 }

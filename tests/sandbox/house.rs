@@ -45,11 +45,11 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let data = root.join("data");
-        let [workspace, other] = ["workspaces/one", "workspaces/other"].map(|name| data.join(name));
+        let [workspace, other, tmp] = ["workspaces/one", "workspaces/other", "tmp/other"].map(|name| data.join(name));
         let [outside, library] = ["outside", "library"].map(|name| root.join(name));
         // As the daemon makes them where it cannot count on a view: to be passed and not to be listed.
         let passable = [&root, &data, &data.join("workspaces"), &data.join("tmp")];
-        for made in passable.into_iter().chain([&workspace, &other, &outside, &library]) {
+        for made in passable.into_iter().chain([&workspace, &other, &tmp, &outside, &library]) {
             fs::create_dir_all(made).unwrap();
         }
         for folder in passable {
@@ -57,6 +57,7 @@ impl House {
         }
         write(&data.join("nuncio.db"), "database", 0o600);
         write(&other.join("notes"), "other's", 0o600);
+        write(&tmp.join("draft"), "other's", 0o600);
         write(&outside.join("file"), "anybody's", 0o666);
         write(&library.join("lib"), "shared", 0o644);
         fs::set_permissions(&outside, Permissions::from_mode(0o777)).unwrap();
@@ -64,7 +65,8 @@ impl House {
         let house = Self { _folder: folder, kit: Kit::get(), data, workspace, other, outside, library };
         // All sessions share one user, so that rights of files do not keep them apart.
         if let Some(UserIds { uid, gid }) = house.policy().user {
-            for path in [&house.other, &house.other.join("notes"), &house.outside, &house.outside.join("file")] {
+            let files = [house.other.join("notes"), tmp.join("draft"), house.outside.join("file")];
+            for path in files.iter().chain([&house.other, &tmp, &house.outside]) {
                 chown(path, Some(uid), Some(gid)).unwrap();
             }
         }

@@ -23,8 +23,9 @@ pub struct Kit {
     pub folder: PathBuf,
     pub nuncio: PathBuf,
     pub attacker: PathBuf,
-    /// The attacker as root's, setuid and with a capability. Only root can make it.
-    pub privileged: PathBuf,
+    /// The attacker as root's, setuid, and with a capability. Only root can make them.
+    pub setuid: PathBuf,
+    pub capable: PathBuf,
 }
 
 impl Kit {
@@ -50,13 +51,16 @@ impl Kit {
                 (Some(temp), folder)
             }
         };
-        let [nuncio, attacker, privileged] = ["nuncio", "attacker", "privileged"].map(|name| folder.join(name));
+        let [nuncio, attacker, setuid, capable] =
+            ["nuncio", "attacker", "setuid", "capable"].map(|name| folder.join(name));
         if temp.is_some() && crate::house::is_root() {
-            fs::copy(&this, &privileged).unwrap();
-            fs::set_permissions(&privileged, Permissions::from_mode(0o4755)).unwrap();
-            rustix::fs::setxattr(&privileged, "security.capability", &NET_RAW, XattrFlags::empty()).unwrap();
+            for copy in [&setuid, &capable] {
+                fs::copy(&this, copy).unwrap();
+            }
+            fs::set_permissions(&setuid, Permissions::from_mode(0o4755)).unwrap();
+            rustix::fs::setxattr(&capable, "security.capability", &NET_RAW, XattrFlags::empty()).unwrap();
         }
-        Self { _temp: temp, folder, nuncio, attacker, privileged }
+        Self { _temp: temp, folder, nuncio, attacker, setuid, capable }
     }
 }
 

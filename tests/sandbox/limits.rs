@@ -8,8 +8,6 @@ const ATTEMPTS: &[Attempt] = &[
         .under(|policy| policy.limits.processes = 50),
     Attempt::new("a flood of memory", "@map 200 private", &[(Limits, "Cannot allocate memory")])
         .under(|policy| policy.limits.memory = 100 << 20),
-    Attempt::new("a flood of memory that is shared", "@map 200 shared", &[(Limits, "Cannot allocate memory")])
-        .under(|policy| policy.limits.memory = 100 << 20),
     Attempt::new("a flood of open files", "@open 200", &[(Limits, "Too many open files")])
         .under(|policy| policy.limits.open_files = 50),
     Attempt::new("a large file", "head -c 2000000 /dev/zero > large", &[(Limits, "File size limit")])

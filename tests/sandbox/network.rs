@@ -1,8 +1,10 @@
 //! Connections that a policy forbids. Nothing here leaves the machine's loopback.
 
+use crate::House;
 use crate::attempt::{Attempt, all_fail};
 use nuncio::sandbox::Layer::{Network as Namespace, Ports, Scopes, Syscalls, View};
 use nuncio::sandbox::Network::{All, Loopback, None};
+use nuncio::sandbox::{Ended, Policy};
 
 const NO: &str = "Operation not permitted";
 const DENIED: &str = "Permission denied";
@@ -15,10 +17,15 @@ const ATTEMPTS: &[Attempt] = &[
     Attempt::new("none: a datagram", "@udp {udp}", &[(Syscalls, NO)]).on(None),
     Attempt::new("none: IPv6", "@socket 10 1 0", &[(Syscalls, NO)]).on(None),
     Attempt::new("none: netlink", "@socket 16 3 0", &[(Syscalls, NO)]).on(None),
-    Attempt::new("none: a socket with a path", "@unix {outside}/engine.sock", &[(Syscalls, NO), (View, NOWHERE)]).on(None),
-    Attempt::new("none: an abstract socket", "@abstract {abstract}", &[(Syscalls, NO), (Scopes, NO)]).on(None),
-    Attempt::new("none: one end of a pair, sent astray", "@pair {outside}/log.sock", &[(Syscalls, NO), (View, NOWHERE)])
+    Attempt::new("none: a socket with a path", "@unix {outside}/engine.sock", &[(Syscalls, NO), (View, NOWHERE)])
         .on(None),
+    Attempt::new("none: an abstract socket", "@abstract {abstract}", &[(Syscalls, NO), (Scopes, NO)]).on(None),
+    Attempt::new(
+        "none: one end of a pair, sent astray",
+        "@pair {outside}/log.sock",
+        &[(Syscalls, NO), (View, NOWHERE)],
+    )
+    .on(None),
     Attempt::new("loopback: the machine's", "@tcp {tcp}", &[(Namespace, REFUSED)]).on(Loopback),
     Attempt::new("loopback: a socket with a path", "@unix {outside}/engine.sock", &[(View, NOWHERE)]).on(Loopback),
     Attempt::new("loopback: an abstract socket", "@abstract {abstract}", &[(Namespace, REFUSED), (Scopes, NO)])
@@ -27,6 +34,16 @@ const ATTEMPTS: &[Attempt] = &[
     Attempt::new("all: a datagram to a path", "@pair {outside}/log.sock", &[(View, NOWHERE)]).on(All),
     Attempt::new("all: an abstract socket", "@abstract {abstract}", &[(Scopes, NO)]).on(All),
 ];
+
+/// What programs use between their own processes.
+#[tokio::test]
+async fn a_pair_of_streams_can_be_had_without_a_network() {
+    let house = House::new();
+    let policy = Policy { network: None, ..house.policy() };
+    let script =
+        format!("ATTACK=streams {} --ignored --exact attacker::role --test-threads=1", house.kit.attacker.display());
+    assert_eq!(house.run(&policy, &script).await.1, Ended::Exit(0));
+}
 
 #[tokio::test]
 async fn what_is_not_to_be_reached_is_not() {
