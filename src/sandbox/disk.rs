@@ -127,7 +127,9 @@ impl Round {
                 let inside = fs::openat(&*folder, name, FOLDER, Mode::empty());
                 self.enter(inside);
             } else {
-                self.bytes = self.bytes.saturating_add(bytes / (stat.st_nlink as u64).max(1));
+                #[allow(clippy::unnecessary_cast, reason = "it is narrower on some machines")]
+                let links = (stat.st_nlink as u64).max(1);
+                self.bytes = self.bytes.saturating_add(bytes / links);
             }
         }
         false

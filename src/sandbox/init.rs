@@ -8,7 +8,10 @@ use std::process;
 use libc::c_int;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, geteuid, set_parent_process_death_signal, wait, waitpid};
+use rustix::process::{
+    DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus, geteuid, set_dumpable_behavior,
+    set_parent_process_death_signal, wait, waitpid,
+};
 use serde::{Deserialize, Serialize};
 
 use super::layers::{Refusal, at, mounts, namespaces};
@@ -118,6 +121,8 @@ fn run(
         // It ends without a byte when the supervisor has gone.
         .and_then(|()| released.read_exact(&mut [0]))
         .and_then(|()| leave_lifeline())
+        // It has the rights over the namespaces, and the command may be the same user.
+        .and_then(|()| Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?))
         .map_err(|error| Refusal::Command(error.to_string()))
         .and_then(|()| enter(attempt))
         .and_then(|in_view| {

@@ -28,7 +28,7 @@ pub(super) enum Request {
     /// Comes with the streams, and with the network to join if there is one.
     Run {
         command: Command,
-        policy: Policy,
+        policy: Box<Policy>,
         /// The file to hold locked meanwhile.
         lock: Option<PathBuf>,
     },

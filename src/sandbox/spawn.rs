@@ -163,7 +163,7 @@ impl Supervisor {
         let Streams { stdin, stdout, stderr } = streams;
         let mut descriptors = vec![stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
         descriptors.extend(network.iter().flat_map(|network| network.descriptors()));
-        let request = Request::Run { command: command.clone(), policy: (*self.policy).clone(), lock };
+        let request = Request::Run { command: command.clone(), policy: Box::new((*self.policy).clone()), lock };
         self.ask(&request, &descriptors).await
     }
 

@@ -1,9 +1,9 @@
 //! A daemon that is killed and started again over the same data, and a reader that follows one response through it.
 
-use crate::support::{Daemon, REHEARSAL, client, command};
+use crate::support::{Daemon, REHEARSAL, SHARING, client, command};
 use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -14,12 +14,13 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The data of a daemon, and where its tools count what they do.
 pub struct House {
     daemon: Option<Daemon>,
-    counts: TempDir,
+    counts: PathBuf,
 }
 
 impl House {
     pub fn new(yaml: &str) -> Self {
-        Self { daemon: Some(Daemon::with(&format!("{REHEARSAL}{yaml}"))), counts: tempfile::tempdir().unwrap() }
+        let daemon = Daemon::with(&format!("{REHEARSAL}{SHARING}{yaml}"));
+        Self { counts: daemon.shared(), daemon: Some(daemon) }
     }
 
     pub fn daemon(&self) -> &Daemon {
@@ -50,8 +51,7 @@ impl House {
 
     /// A script whose tools note each of their runs, in a file each.
     pub fn script(&self, name: &str) -> String {
-        let note =
-            |tool: &str, rest: &str| format!("run: echo x >> {}/{name}-{tool}{rest}", self.counts.path().display());
+        let note = |tool: &str, rest: &str| format!("run: echo x >> {}/{name}-{tool}{rest}", self.counts.display());
         [
             "think: First I look around, and then".to_owned(),
             "count: 12 4ms".to_owned(),
@@ -71,7 +71,7 @@ impl House {
 
     /// How many times each tool of a script has run.
     pub fn counts(&self, name: &str) -> Vec<usize> {
-        ["quick", "slow", "second"].map(|tool| lines(&self.counts.path().join(format!("{name}-{tool}")))).into()
+        ["quick", "slow", "second"].map(|tool| lines(&self.counts.join(format!("{name}-{tool}")))).into()
     }
 
     pub async fn begin(&self, input: &str, more: Value) -> String {

@@ -80,6 +80,10 @@ impl Attempt {
         }
         let guards = self.guards.iter().filter(|(layer, _)| policy.wants(*layer));
         for (alone, words) in guards {
+            // Who never had any has none to lose.
+            if *alone == Layer::Capabilities && !is_root() {
+                continue;
+            }
             if let Some(reason) = broken.get(alone) {
                 self.skipped(&format!("layer {alone} is not here: {reason}"));
                 continue;
@@ -126,7 +130,7 @@ impl Attempt {
     }
 
     fn skipped(&self, why: &str) {
-        let _ = writeln!(std::io::stderr(), "skipped: {}: {why}", self.name);
+        skipped(self.name, why);
     }
 }
 
@@ -143,6 +147,24 @@ pub async fn broken() -> &'static Broken {
     static BROKEN: OnceCell<Broken> = OnceCell::const_new();
     let policy = House::new().policy();
     BROKEN.get_or_init(|| async { supervisor(&policy).probe(policy.user).await.unwrap() }).await
+}
+
+/// What is promised in full, at both levels, as far as it can be kept here.
+pub async fn all_policies(house: &House) -> Vec<Policy> {
+    let broken = broken().await;
+    let mut policies = Vec::new();
+    for level in [Level::Workspace, Level::Strict] {
+        let policy = Policy { level, ..house.policy() }.knowing(broken);
+        match policy.unmet(broken) {
+            Some(layer) => skipped(&format!("{level:?}"), &format!("layer {layer} is not here: {}", broken[&layer])),
+            None => policies.push(policy),
+        }
+    }
+    policies
+}
+
+fn skipped(what: &str, why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {what}: {why}");
 }
 
 /// What there is to attack.

@@ -93,17 +93,24 @@ const WRITES: &[Attempt] = &[
         &[(View, ""), (Files, NO), (User, NO)],
     ),
     Attempt::new(
+        "the memory of the first process",
+        ": <> /proc/$PPID/mem",
+        &[(Files, NO), (Scopes, NO), (User, NO), (Capabilities, NO)],
+    )
+    .for_root(),
+    Attempt::new(
         "a setting of the kernel",
         "now=$(cat /proc/sys/kernel/printk_ratelimit) && echo $now > /proc/sys/kernel/printk_ratelimit",
         &[(Files, NO), (User, NO)],
     )
     .for_root(),
     Attempt::new(
-        "a setting of a device",
-        "file=/sys/devices/system/cpu/cpu0/uevent; echo change > $file",
+        "a setting of the memory",
+        "now=$(cat /sys/kernel/mm/ksm/run) && echo $now > /sys/kernel/mm/ksm/run",
         &[(View, "Read-only"), (Files, NO), (User, NO)],
     )
-    .for_root(),
+    .for_root()
+    .needing(no_setting),
 ];
 
 #[tokio::test]
@@ -121,4 +128,8 @@ fn no_disk() -> Option<&'static str> {
     let last = partitions.lines().filter_map(|line| line.split_whitespace().nth(3)).map(|name| format!("/dev/{name}"));
     let opened = last.last().and_then(|disk| std::fs::File::open(disk).ok());
     opened.is_none().then_some("a disk that root can read")
+}
+
+fn no_setting() -> Option<&'static str> {
+    (!std::path::Path::new("/sys/kernel/mm/ksm/run").exists()).then_some("CONFIG_KSM")
 }

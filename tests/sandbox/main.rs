@@ -8,12 +8,21 @@ mod attacker;
 mod attempt;
 mod attempts;
 mod calls;
+mod daemon;
 mod files;
 mod house;
 mod kit;
+mod leftovers;
 mod limits;
+mod missing;
 mod network;
 mod ordinary;
 mod processes;
+mod races;
+mod start;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../support/upstream.rs"]
+mod upstream;
 
 pub use house::{House, LIMITS, LONG, supervisor};

@@ -2,8 +2,10 @@
 
 #![allow(dead_code, reason = "each test crate uses a part of this")]
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
@@ -36,7 +38,15 @@ const FOREIGN: &[&str] = &[
 /// An upstream of its own keeps a daemon from looking for an Ollama.
 pub const REHEARSAL: &str = "upstreams: {default: {kind: rehearsal}}\n";
 
+/// A profile whose commands can write to [`Daemon::shared`] too, as they can to no other folder of a test.
+pub const SHARING: &str = "profiles: {nuncio: {write: [shared]}}\n";
+
 impl Daemon {
+    /// A folder where commands of the [`SHARING`] profile leave what a test counts.
+    pub fn shared(&self) -> PathBuf {
+        self.folder.path().join("shared")
+    }
+
     /// The daemon as it is without any upstream: it rehearses.
     pub fn rehearsing() -> Self {
         Self::with(REHEARSAL)
@@ -50,6 +60,9 @@ impl Daemon {
     pub fn with_environment(yaml: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
+        // Commands may run as somebody else.
+        std::fs::create_dir(folder.path().join("shared")).unwrap();
+        std::fs::set_permissions(folder.path().join("shared"), Permissions::from_mode(0o777)).unwrap();
         let mut command = command(folder.path());
         command.envs(variables.iter().copied());
         Self::of(command, folder)

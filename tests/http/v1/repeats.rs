@@ -1,6 +1,6 @@
 //! Requests that are made again: by a key of the client's, or by its word that it tries again.
 
-use crate::support::{Daemon, REHEARSAL, client};
+use crate::support::{Daemon, REHEARSAL, SHARING, client};
 use nuncio::config::auth::KeyHash;
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ async fn ask(daemon: &Daemon, route: &str, headers: &[(&str, &str)], body: &Valu
 
 /// A script that counts how often it was run.
 fn counting(daemon: &Daemon, name: &str) -> (String, std::path::PathBuf) {
-    let path = daemon.folder.path().join(name);
+    let path = daemon.shared().join(name);
     (format!("run: echo x >> {}; sleep 0.3\nthen\nsay: Done.", path.display()), path)
 }
 
@@ -41,7 +41,7 @@ fn code(answer: &str) -> String {
 
 #[tokio::test]
 async fn a_key_stands_for_one_run_while_it_goes_on_and_after() {
-    let daemon = Daemon::rehearsing();
+    let daemon = Daemon::with(&format!("{REHEARSAL}{SHARING}"));
     for (number, (route, stream)) in ROUTES.iter().flat_map(|route| [(*route, false), (*route, true)]).enumerate() {
         let (script, path) = counting(&daemon, &format!("count{number}"));
         let (body, key) = (body(route, &script, stream), format!("key-{number}"));
@@ -60,7 +60,7 @@ async fn a_key_stands_for_one_run_while_it_goes_on_and_after() {
 
 #[tokio::test]
 async fn a_client_with_a_key_may_be_away_for_a_moment() {
-    let daemon = Daemon::rehearsing();
+    let daemon = Daemon::with(&format!("{REHEARSAL}{SHARING}"));
     for (number, route) in ROUTES.iter().enumerate() {
         let (script, path) = counting(&daemon, &format!("away{number}"));
         let (body, key) = (body(route, &format!("say: Begun\n{script}"), true), format!("away-{number}"));
@@ -76,7 +76,7 @@ async fn a_client_with_a_key_may_be_away_for_a_moment() {
 
 #[tokio::test]
 async fn what_is_not_stored_has_its_key_in_memory() {
-    let daemon = Daemon::rehearsing();
+    let daemon = Daemon::with(&format!("{REHEARSAL}{SHARING}"));
     let (script, path) = counting(&daemon, "unstored");
     let mut body = body(ROUTES[0], &script, false);
     body["store"] = json!(false);
@@ -89,7 +89,7 @@ async fn what_is_not_stored_has_its_key_in_memory() {
 #[tokio::test]
 async fn a_reply_that_is_gone_is_not_made_again_and_keys_are_their_owners() {
     let key = |name: &str| format!("{{name: {name}, hash: '{}'}}", KeyHash::of(name));
-    let daemon = Daemon::with(&format!("{REHEARSAL}auth: {{keys: [{}, {}]}}\n", key("ann"), key("bob")));
+    let daemon = Daemon::with(&format!("{REHEARSAL}{SHARING}auth: {{keys: [{}, {}]}}\n", key("ann"), key("bob")));
     let (ann, bob) = (("authorization", "Bearer ann"), ("authorization", "Bearer bob"));
     let (script, path) = counting(&daemon, "owned");
     let body = body(ROUTES[0], &script, false);
@@ -109,7 +109,7 @@ async fn a_reply_that_is_gone_is_not_made_again_and_keys_are_their_owners() {
 
 #[tokio::test]
 async fn a_retry_without_a_key_comes_back_to_a_run_that_has_not_ended_for_its_client() {
-    let daemon = Daemon::rehearsing();
+    let daemon = Daemon::with(&format!("{REHEARSAL}{SHARING}"));
     for (number, route) in ROUTES.iter().enumerate() {
         let (script, path) = counting(&daemon, &format!("retry{number}"));
         let body = body(route, &format!("say: Begun\n{script}"), true);
