@@ -51,6 +51,7 @@ pub struct Command {
     /// A path, or a name that is looked up in the `PATH` of [`env`](Self::env).
     pub program: String,
     pub args: Vec<String>,
+    /// Where it starts: its workspace. Absolute, and with a sandbox a folder as itself and no symlink.
     pub cwd: PathBuf,
     /// The whole environment: nothing of the daemon's is added, as it may hold keys.
     pub env: Vec<(String, String)>,

@@ -17,7 +17,7 @@ use super::disk::{self, Meter};
 use super::init;
 use super::layers::{Refusal, at, capabilities, landlock, limits, mounts, syscalls, user};
 use super::networks;
-use super::policy::{Broken, Layer, Policy};
+use super::policy::{Broken, Layer, Level, Policy};
 use super::protocol::{Answer, STREAMS};
 use super::signals;
 
@@ -54,7 +54,12 @@ pub(super) fn start(policy: &Policy, command: &Command, mut descriptors: Vec<Own
     };
     let fault = |reason: String| Answer::Error(format!("cannot run {}: {reason}", command.program));
     // Else it would be indistinguishable from a program that is not there.
-    if !command.cwd.is_dir() {
+    let is_folder = match policy.level {
+        Level::Off => command.cwd.is_dir(),
+        // A link would be followed to what is then given to the command.
+        Level::Workspace | Level::Strict => command.cwd.symlink_metadata().is_ok_and(|found| found.is_dir()),
+    };
+    if !is_folder {
         return Err(fault(format!("the working directory {} is not there", command.cwd.display())));
     }
     let tmp = prepare(policy, command, &streams)
@@ -99,7 +104,7 @@ fn prepare(policy: &Policy, command: &Command, streams: &[OwnedFd; STREAMS]) -> 
         user::give_folder(&command.cwd, user)?;
         streams.iter().try_for_each(|stream| user::give_pipe(stream, user))?;
     }
-    let Some(folder) = policy.tmp_of(&command.cwd).filter(|_| policy.wants(Layer::Files)) else { return Ok(None) };
+    let Some(folder) = policy.tmp_of(&command.cwd) else { return Ok(None) };
     user::private_folder(&folder, user)?;
     Ok(Some(folder))
 }
@@ -125,10 +130,11 @@ impl Attempt<'_> {
         let parent = getpid();
         #[expect(clippy::disallowed_methods, reason = "this is the supervisor")]
         let mut process = process::Command::new(program);
-        process.args(args).current_dir(cwd).env_clear().envs(env.iter().map(|(name, value)| (name, value)));
-        if self.policy.wants(Layer::Files) {
+        process.args(args).current_dir(cwd).env_clear();
+        if self.policy.level != Level::Off {
             process.env("TMPDIR", self.tmp_inside());
         }
+        process.envs(env.iter().map(|(name, value)| (name, value)));
         let [stdin, stdout, stderr] = streams;
         process.stdin(stdin.try_clone().map_err(fault)?);
         process.stdout(stdout.try_clone().map_err(fault)?).stderr(stderr.try_clone().map_err(fault)?);
