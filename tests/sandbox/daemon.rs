@@ -39,8 +39,7 @@ impl Daemons {
             PROFILES.replace("{}", &format!("{{{read}}}")).replace("{network", &format!("{{{read}, network"));
         let profiles = profiles.replace("sandbox: strict", &format!("{read}, sandbox: strict"));
         let yaml = format!(
-            "upstreams: {{default: {{base_url: '{}', api_key: {SECRET}, model: m}}}}\nprofiles: {{{profiles}}}\n\
-             server: {{default_profile: workspace}}\n",
+            "upstreams: {{default: {{base_url: '{}', api_key: {SECRET}, model: m}}}}\nprofiles: {{{profiles}}}\n",
             upstream.base_url
         );
         std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();

@@ -17,6 +17,9 @@ const OF_A_PROCESS: &[(Layer, &str)] =
     &[(Processes, NOWHERE), (View, NO), (Files, NO), (Scopes, NO), (User, NO), (Capabilities, NO)];
 /// Who may watch the whole machine's performance may also read this much, whatever Landlock says.
 const OF_A_PROCESS_FOR_ROOT: &[(Layer, &str)] = &[(Processes, NOWHERE), (View, NO), (User, NO), (Capabilities, NO)];
+/// The parent is the supervisor, or with namespaces their first process.
+const OF_ITS_PARENT: &[(Layer, &str)] =
+    &[(Processes, NO), (View, NO), (Files, NO), (Scopes, NO), (User, NO), (Capabilities, NO)];
 const OF_A_SIBLING: &[(Layer, &str)] = &[(Processes, NOWHERE), (View, NO), (Files, NO), (Scopes, NO)];
 
 const READS: &[Attempt] = &[
@@ -29,12 +32,8 @@ const READS: &[Attempt] = &[
     Attempt::new("a symlink out", "ln -s {other}/notes link && cat link", SHARED),
     Attempt::new("a chain of links", "ln -s .. up; ln -s up/other next; cat next/notes", SHARED),
     Attempt::new("the folders above", "cat ../other/notes", SHARED),
-    Attempt::new(
-        "the root of the first process",
-        "cat /proc/1/root{other}/notes",
-        &[(View, ""), (Files, NO), (Scopes, NO), (User, NO), (Capabilities, NO)],
-    )
-    .for_root(),
+    Attempt::new("its parent's memory", ": < /proc/$PPID/mem", OF_ITS_PARENT),
+    Attempt::new("its parent's root", "cat /proc/$PPID/root{other}/notes", OF_ITS_PARENT),
     Attempt::new("the daemon's root", "cat /proc/{daemon}/root{other}/notes", OF_A_PROCESS),
     Attempt::new("the daemon's working folder", "ls /proc/{daemon}/cwd/etc", OF_A_PROCESS),
     Attempt::new("the daemon's environment", "grep -a secret /proc/{daemon}/environ", OF_A_PROCESS_FOR_ROOT).for_root(),
@@ -92,12 +91,6 @@ const WRITES: &[Attempt] = &[
         "cd / && rmdir {workspace} && ln -s / {workspace}",
         &[(View, ""), (Files, NO), (User, NO)],
     ),
-    Attempt::new(
-        "the memory of the first process",
-        ": <> /proc/$PPID/mem",
-        &[(Files, NO), (Scopes, NO), (User, NO), (Capabilities, NO)],
-    )
-    .for_root(),
     Attempt::new(
         "a setting of the kernel",
         "now=$(cat /proc/sys/kernel/printk_ratelimit) && echo $now > /proc/sys/kernel/printk_ratelimit",

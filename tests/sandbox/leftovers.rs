@@ -88,7 +88,7 @@ async fn no_process_outlives_its_command() {
 #[tokio::test]
 async fn without_its_layers_a_process_outlives_its_command() {
     let house = House::new();
-    let guards = [Layer::Processes, Layer::Scopes, Layer::User];
+    let guards = [Layer::Processes, Layer::View, Layer::Scopes, Layer::User];
     let open = guards.into_iter().fold(house.policy(), Policy::without).knowing(broken().await);
     let marked = Marked::new(&house, KILLS_ITS_PARENT);
     let lost = supervisor(&open).run(&marked.command, LIMITS, TIME).await;
