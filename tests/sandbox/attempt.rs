@@ -145,7 +145,9 @@ pub async fn all_fail(attempts: &[Attempt]) {
 /// What cannot be put on here.
 pub async fn broken() -> &'static Broken {
     static BROKEN: OnceCell<Broken> = OnceCell::const_new();
-    let policy = House::new().policy();
+    // It is here for as long as what it is made with.
+    let house = House::new();
+    let policy = house.policy();
     BROKEN.get_or_init(|| async { supervisor(&policy).probe(policy.user).await.unwrap() }).await
 }
 
