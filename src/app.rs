@@ -122,7 +122,7 @@ fn gateway(config: &Config, store: Arc<dyn Store>, sandbox: &Sandbox) -> Result<
     let default = config.default_profile().map(|(id, _)| id.to_owned());
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     Ok(Gateway {
-        runs: Arc::new(Runs::new(settings, Arc::clone(&store))),
+        runs: Arc::new(Runs::new(settings, Arc::clone(&store)).for_workers(sandbox.workers())),
         store,
         profiles: made,
         stand_in: default.filter(|_| config.server.unknown_model == UnknownModel::Default),

@@ -2,6 +2,7 @@
 
 mod support;
 
+use nuncio::sandbox::Layer;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::ffi::OsStr;
@@ -112,6 +113,12 @@ fn check_tells_what_would_run_and_writes_nothing() {
     let folder = folder_with(REHEARSAL);
     let (code, printed, said) = ended(command(folder.path()).arg("check"));
     assert_eq!((code, said.as_str()), (Some(0), ""), "{printed}");
+    for layer in Layer::ALL {
+        let line = printed.lines().find(|line| line.starts_with(&format!("layer     {layer} "))).expect(layer.name());
+        let found = [" enforced", " not here: ", " not needed: "].iter().any(|found| line.contains(found));
+        assert!(found, "{line}");
+    }
+    assert!(printed.contains("\nsandbox   nuncio: workspace, network all"), "{printed}");
     assert!(printed.contains("\nreached   rehearsal: 1 model\n") && printed.ends_with("\nok\n"), "{printed}");
     let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["config.yaml"]);

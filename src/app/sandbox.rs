@@ -46,6 +46,11 @@ impl Sandbox {
         Ok(self.supervisor.under(self.policy(reach)?))
     }
 
+    /// The user and group that commands run as, if these are not the daemon's.
+    pub fn workers(&self) -> Option<(u32, u32)> {
+        self.user.as_ref().map(|(_, ids)| (ids.uid, ids.gid))
+    }
+
     fn policy(&self, reach: Reach<'_>) -> Result<Policy, String> {
         let level = match reach.sandbox {
             settings::Level::Off => Level::Off,

@@ -141,6 +141,7 @@ impl Coming {
             key: session,
             root: Arc::clone(&runs.workspaces),
             fixed: profile.workspace.clone(),
+            workers: runs.workers,
         };
         let wall_time = profile.agent.limits.wall_time;
         Driver {

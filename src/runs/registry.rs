@@ -33,6 +33,8 @@ pub struct Runs {
     keys: Keys,
     pub(super) store: Arc<dyn Store>,
     pub(super) workspaces: Arc<Path>,
+    /// The user and group that commands run as, if these are not the daemon's.
+    pub(super) workers: Option<(u32, u32)>,
     pub(super) slow_client_timeout: Duration,
     /// Names this process.
     owner: Arc<str>,
@@ -101,12 +103,19 @@ impl Runs {
             keys: Keys::default(),
             store,
             workspaces: settings.workspaces,
+            workers: None,
             slow_client_timeout: settings.slow_client_timeout,
             owner: Uuid::now_v7().to_string().into(),
             tracker: TaskTracker::new(),
             draining: CancellationToken::new(),
             shutdown: CancellationToken::new(),
         }
+    }
+
+    /// The same with workspaces that belong to these, the user and group that commands run as.
+    #[must_use]
+    pub fn for_workers(self, workers: Option<(u32, u32)>) -> Self {
+        Self { workers, ..self }
     }
 
     /// Names a run that is about to be started.

@@ -5,6 +5,7 @@ use crate::core::ports::store::{Fingerprint, Store, StoreError};
 use crate::core::transcript::trace;
 use sha2::{Digest, Sha256};
 use std::io;
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -30,6 +31,8 @@ pub struct SessionFinder {
     pub root: Arc<Path>,
     /// A profile's fixed folder instead.
     pub fixed: Option<Arc<Path>>,
+    /// The user and group that the folder is for, if these are not the daemon's.
+    pub workers: Option<(u32, u32)>,
 }
 
 /// A found session.
@@ -57,7 +60,7 @@ impl SessionFinder {
         let (name, by_history) = match (&self.fixed, &self.key) {
             (Some(fixed), _) => {
                 let id = folder(&self.principal, &format!("fixed\0{}", fixed.display()));
-                return enter(id, fixed, fixed_folder(fixed).await, None);
+                return enter(id, fixed, self.give(fixed_folder(fixed).await), None);
             }
             (None, SessionKey::Named(name)) => (format!("named\0{name}"), None),
             (None, SessionKey::ByHistory | SessionKey::ByOpening(_)) => {
@@ -68,7 +71,18 @@ impl SessionFinder {
         };
         let id = folder(&self.principal, &name);
         let path = self.root.join(&id);
-        enter(id, &path, own_folder(&path).await, by_history)
+        enter(id, &path, self.give(own_folder(&path).await), by_history)
+    }
+
+    /// Gives a folder of root's to whom it is for. What is somebody else's was put there by the operator, who can choose.
+    fn give(&self, made: io::Result<PathBuf>) -> io::Result<PathBuf> {
+        let path = made?;
+        if let Some((uid, gid)) = self.workers
+            && path.symlink_metadata()?.uid() == 0
+        {
+            lchown(&path, Some(uid), Some(gid))?;
+        }
+        Ok(path)
     }
 
     /// The conversation that the session is known by.

@@ -1,14 +1,17 @@
 //! Makes an attempt with all layers on, with each that guards against it alone, and with none of these.
 
 use crate::house::is_root;
-use crate::{House, supervisor};
+use crate::{House, calls, files, limits, network, processes, supervisor};
 use futures_util::{StreamExt, stream};
 use nuncio::sandbox::{Broken, Captured, Ended, Finished, Layer, Level, Network, Policy};
+use std::fs::{self, Permissions};
 use std::io::Write;
 use std::net::{TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tokio::sync::OnceCell;
 
@@ -16,6 +19,7 @@ use tokio::sync::OnceCell;
 const AT_ONCE: usize = 4;
 
 /// One way out that is tried.
+#[derive(Clone)]
 pub struct Attempt {
     name: &'static str,
     /// For the shell; with `@` in front for the [attacker](crate::attacker). It succeeds if it says so with its exit code.
@@ -142,6 +146,18 @@ pub async fn all_fail(attempts: &[Attempt]) {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// No layer is without an attempt that succeeds when it is off.
+#[test]
+fn every_layer_guards_against_something() {
+    let tables = [files::READS, files::WRITES, processes::ATTEMPTS, network::ATTEMPTS, limits::ATTEMPTS];
+    let attempts = [&tables[..], &[calls::ATTEMPTS, calls::OTHERS]].concat().concat();
+    assert!(attempts.len() >= 40, "{} attempts", attempts.len());
+    for layer in Layer::ALL {
+        let guarded = attempts.iter().any(|attempt| attempt.guards.iter().any(|(guard, _)| *guard == layer));
+        assert!(guarded, "nothing is tried that {layer} guards against");
+    }
+}
+
 /// What cannot be put on here.
 pub async fn broken() -> &'static Broken {
     static BROKEN: OnceCell<Broken> = OnceCell::const_new();
@@ -178,6 +194,9 @@ struct Victims {
     tcp: TcpListener,
     udp: UdpSocket,
     name: String,
+    /// In the memory that programs share, under a name and under a number.
+    memory: PathBuf,
+    segment: i32,
     _sockets: (UnixListener, UnixListener, UnixDatagram),
 }
 
@@ -203,13 +222,19 @@ impl Victims {
             }
             sleep.spawn().unwrap()
         });
+        let memory = Path::new("/dev/shm").join(&name);
+        fs::write(&memory, "secret").unwrap();
+        fs::set_permissions(&memory, Permissions::from_mode(0o666)).unwrap();
+        // SAFETY: a plain system call; the segment is taken away again with this.
+        let segment = unsafe { libc::shmget(libc::IPC_PRIVATE, 4096, libc::IPC_CREAT | 0o666) };
+        assert_ne!(segment, -1, "{}", std::io::Error::last_os_error());
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        Self { daemon, sibling, tcp, udp, name, _sockets: sockets }
+        Self { daemon, sibling, tcp, udp, name, memory, segment, _sockets: sockets }
     }
 
     fn fill_in(&self, house: &House, script: &str) -> String {
-        let attacker = |program: &std::path::Path| {
+        let attacker = |program: &Path| {
             format!("{} --ignored --exact attacker::role --nocapture --test-threads=1", program.display())
         };
         let values = [
@@ -225,6 +250,8 @@ impl Victims {
             ("{sibling}", self.sibling.id().to_string()),
             ("{tcp}", self.tcp.local_addr().unwrap().port().to_string()),
             ("{udp}", self.udp.local_addr().unwrap().port().to_string()),
+            ("{memory}", self.memory.display().to_string()),
+            ("{segment}", self.segment.to_string()),
             ("{abstract}", self.name.clone()),
         ];
         values.iter().fold(script.to_owned(), |script, (name, value)| script.replace(name, value))
@@ -237,5 +264,8 @@ impl Drop for Victims {
             let _ = victim.kill();
             let _ = victim.wait();
         }
+        let _ = fs::remove_file(&self.memory);
+        // SAFETY: the segment is this one's own.
+        unsafe { libc::shmctl(self.segment, libc::IPC_RMID, std::ptr::null_mut()) };
     }
 }

@@ -22,7 +22,7 @@ const OWN_RIGHTS: &[(Layer, &str)] = &[(Syscalls, NO), (Capabilities, NO), (User
 /// The same, and Landlock refuses it to everybody.
 const MOUNTS: &[(Layer, &str)] = &[(Syscalls, NO), (Capabilities, NO), (User, NO), (Files, NO)];
 
-const ATTEMPTS: &[Attempt] = &[
+pub const ATTEMPTS: &[Attempt] = &[
     Attempt::new("ptrace of a child", "@call ptrace", ONLY_SECCOMP),
     Attempt::new("reading a child's memory", "@call process_vm_readv", ONLY_SECCOMP),
     Attempt::new("taking a child's descriptor", "@call pidfd_getfd", ONLY_SECCOMP),
@@ -85,7 +85,7 @@ const ATTEMPTS: &[Attempt] = &[
 ];
 
 /// What is asked of another process.
-const OTHERS: &[Attempt] = &[
+pub const OTHERS: &[Attempt] = &[
     Attempt::new(
         "ptrace of the daemon",
         "@ptrace {daemon}",

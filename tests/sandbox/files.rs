@@ -22,7 +22,7 @@ const OF_ITS_PARENT: &[(Layer, &str)] =
     &[(Processes, NO), (View, NO), (Files, NO), (Scopes, NO), (User, NO), (Capabilities, NO)];
 const OF_A_SIBLING: &[(Layer, &str)] = &[(Processes, NOWHERE), (View, NO), (Files, NO), (Scopes, NO)];
 
-const READS: &[Attempt] = &[
+pub const READS: &[Attempt] = &[
     Attempt::new("passwords", "cat /etc/shadow", THE_DAEMON_S).for_root(),
     Attempt::new("the database", "cat {data}/nuncio.db", THE_DAEMON_S),
     Attempt::new("another session's notes", "cat {other}/notes", SHARED),
@@ -57,7 +57,7 @@ const READS: &[Attempt] = &[
     .for_root(),
 ];
 
-const WRITES: &[Attempt] = &[
+pub const WRITES: &[Attempt] = &[
     Attempt::new("a file of another session", "echo x >> {other}/notes", &[(View, "nonexistent"), (Files, NO)]),
     Attempt::new("a new file outside", "echo x > {outside}/new", &[(View, "nonexistent"), (Files, NO)]),
     Attempt::new("emptying a file outside", ": > {outside}/file", &[(View, "nonexistent"), (Files, NO)]),

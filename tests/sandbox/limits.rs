@@ -3,7 +3,7 @@
 use crate::attempt::{Attempt, all_fail};
 use nuncio::sandbox::Layer::Limits;
 
-const ATTEMPTS: &[Attempt] = &[
+pub const ATTEMPTS: &[Attempt] = &[
     Attempt::new("a flood of processes", "@fork 300", &[(Limits, "temporarily unavailable")])
         .under(|policy| policy.limits.processes = 50),
     Attempt::new("a flood of memory", "@map 200 private", &[(Limits, "Cannot allocate memory")])

@@ -15,6 +15,7 @@ mod kit;
 mod leftovers;
 mod limits;
 mod missing;
+mod model;
 mod network;
 mod ordinary;
 mod processes;

@@ -11,7 +11,7 @@ const DENIED: &str = "Permission denied";
 const REFUSED: &str = "Connection refused";
 const NOWHERE: &str = "No such file";
 
-const ATTEMPTS: &[Attempt] = &[
+pub const ATTEMPTS: &[Attempt] = &[
     Attempt::new("none: a TCP connection", "@tcp {tcp}", &[(Syscalls, NO), (Ports, DENIED)]).on(None),
     Attempt::new("none: listening", "@listen", &[(Syscalls, NO), (Ports, DENIED)]).on(None),
     Attempt::new("none: a datagram", "@udp {udp}", &[(Syscalls, NO)]).on(None),
