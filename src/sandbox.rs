@@ -13,9 +13,16 @@
 //! - The supervisor is a child subreaper: a process that daemonises itself becomes its child, not init's.
 //! - The answer is given when no descendant is left.
 //!
-//! What it cannot reach: processes that a *service outside* starts on the command's behalf (cron, a container
-//! engine), and, unless the daemon is root, those that gained another user's rights. A command that kills its
-//! own supervisor dies with it, but processes it had started may live on; so they may where a process stops the
+//! What a command may do is said by a [`Policy`], and enforced by the kernel in layers that the supervisor puts on
+//! ([`start`], [`layers`]). With namespaces there is a process between the two ([`init`]):
+//!
+//! ```text
+//! supervisor ── first process of the namespaces ── command ── whatever it starts
+//! ```
+//!
+//! With no layers the supervisor cannot reach processes that a *service outside* starts on the command's behalf (cron, a
+//! container engine), and, unless the daemon is root, those that gained another user's rights. A command that kills its
+//! own supervisor then dies with it, but processes it had started may live on; so they may where a process stops the
 //! supervisor again and again, faster than it is told to go on.
 
 pub mod capture;

@@ -22,6 +22,8 @@ pub struct Sandbox {
     /// Their name and ids; `None` if they run as the daemon does.
     user: Option<(String, UserIds)>,
     broken: Broken,
+    /// The shell that the configuration names.
+    shell: Option<PathBuf>,
     data_dir: PathBuf,
 }
 
@@ -38,7 +40,14 @@ impl Sandbox {
             .await
             .map_err(|error| AppError::Sandbox(error.to_string()))?;
         let data_dir = config.data_dir.canonicalize().unwrap_or_else(|_| config.data_dir.clone());
-        Ok(Self { supervisor, settings: config.sandbox.clone(), user, broken, data_dir })
+        Ok(Self {
+            supervisor,
+            settings: config.sandbox.clone(),
+            user,
+            broken,
+            shell: config.tools.terminal.shell.clone(),
+            data_dir,
+        })
     }
 
     /// Starts the commands of whoever may reach that far.
@@ -69,7 +78,8 @@ impl Sandbox {
         let policy = Policy {
             level,
             network,
-            read: reach.read.to_vec(),
+            // A shell of the operator's choice may be anywhere.
+            read: reach.read.iter().chain(&self.shell).cloned().collect(),
             write: reach.write.to_vec(),
             user: self.user.as_ref().map(|(_, ids)| *ids),
             limits: Limits {

@@ -14,10 +14,11 @@ use rustix::process::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::layers::group::Group;
 use super::layers::{Refusal, at, mounts, namespaces};
 use super::policy::Layer;
 use super::protocol::{self, Answer, STREAMS};
-use super::start::Attempt;
+use super::start::{Attempt, join};
 
 /// What the first process tells the supervisor, in lines.
 #[derive(Serialize, Deserialize)]
@@ -124,10 +125,12 @@ fn run(
         // It has the rights over the namespaces, and the command may be the same user.
         .and_then(|()| Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?))
         .map_err(|error| Refusal::Command(error.to_string()))
+        .and_then(|()| join(&mut attempt.group.map(Group::door)))
         .and_then(|()| enter(attempt))
         .and_then(|in_view| {
             let Attempt { policy, broken, command, ref tmp, in_network, .. } = *attempt;
-            Attempt { policy, broken, command, tmp: tmp.clone(), in_network, own_users, in_view }.spawn(streams)
+            Attempt { policy, broken, command, tmp: tmp.clone(), group: None, in_network, own_users, in_view }
+                .spawn(streams)
         });
     match started {
         Ok(command) => {

@@ -1,6 +1,7 @@
 //! The layers around a command, one file each. What may go wrong in them is told with the layer's name.
 
 pub(super) mod capabilities;
+pub(super) mod group;
 pub(super) mod landlock;
 pub(super) mod limits;
 pub(super) mod mounts;

@@ -68,6 +68,8 @@ pub enum Layer {
     Processes,
     /// A network namespace for the session.
     Network,
+    /// A control group, where one was left to the daemon: no level promises it.
+    Group,
     /// No setuid program gives rights.
     Privileges,
     /// Landlock: files.
@@ -82,7 +84,8 @@ pub enum Layer {
 
 impl Layer {
     /// All of them, in the order they are put on.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
+        Self::Group,
         Self::Network,
         Self::Processes,
         Self::View,
@@ -106,6 +109,7 @@ impl Layer {
             Self::Network => "network",
             Self::Privileges => "privileges",
             Self::Files => "files",
+            Self::Group => "group",
             Self::Ports => "ports",
             Self::Scopes => "scopes",
             Self::Syscalls => "syscalls",
@@ -140,6 +144,8 @@ pub struct Policy {
     pub tmp: Option<PathBuf>,
     /// Whether a command is refused where a promise of its level cannot be kept.
     pub require: bool,
+    /// Layers that are required besides those of the level.
+    pub demand: Vec<Layer>,
     /// What is known not to work on this machine, so that it need not be tried each time.
     pub broken: Broken,
     /// Switched off on purpose, which only a test does: to see that what a layer guards is open without it.
@@ -164,6 +170,7 @@ impl Default for Policy {
             disk: None,
             tmp: None,
             require: true,
+            demand: Vec::new(),
             broken: Broken::new(),
             without: Vec::new(),
         }
@@ -183,7 +190,7 @@ impl Policy {
             _ => Network::None,
         };
         let without = Layer::ALL.into_iter().filter(|other| *other != layer).collect();
-        Self { level: Level::Strict, network, user, without, ..Self::default() }
+        Self { network, user, without, demand: vec![layer], ..Self::default() }
     }
 
     /// The same with a layer left out. Nothing that a command or a configuration says leads here.
@@ -221,7 +228,13 @@ impl Policy {
             Layer::Capabilities | Layer::Privileges => on || self.user.is_some(),
             Layer::Network => on && self.network() == Network::Loopback,
             Layer::Ports => on && self.network() == Network::None,
-            Layer::Limits | Layer::View | Layer::Processes | Layer::Files | Layer::Scopes | Layer::Syscalls => on,
+            Layer::Group
+            | Layer::Limits
+            | Layer::View
+            | Layer::Processes
+            | Layer::Files
+            | Layer::Scopes
+            | Layer::Syscalls => on,
         };
         asked && !self.without.contains(&layer)
     }
@@ -229,6 +242,10 @@ impl Policy {
     /// The first promise of the level that the layers at work do not keep, as the layer to name.
     pub fn unmet(&self, broken: &Broken) -> Option<Layer> {
         let works = |layer: &Layer| !self.wants(*layer) || !broken.contains_key(layer);
+        let demanded = self.demand.iter().copied().find(|layer| !works(layer));
+        if demanded.is_some() {
+            return demanded;
+        }
         match self.level {
             Level::Off => [Layer::User].into_iter().find(|layer| !works(layer)),
             // Two layers guard files, and two keep signals inside: each does it by itself.
@@ -246,7 +263,7 @@ impl Policy {
                 each.or_else(|| one_of([Layer::Files, Layer::View]))
                     .or_else(|| one_of([Layer::Scopes, Layer::Processes]))
             }
-            Level::Strict => Layer::ALL.into_iter().find(|layer| !works(layer)),
+            Level::Strict => Layer::ALL.into_iter().find(|layer| *layer != Layer::Group && !works(layer)),
         }
     }
 }

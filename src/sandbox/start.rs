@@ -15,6 +15,7 @@ use rustix::thread::set_no_new_privs;
 use super::Command;
 use super::disk::{self, Meter};
 use super::init;
+use super::layers::group::{Door, Group};
 use super::layers::{Refusal, at, capabilities, landlock, limits, mounts, syscalls, user};
 use super::networks;
 use super::policy::{Broken, Layer, Level, Policy};
@@ -27,6 +28,8 @@ pub(super) struct Started {
     pub pid: Pid,
     /// Where that one says how the command ended.
     pub report: Option<PipeReader>,
+    /// What holds all its processes.
+    pub group: Option<Group>,
     /// What measures its workspace, and where it says what it has found.
     pub meter: Option<(Meter, OwnedFd)>,
 }
@@ -38,6 +41,8 @@ pub(super) struct Attempt<'a> {
     pub command: &'a Command,
     /// The private folder for temporary files, if the policy has a place for it.
     pub tmp: Option<PathBuf>,
+    /// The control group that the command is to go into; none if this process is in it already.
+    pub group: Option<&'a Group>,
     /// Whether this process is in the session's network already.
     pub in_network: bool,
     /// Whether this process is in a user namespace of the command's own.
@@ -72,20 +77,32 @@ pub(super) fn start(policy: &Policy, command: &Command, mut descriptors: Vec<Own
             Err(error) => drop(broken.insert(Layer::Network, error.to_string())),
         }
     }
+    let group = match policy.wants(Layer::Group) && !broken.contains_key(&Layer::Group) {
+        true => Group::new(&policy.limits).map_err(|error| broken.insert(Layer::Group, error.to_string())).ok(),
+        false => None,
+    };
     loop {
         if policy.require
             && let Some(layer) = policy.unmet(&broken)
         {
             return Err(Answer::Refused(layer, broken.remove(&layer).unwrap_or_default()));
         }
-        let attempt =
-            Attempt { policy, broken: &broken, command, tmp: tmp.clone(), in_network, own_users, in_view: false };
+        let attempt = Attempt {
+            policy,
+            broken: &broken,
+            command,
+            tmp: tmp.clone(),
+            group: group.as_ref().filter(|_| !broken.contains_key(&Layer::Group)),
+            in_network,
+            own_users,
+            in_view: false,
+        };
         let (layer, reason) = match attempt.start(&streams) {
             Ok((pid, report)) => {
                 let roots = disk::roots(&command.cwd, tmp);
                 let [_, _, stderr] = streams;
                 let meter = policy.disk.map(|budget| (Meter::new(roots, budget), stderr));
-                return Ok(Started { pid, report, meter });
+                return Ok(Started { pid, report, group, meter });
             }
             Err(Refusal::Command(reason)) => return Err(fault(reason)),
             Err(Refusal::Layer(layer, reason)) => (layer, reason),
@@ -167,13 +184,24 @@ impl Attempt<'_> {
         let layers: Vec<Layer> = Layer::ALL.into_iter().filter(|layer| self.has(*layer)).collect();
         let (policy, own_users) = (self.policy.clone().knowing(self.broken), self.own_users);
         let (workspace, tmp) = (self.command.cwd.clone(), self.tmp_inside().to_owned());
+        let mut door = self.group.map(Group::door);
         move || {
-            let entered = enter(&layers, &policy, parent, own_users, &workspace, &tmp);
+            let joined = join(&mut door);
+            let entered = joined.and_then(|()| enter(&layers, &policy, parent, own_users, &workspace, &tmp));
             entered.map_err(|refusal| {
                 let _ = tell.write_all(&serde_json::to_vec(&refusal).unwrap_or_default());
                 io::Error::from(io::ErrorKind::PermissionDenied)
             })
         }
+    }
+}
+
+/// Goes into the group, if there is one to go into.
+pub(super) fn join(door: &mut Option<io::Result<Door>>) -> Result<(), Refusal> {
+    match door {
+        None => Ok(()),
+        Some(Ok(door)) => door.enter().map_err(|error| at(Layer::Group, error)),
+        Some(Err(error)) => Err(at(Layer::Group, error)),
     }
 }
 

@@ -59,9 +59,12 @@ fn supervise() -> io::Result<()> {
         return Ok(());
     }
     let answer = match start(&policy, &command, descriptors) {
-        Ok(Started { pid, report, meter }) => {
+        Ok(Started { pid, report, group, meter }) => {
             let mut descendants = Descendants::of(pid);
             watch(&lifeline, &mut descendants, &signals, meter);
+            if let Some(group) = &group {
+                group.kill();
+            }
             descendants.kill(&signals);
             let told = report.and_then(init::ended);
             told.unwrap_or_else(|| answer(descendants.ended))

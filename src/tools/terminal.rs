@@ -1,6 +1,6 @@
 //! `terminal`: a command in the workspace, under a supervisor that leaves none of its processes behind.
 //!
-//! It runs with the rights of the daemon: unlike the file tools it reaches whatever the daemon's user does.
+//! What it reaches is for its supervisor to say, which is told by the profile: see [`sandbox`](crate::sandbox).
 
 use crate::core::item::Part;
 use crate::core::ports::tool::{Annotations, Tool, ToolContext, ToolError, ToolSpec};
