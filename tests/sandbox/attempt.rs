@@ -71,7 +71,12 @@ impl Attempt {
             }
             // Where the level has no network of this kind, another refusal may come first.
             let is_as_asked = policy.network() == self.network;
-            let acting = self.guards.iter().find(|(layer, _)| policy.wants(*layer) && !broken.contains_key(layer));
+            let wanted = || self.guards.iter().filter(|(layer, _)| policy.wants(*layer));
+            let acting = wanted().find(|(layer, _)| !broken.contains_key(layer));
+            if let (None, Some((layer, _))) = (acting, wanted().next()) {
+                self.skipped(&format!("layer {layer} is not here: {}", broken[layer]));
+                continue;
+            }
             let words = acting.filter(|_| is_as_asked).map_or("", |(_, words)| words);
             problems.extend(self.refused(&policy, words, &format!("{level:?}")).await);
         }

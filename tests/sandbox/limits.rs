@@ -1,12 +1,19 @@
 //! Floods, each bounded to little more than what it is limited to.
 
 use crate::attempt::{Attempt, all_fail};
-use nuncio::sandbox::Layer::Limits;
+use nuncio::sandbox::Layer::{Group, Limits};
 
 pub const ATTEMPTS: &[Attempt] = &[
-    Attempt::new("a flood of processes", "@fork 300", &[(Limits, "temporarily unavailable")])
-        .under(|policy| policy.limits.processes = 50),
-    Attempt::new("a flood of memory", "@map 200 private", &[(Limits, "Cannot allocate memory")])
+    Attempt::new(
+        "a flood of processes",
+        "@fork 300",
+        &[(Limits, "temporarily unavailable"), (Group, "temporarily unavailable")],
+    )
+    .under(|policy| policy.limits.processes = 50),
+    Attempt::new("a flood of memory", "@map 200 private", &[(Limits, "Cannot allocate memory"), (Group, "")])
+        .under(|policy| policy.limits.memory = 100 << 20),
+    // The limit of a process is about its own memory.
+    Attempt::new("a flood of shared memory", "@map 200 shared", &[(Group, "")])
         .under(|policy| policy.limits.memory = 100 << 20),
     Attempt::new("a flood of open files", "@open 200", &[(Limits, "Too many open files")])
         .under(|policy| policy.limits.open_files = 50),
