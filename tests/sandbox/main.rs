@@ -6,7 +6,6 @@
 
 mod attacker;
 mod attempt;
-mod attempts;
 mod calls;
 mod daemon;
 mod files;
@@ -25,5 +24,7 @@ mod start;
 mod support;
 #[path = "../support/upstream.rs"]
 mod upstream;
+
+mod work;
 
 pub use house::{House, LIMITS, LONG, supervisor};

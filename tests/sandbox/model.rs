@@ -5,6 +5,7 @@ use crate::house::is_root;
 use crate::kit::Kit;
 use crate::support::{self, Daemon};
 use crate::upstream::{Server, calls, stream, turn};
+use nuncio::sandbox::Layer;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -57,9 +58,7 @@ impl Daemons {
         let status = answer.status();
         let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
         assert_eq!(status, 200, "{answer}");
-        let requests = self.upstream.requests();
-        let told = requests.last().unwrap().last().to_owned();
-        told
+        self.upstream.requests().last().unwrap().last().to_owned()
     }
 
     fn fill_in(&self, script: &str) -> String {
@@ -98,7 +97,9 @@ const ATTEMPTS: &[(&str, &str, &[&str], &str, &str)] = &[
 #[tokio::test]
 async fn a_model_finds_no_way_out() {
     let broken = broken().await;
-    if let Some((layer, reason)) = broken.iter().next() {
+    let needed =
+        [Layer::View, Layer::Processes, Layer::Network, Layer::Files, Layer::Ports, Layer::Scopes, Layer::Syscalls];
+    if let Some((layer, reason)) = broken.iter().find(|(layer, _)| needed.contains(layer)) {
         use std::io::Write;
         let _ =
             writeln!(std::io::stderr(), "skipped: attempts through the daemon: layer {layer} is not here: {reason}");

@@ -1,7 +1,7 @@
 //! Connections that a policy forbids. Nothing here leaves the machine's loopback.
 
 use crate::House;
-use crate::attempt::{Attempt, all_fail};
+use crate::attempt::{Attempt, all_fail, broken};
 use nuncio::sandbox::Layer::{Network as Namespace, Ports, Scopes, Syscalls, View};
 use nuncio::sandbox::Network::{All, Loopback, None};
 use nuncio::sandbox::{Ended, Policy};
@@ -35,14 +35,20 @@ pub const ATTEMPTS: &[Attempt] = &[
     Attempt::new("all: an abstract socket", "@abstract {abstract}", &[(Scopes, NO)]).on(All),
 ];
 
-/// What programs use between their own processes.
+/// What programs need is there: pairs for their own processes, and sockets where there is a network.
 #[tokio::test]
-async fn a_pair_of_streams_can_be_had_without_a_network() {
+async fn what_is_to_be_had_is() {
     let house = House::new();
-    let policy = Policy { network: None, ..house.policy() };
-    let script =
-        format!("ATTACK=streams {} --ignored --exact attacker::role --test-threads=1", house.kit.attacker.display());
-    assert_eq!(house.run(&policy, &script).await.1, Ended::Exit(0));
+    let sockets =
+        ["streams", "socket 1 1 0", "socket 2 1 0", "socket 2 2 0", "socket 10 1 0", "socket 16 3 0", "listen"];
+    for (network, attacks) in [(None, &sockets[..1]), (Loopback, &sockets), (All, &sockets)] {
+        let policy = Policy { network, ..house.policy() }.knowing(broken().await);
+        for attack in attacks {
+            let attacker = house.kit.attacker.display();
+            let script = format!("ATTACK='{attack}' {attacker} --ignored --exact attacker::role --test-threads=1");
+            assert_eq!(house.run(&policy, &script).await.1, Ended::Exit(0), "{attack} with network {network:?}");
+        }
+    }
 }
 
 #[tokio::test]
