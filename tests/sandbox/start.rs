@@ -19,7 +19,7 @@ async fn nothing_of_the_daemon_s_comes_along() {
             ("tr '\\0' '\\n' < /proc/$$/environ | sort", environment.trim_end()),
             ("ls /proc/$$/fd", "0\n1\n2"),
             (
-                "grep -E '^(SigBlk|SigPnd|CapInh|CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs|Seccomp):' /proc/$$/status",
+                "grep -E '^(SigBlk|SigPnd|CapInh|CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status",
                 STATUS,
             ),
             // Its parent is no way back either.
