@@ -90,7 +90,7 @@ fn chain(bencher: Bencher, turns: usize) {
     for _ in 0..turns {
         let (_, response) = Bench::response(last.take());
         last = Some(response.id.clone());
-        let _ = bench.runtime.block_on(bench.store.keep_response("ann", response));
+        let _ = bench.runtime.block_on(bench.store.keep_response("ann", response, None));
     }
     let last = last.unwrap_or_default();
     bencher.bench_local(|| {

@@ -14,7 +14,7 @@
 //! - The answer is given when no descendant is left.
 //!
 //! What a command may do is said by a [`Policy`], and enforced by the kernel in layers that the supervisor puts on
-//! ([`start`], [`layers`]). With namespaces there is a process between the two ([`init`]):
+//! (`start.rs`, `layers/`). With namespaces there is a process between the two (`init.rs`):
 //!
 //! ```text
 //! supervisor ── first process of the namespaces ── command ── whatever it starts

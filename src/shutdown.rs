@@ -1,4 +1,4 @@
-//! The signals that end the daemon, and the word to systemd along the way.
+//! The signals that end the daemon, those that must not, and the word to systemd along the way.
 
 use std::io;
 use std::time::Duration;
@@ -8,11 +8,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Heard so that it does not end us: a file that is as large as it may be is a write that fails, like a full disk.
+    _file_too_large: Signal,
 }
+
+const SIGXFSZ: i32 = rustix::process::Signal::XFSZ.as_raw();
 
 impl Signals {
     pub fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            _file_too_large: signal(SignalKind::from_raw(SIGXFSZ))?,
+        })
     }
 
     /// Waits for the next one.

@@ -8,6 +8,8 @@ use tracing_subscriber::EnvFilter;
 pub fn init(log: &Log) {
     let filter = EnvFilter::new(&log.filter);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A line that cannot be written would be told of on standard error, which fails as well, and that is a panic.
+    let lines = lines.log_internal_errors(false);
     // A failure means that there is a logger already.
     let _ = match log.format {
         Format::Text => lines.with_ansi(io::stderr().is_terminal()).with_target(false).try_init(),

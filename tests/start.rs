@@ -114,7 +114,7 @@ fn check_tells_what_would_run_and_writes_nothing() {
     let (code, printed, said) = ended(command(folder.path()).arg("check"));
     assert_eq!((code, said.as_str()), (Some(0), ""), "{printed}");
     for layer in Layer::ALL {
-        let line = printed.lines().find(|line| line.starts_with(&format!("layer     {layer} "))).expect(layer.name());
+        let line = printed.lines().find(|line| line.starts_with(&format!("layer     {layer} "))).unwrap_or_default();
         let found = [" enforced", " not here: ", " not needed: "].iter().any(|found| line.contains(found));
         assert!(found, "{line}");
     }

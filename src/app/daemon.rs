@@ -50,13 +50,14 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
     tokio::select! {
         () = server.as_mut() => return Ok(()),
         () = shutdown::feed_watchdog() => {}
-        () = runs.keep_leases() => {}
+        () = runs.leases.keep() => {}
         () = signals.next() => {}
     }
     shutdown::tell_stopping();
     tracing::info!(runs = runs.in_flight(), "stopping");
     tokio::select! {
         () = server.as_mut() => {}
+        () = runs.leases.keep() => {}
         () = wind_down(&runs, config.server.shutdown_grace, &stop, signals.next()) => {}
     }
     tracing::info!("stopped");

@@ -33,12 +33,13 @@ impl Sandbox {
         let supervisor = Supervisor::new(OWN_BINARY).holding(commands_lock(config));
         let user = user(config.sandbox.user.as_deref())
             .map_err(|message| AppError::Sandbox(format!("sandbox.user: {message}")))?;
+        let existing = config.data_dir.ancestors().find(|folder| folder.is_dir()).unwrap_or(&config.data_dir);
         // Without the lock, as a check shall leave no file.
         let prober = Supervisor::new(OWN_BINARY);
-        let broken = prober
-            .probe(user.as_ref().map(|(_, ids)| *ids))
-            .await
-            .map_err(|error| AppError::Sandbox(error.to_string()))?;
+        let ids = user.as_ref().map(|(_, ids)| *ids);
+        let broken = prober.probe(ids, existing).await.map_err(|error| {
+            AppError::Sandbox(format!("the sandbox cannot be tried, for want of a temporary folder: {error}"))
+        })?;
         let data_dir = config.data_dir.canonicalize().unwrap_or_else(|_| config.data_dir.clone());
         Ok(Self {
             supervisor,

@@ -2,7 +2,7 @@
 
 use super::responses::record as responses;
 use crate::core::event::Outcome;
-use crate::core::ports::journals::Ending;
+use crate::core::ports::journals::{Ending, Fence};
 use crate::core::ports::store::StoredResponse;
 use crate::dialect::responses::events::Numbering;
 use serde::{Deserialize, Serialize};
@@ -74,9 +74,15 @@ impl Record {
     }
 
     /// What is added to that at the end.
-    pub fn ending(&self, previous: Option<String>, outcome: &Outcome, made_something: bool) -> Ending {
+    pub fn ending(
+        &self,
+        previous: Option<String>,
+        turn: Option<Fence>,
+        outcome: &Outcome,
+        made_something: bool,
+    ) -> Ending {
         match self {
-            Self::Response(record) => record.ending(previous, outcome, made_something),
+            Self::Response(record) => record.ending(previous, turn, outcome, made_something),
             Self::Chat(chat) => {
                 Ending { at: chat.clock.map_or(0, |clock| clock()), previous: None, conversation: None }
             }

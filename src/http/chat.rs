@@ -56,6 +56,7 @@ pub async fn create(
             session,
             user: None,
             housekeeping,
+            off_record: false,
             previous: None,
             place: None,
         })),

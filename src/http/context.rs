@@ -37,6 +37,7 @@ pub async fn compact(
         session,
         user: None,
         housekeeping: false,
+        off_record: true,
         previous: None,
         place: None,
     };

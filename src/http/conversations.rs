@@ -7,9 +7,10 @@ pub use items::{add_items, get_item, list_items, remove_item};
 use super::auth::Principal;
 use super::body;
 use super::clock::now;
-use super::error::Rejection;
+use super::error::{Rejection, store_unavailable};
 use super::state::Gateway;
 use crate::core::ports::conversations::{Conversation, ConversationKey};
+use crate::core::ports::journals::Fence;
 use crate::core::ports::store::{Chain, Store, StoreError};
 use crate::dialect::error::ApiError;
 use crate::dialect::responses::conversations::{ConversationObject, ID_PREFIX, NewConversation, new_metadata};
@@ -75,7 +76,7 @@ pub async fn create(
         let error = ApiError::new(409, "invalid_request_error", Some("conversation_exists"), message);
         return Err(error.with_param("name").into());
     }
-    items::append(&gateway, &principal.name, &id, items).await?;
+    items::append(&gateway, &principal.name, &id, Fence::FIRST, items).await?;
     Ok(Json(ConversationObject::from(&*begun)))
 }
 
@@ -159,13 +160,25 @@ pub async fn load(
     Ok(chain.map(|chain| (conversation, chain)))
 }
 
+/// The turn in a conversation, and what is added with it.
+async fn turn(at: &At) -> Result<(Place, Fence), ApiError> {
+    let place = line_up(&at.gateway, &at.principal, &at.conversation)?;
+    place.turn().await.map_err(broken)?;
+    let fence = place.fence().ok_or_else(|| unknown("id"))?;
+    Ok((place, fence))
+}
+
 /// The last place in the line before a conversation.
 pub fn line_up(gateway: &Gateway, principal: &Arc<str>, id: &str) -> Result<Place, ApiError> {
     gateway.runs.line_up(principal, id).map_err(|Busy| {
         let message = format!("This `conversation` is in use, and {MAX_WAITING} requests wait for their turn already. Try again later, or branch off with `previous_response_id`.");
-        let error = ApiError::new(409, "invalid_request_error", Some("conversation_busy"), message);
-        error.with_param("conversation").with_retry_after(1)
+        busy(&message)
     })
+}
+
+fn busy(message: &str) -> ApiError {
+    let error = ApiError::new(409, "invalid_request_error", Some("conversation_busy"), message);
+    error.with_param("conversation").with_retry_after(1)
 }
 
 fn fresh() -> Conversation {
@@ -189,6 +202,8 @@ pub fn unknown(param: &str) -> ApiError {
 }
 
 fn broken(error: StoreError) -> ApiError {
-    tracing::error!(%error, "the store failed");
-    ApiError::new(500, "server_error", Some("internal_error"), "The stored conversations could not be reached.")
+    match error {
+        StoreError::Fenced => busy("Another server has gone on with this conversation meanwhile. Try again."),
+        error => store_unavailable(&error),
+    }
 }

@@ -15,6 +15,8 @@ pub struct Brief {
     pub user: Option<Arc<str>>,
     /// A frontend's call on the side (a title, tags): no tools, no instructions, no session.
     pub housekeeping: bool,
+    /// The client wants nothing of it kept.
+    pub off_record: bool,
     /// The link of a stored chain that it goes on from.
     pub previous: Option<String>,
     /// Its turn in a conversation, kept until what the run adds is stored.

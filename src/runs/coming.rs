@@ -5,6 +5,7 @@ use super::brief::Brief;
 use super::driver::Driver;
 use super::format::AnswerCheck;
 use super::live::Presence;
+use super::open_turns::OpenTurns;
 use super::profile::Profile;
 use super::registry::{Runs, StartError};
 use super::scribe::{Book, Scribe};
@@ -16,7 +17,7 @@ use crate::core::failure::{Failure, FailureKind};
 use crate::core::item::Item;
 use crate::core::ports::equipment::Equipped;
 use crate::core::ports::journals::{Begun, IdempotencyKey, NewRun};
-use crate::core::ports::store::{Store, Turn};
+use crate::core::ports::store::Turn;
 use crate::core::ports::tool::{Toolset, Who};
 use crate::core::ports::upstream::ToolChoice;
 use crate::core::run::{Cancel, Input, Machine, OnDisconnect, RunSpec};
@@ -47,6 +48,7 @@ pub struct Plan {
     answer: AnswerCheck,
     history: Vec<Arc<Item>>,
     session: SessionKey,
+    off_record: bool,
     previous: Option<String>,
     place: Option<Place>,
 }
@@ -86,7 +88,7 @@ impl Coming {
         let Some(record) = &live.record else { return Ok(()) };
         let (run, principal, response) = (live.run, Arc::clone(&live.principal), record.opening());
         let new = NewRun { run, principal, response, request: carry, key };
-        match self.runs.store.begin(new, self.runs.lease()).await.map_err(StartError::Store)? {
+        match self.runs.store.begin(new, self.runs.leases.lease()).await.map_err(StartError::Store)? {
             Begun::Begun(fence) => self.scribe.keep(Book::new(Arc::clone(&self.runs.store), fence, 0)),
             Begun::Taken(run) => return Err(StartError::Taken(run)),
         }
@@ -110,14 +112,14 @@ impl Coming {
 
     async fn never_begun(mut self, outcome: Outcome) -> Outcome {
         drop(self.permit);
-        self.scribe.tell_end(outcome.clone(), None).await;
+        self.scribe.tell_end(outcome.clone(), None, None).await;
         outcome
     }
 
     /// Fails where the brief cannot be carried out.
     pub async fn plan(&self, brief: Brief) -> Result<Plan, Failure> {
-        let Brief { mut spec, session, user, housekeeping, previous, place } = brief;
-        restore(&*self.runs.store, &self.presence.live.principal, &mut spec).await?;
+        let Brief { mut spec, session, user, housekeeping, off_record, previous, place } = brief;
+        restore(&self.runs.open_turns, &self.presence.live.principal, &mut spec).await?;
         let who = Arc::new(self.profile.who(&self.presence.live.principal, user));
         let (mut agent, Equipped { tools, .. }) = self.profile.equip(&who).await?;
         if housekeeping {
@@ -129,12 +131,12 @@ impl Coming {
         let machine = machine.knowing(self.profile.upstream.window());
         let machine = machine.telling_whole_calls(self.on_disconnect == OnDisconnect::Detach);
         let answer = AnswerCheck::of_request(machine.format()).await?;
-        Ok(Plan { machine, tools, who, answer, history, session, previous, place })
+        Ok(Plan { machine, tools, who, answer, history, session, off_record, previous, place })
     }
 
     pub fn driver(self, plan: Plan) -> Driver {
         let Self { runs, presence, permit, profile, scribe, on_disconnect } = self;
-        let Plan { machine, tools, who, answer, history, session, previous, place } = plan;
+        let Plan { machine, tools, who, answer, history, session, off_record, previous, place } = plan;
         let finder = SessionFinder {
             store: Arc::clone(&runs.store),
             principal: Arc::clone(&presence.live.principal),
@@ -149,7 +151,8 @@ impl Coming {
             upstream: Arc::clone(&profile.upstream),
             toolbox: Toolbox::new(tools, who, presence.live.run, profile.agent.limits.tool_time, finder),
             answer,
-            store: Arc::clone(&runs.store),
+            open_turns: Arc::clone(&runs.open_turns),
+            off_record,
             presence,
             history,
             scribe,
@@ -172,10 +175,10 @@ pub async fn told(run: impl Future<Output = Option<Outcome>>) {
 }
 
 /// Gives the turns of the history back what the server did in them.
-async fn restore(store: &dyn Store, principal: &str, spec: &mut RunSpec) -> Result<(), Failure> {
+async fn restore(open_turns: &OpenTurns, principal: &Arc<str>, spec: &mut RunSpec) -> Result<(), Failure> {
     let mut known: HashMap<String, Turn> = HashMap::new();
     for key in turn_keys(&spec.input) {
-        match store.turn(principal, &key).await {
+        match open_turns.find(principal, &key).await {
             Ok(turn) => known.extend(turn.map(|turn| (key, turn))),
             Err(error) => {
                 tracing::error!(%error, "a turn could not be loaded");

@@ -3,12 +3,12 @@
 use super::admission::Permit;
 use super::format::AnswerCheck;
 use super::live::{LiveRun, Presence};
+use super::open_turns::OpenTurns;
 use super::scribe::Scribe;
 use super::toolbox::{Ready, Toolbox};
 use super::turns::Place;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, ToolCall};
-use crate::core::ports::store::Store;
 use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::{Upstream, UpstreamStream};
 use crate::core::run::{Cancel, Effect, Input, Limits, Machine, OnDisconnect, ToolDone};
@@ -24,7 +24,9 @@ pub struct Driver {
     pub upstream: Arc<dyn Upstream>,
     pub toolbox: Toolbox,
     pub answer: AnswerCheck,
-    pub store: Arc<dyn Store>,
+    pub open_turns: Arc<OpenTurns>,
+    /// The client wants nothing kept.
+    pub off_record: bool,
     /// Where the run is known to others, and its log.
     pub presence: Presence,
     /// The run's input, for finding its session.
@@ -160,7 +162,8 @@ impl Driver {
                             held.outcome = Some(outcome.clone());
                             // Before the end is told, so that a client that asks again at once is let in.
                             self.permit = None;
-                            self.scribe.tell_end(outcome.clone(), self.previous.take()).await;
+                            let turn = self.place.as_ref().and_then(Place::fence);
+                            self.scribe.tell_end(outcome.clone(), self.previous.take(), turn).await;
                             self.place = None;
                         } else {
                             let stopped = self.tell(event, held).await.err();
@@ -218,7 +221,7 @@ impl Driver {
         match event {
             RunEvent::Waiting { call_ids } => {
                 let turn = self.machine.output().into();
-                if let Err(error) = self.store.keep_turn(&live.principal, call_ids, turn).await {
+                if let Err(error) = self.open_turns.keep(&live.principal, call_ids, turn, self.off_record).await {
                     tracing::error!(%error, "a turn could not be kept; the follow-up goes on without the server's part of it");
                 }
             }

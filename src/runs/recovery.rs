@@ -4,6 +4,7 @@ use super::coming::told;
 use super::live::LiveRun;
 use super::registry::{LeftRun, Runs};
 use super::scribe::{Book, Pace, Scribe};
+use super::turns::Place;
 use crate::core::event::Outcome;
 use crate::core::journal::Journal;
 use crate::core::ports::journals::{Claimed, Millis};
@@ -23,7 +24,7 @@ pub const MAX_CRASHES: u32 = 3;
 impl Runs {
     /// Some of the runs that others have left by `now`; none if there are no more.
     pub async fn left_behind(&self, now: Millis) -> Result<Vec<Claimed>, StoreError> {
-        self.store.claim(self.lease(), now, AT_ONCE).await
+        self.store.claim(self.leases.lease(), now, AT_ONCE).await
     }
 
     /// Goes on with a run, as soon as its brief is there.
@@ -39,10 +40,17 @@ impl Runs {
         self.tracker.spawn(told(coming.once_briefed(brief, Input::Resumed(journal))).instrument(span));
     }
 
-    /// Ends a run that nobody goes on with, with what it had.
-    pub async fn close(&self, claimed: Claimed, record: Record, outcome: Outcome) {
+    /// Ends a run that nobody goes on with, with what it had. `place` is in the line before its conversation.
+    pub async fn close(&self, claimed: Claimed, record: Record, outcome: Outcome, place: Option<Place>) {
         let Claimed { run, principal, fence, response, .. } = claimed;
         tracing::info!(%run, %principal, ?outcome, "a run that was left behind is closed");
+        // Its turn came before it was left; others in the line have theirs later.
+        if let Some(place) = &place
+            && let Err(error) = place.take_head().await
+        {
+            tracing::error!(%error, "the conversation of a run that was left behind could not be taken");
+            return;
+        }
         // Nobody listens: the log is there because a scribe wants one.
         let model = runs::model(&response.head);
         let live = LiveRun::new(run, principal, model, Some(record), OnDisconnect::Detach, None);
@@ -56,6 +64,7 @@ impl Runs {
                 return;
             }
         }
-        scribe.tell_end(outcome, response.previous.clone()).await;
+        let turn = place.as_ref().and_then(Place::fence);
+        scribe.tell_end(outcome, response.previous.clone(), turn).await;
     }
 }

@@ -4,14 +4,16 @@ use super::admission::{Admission, Permit, Refusal};
 use super::brief::{Brief, Briefing};
 use super::coming::{Coming, told};
 use super::keys::Keys;
+use super::leases::Leases;
 use super::live::{LiveRun, LiveRuns};
 use super::log::Listener;
+use super::open_turns::OpenTurns;
 use super::profile::Profile;
 use super::scribe::{Pace, Scribe};
 use super::turns::{Busy, Place, Turns};
 use crate::core::failure::Failure;
 use crate::core::id::RunId;
-use crate::core::ports::journals::{Claimed, IdempotencyKey, KeyedRun, Lease};
+use crate::core::ports::journals::{Claimed, IdempotencyKey, KeyedRun};
 use crate::core::ports::store::{Store, StoreError};
 use crate::core::run::{Input, OnDisconnect};
 use crate::dialect::error::ApiError;
@@ -19,7 +21,7 @@ use crate::dialect::record::Record;
 use futures_util::future::BoxFuture;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -29,15 +31,15 @@ use uuid::Uuid;
 pub struct Runs {
     admission: Arc<Admission>,
     live: Arc<LiveRuns>,
-    turns: Arc<Turns>,
+    turns: Turns,
     keys: Keys,
     pub(super) store: Arc<dyn Store>,
+    pub(super) open_turns: Arc<OpenTurns>,
     pub(super) workspaces: Arc<Path>,
     /// The user and group that commands run as, if these are not the daemon's.
     pub(super) workers: Option<(u32, u32)>,
     pub(super) slow_client_timeout: Duration,
-    /// Names this process.
-    owner: Arc<str>,
+    pub leases: Arc<Leases>,
     pub(super) tracker: TaskTracker,
     /// No new runs.
     pub(super) draining: CancellationToken,
@@ -80,9 +82,6 @@ pub struct LeftRun {
     pub brief: BoxFuture<'static, Result<Brief, ApiError>>,
 }
 
-/// How long a process may say nothing before another one may take its runs over.
-const LEASE: Duration = Duration::from_secs(30);
-
 /// Why a run could not be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartError {
@@ -96,17 +95,20 @@ pub enum StartError {
 
 impl Runs {
     pub fn new(settings: RunsSettings, store: Arc<dyn Store>) -> Self {
+        let tracker = TaskTracker::new();
+        let leases = Arc::new(Leases::new(Arc::clone(&store), tracker.clone()));
         Self {
             admission: Admission::new(settings.max_runs),
             live: Arc::default(),
-            turns: Arc::default(),
+            turns: Turns::new(Arc::clone(&leases)),
             keys: Keys::default(),
+            open_turns: Arc::new(OpenTurns::new(Arc::clone(&store))),
             store,
             workspaces: settings.workspaces,
             workers: None,
             slow_client_timeout: settings.slow_client_timeout,
-            owner: Uuid::now_v7().to_string().into(),
-            tracker: TaskTracker::new(),
+            leases,
+            tracker,
             draining: CancellationToken::new(),
             shutdown: CancellationToken::new(),
         }
@@ -184,22 +186,6 @@ impl Runs {
         let IdempotencyKey { key, body, .. } = key;
         let keyed = KeyedRun { run: live.run, id: String::new(), body };
         self.keys.bind(key, keyed, live).map_err(StartError::Taken)
-    }
-
-    /// Owned by this process, for as long as it shows that it is alive.
-    pub fn lease(&self) -> Lease {
-        let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_add(LEASE);
-        Lease { owner: Arc::clone(&self.owner), until: u64::try_from(until.as_millis()).unwrap_or(u64::MAX) }
-    }
-
-    /// Shows that this process is alive, for as long as it is.
-    pub async fn keep_leases(&self) {
-        loop {
-            tokio::time::sleep(LEASE / 3).await;
-            if let Err(error) = self.store.renew(self.lease()).await {
-                tracing::error!(%error, "the leases of the runs could not be renewed");
-            }
-        }
     }
 
     /// A place in the line before a conversation: whoever changes it does so in its turn.

@@ -5,7 +5,7 @@ use super::live::LiveRun;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::Item;
 use crate::core::journal::{Journal, Told};
-use crate::core::ports::journals::{Batch, Fence, Promise};
+use crate::core::ports::journals::{Batch, Ending, Fence, Promise};
 use crate::core::ports::store::{Store, StoreError};
 use crate::core::run::{Cancel, OnDisconnect};
 use crate::dialect::record::Record;
@@ -153,8 +153,8 @@ impl Scribe {
     }
 
     /// Tells the last event, once what it says is stored. `previous` is the link of a stored chain that the run went on
-    /// from.
-    pub async fn tell_end(&mut self, outcome: Outcome, previous: Option<String>) {
+    /// from, `turn` what it has its conversation's head with.
+    pub async fn tell_end(&mut self, outcome: Outcome, previous: Option<String>, turn: Option<Fence>) {
         let told = self.number(RunEvent::Finished { outcome: outcome.clone() });
         let (Some(mut book), Some(record)) = (self.book.take(), &self.live.record) else {
             return self.live.log.append(told);
@@ -162,16 +162,25 @@ impl Scribe {
         let has_made = |told: &Told| matches!(told.event, RunEvent::ItemDone { .. });
         let made_something =
             book.batch.iter().any(has_made) || self.live.log.read(|journal| !journal.items().is_empty());
-        let end = Some(record.ending(previous, &outcome, made_something));
+        let end = Some(record.ending(previous, turn, &outcome, made_something));
         book.batch.push(told);
         let batch = Batch { at: book.written, told: book.batch.clone(), promise: Promise::Outcome, end };
-        let written = book.store.append(self.live.run, book.fence, batch.clone()).await;
+        let written = self.store_end(&*book.store, book.fence, &batch).await;
         book.batch.into_iter().for_each(|told| self.live.log.append(told));
         if let Err(error) = written {
             tracing::error!(%error, "the end of a run could not be stored");
             self.live.has_ended();
             self.store_later(&*book.store, book.fence, batch, error).await;
         }
+    }
+
+    /// Where another process has the conversation by now, the response stands alone, as if that was gone.
+    async fn store_end(&self, store: &dyn Store, fence: Fence, batch: &Batch) -> Result<(), StoreError> {
+        let stored = store.append(self.live.run, fence, batch.clone()).await;
+        let lost = |end: &Ending| end.conversation.is_some() && stored == Err(StoreError::Fenced);
+        let Some(end) = batch.end.clone().filter(lost) else { return stored };
+        let alone = Batch { end: Some(Ending { conversation: None, ..end }), ..batch.clone() };
+        store.append(self.live.run, fence, alone).await
     }
 
     /// Writes what was told of the end as soon as the store can take it. Until then the run stands among those in
@@ -183,7 +192,7 @@ impl Scribe {
                 () = self.pace.shutdown.cancelled() => return,
                 () = sleep(TRY_AGAIN) => {}
             }
-            match store.append(self.live.run, fence, batch.clone()).await {
+            match self.store_end(store, fence, &batch).await {
                 Ok(()) => return tracing::info!("the end of a run is stored now"),
                 Err(again) => error = again,
             }

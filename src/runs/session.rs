@@ -74,10 +74,12 @@ impl SessionFinder {
         enter(id, &path, self.give(own_folder(&path).await), by_history)
     }
 
-    /// Gives a folder of root's to whom it is for. What is somebody else's was put there by the operator, who can choose.
+    /// Gives a folder of root's to whom it is for. What is somebody else's was put there by the operator, who can choose;
+    /// and what is directly below the root, such as `/srv`, is the system's.
     fn give(&self, made: io::Result<PathBuf>) -> io::Result<PathBuf> {
         let path = made?;
         if let Some((uid, gid)) = self.workers
+            && path.components().count() > 2
             && path.symlink_metadata()?.uid() == 0
         {
             lchown(&path, Some(uid), Some(gid))?;

@@ -5,6 +5,7 @@ use crate::core::id::RunId;
 use crate::core::item::{Item, ToolCall};
 use crate::core::ports::tool::{Activity, Tool, ToolContext, ToolError, Toolset, Who};
 use crate::core::run::{Input, ToolDone};
+use crate::core::text::ellipsis;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -64,7 +65,7 @@ const MAX_CALLS: usize = 64;
 /// A tool may say itself that its time was over; after this much more it is ended from outside.
 const OVERTIME: Duration = Duration::from_secs(2);
 
-/// Words of activity that may wait to be told, and bytes of each. What is over that is lost.
+/// Words of activity that may wait to be told, and characters of each. What is over that is lost.
 const MAX_ACTIVITY: usize = 16;
 const MAX_DOING: usize = 256;
 
@@ -125,10 +126,9 @@ impl Toolbox {
 
     fn activity_of(&self, call_id: Arc<str>) -> Activity {
         let activity = self.activity.0.clone();
-        Activity::new(move |mut doing| {
-            doing.truncate(doing.floor_char_boundary(MAX_DOING));
+        Activity::new(move |doing| {
             // What finds no room is lost, as a person could not have read it.
-            let _ = activity.try_send((Arc::clone(&call_id), doing));
+            let _ = activity.try_send((Arc::clone(&call_id), ellipsis(&doing, MAX_DOING)));
         })
     }
 

@@ -1,131 +1,67 @@
-//! Whose turn it is in a conversation: one at a time, in the order in which they came.
+//! Whose turn it is in a conversation: one at a time, in the order in which they came. Here that is a line, and among
+//! processes a lease on the conversation's head, which is kept while anybody stands in the line.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use super::leases::{Head, Leases};
+use super::lines::{Lines, Spot};
+use crate::core::ports::journals::Fence;
+use crate::core::ports::store::StoreError;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::Mutex;
 
-/// A line before each conversation that somebody is at, of a bounded length.
-#[derive(Debug, Default)]
-pub struct Turns(Mutex<HashMap<Conversation, Line>>);
+pub use super::lines::{Busy, MAX_WAITING};
 
-/// Who may wait in one line.
-pub const MAX_WAITING: usize = 64;
+pub struct Turns {
+    lines: Arc<Lines<Conversation, Mutex<Option<Head>>>>,
+    leases: Arc<Leases>,
+}
 
 /// Its principal and its id.
 type Conversation = (Arc<str>, String);
 
-#[derive(Debug, Default)]
-struct Line {
-    /// Who stands in it; the first has the turn.
-    tickets: VecDeque<u64>,
-    next_ticket: u64,
-    /// Somebody has left.
-    moved: Arc<Notify>,
-}
-
-/// A place in a line. Dropping it gives it up, whether its turn has come or not.
-#[derive(Debug)]
+/// A place in the line before a conversation. Dropping it gives it up, whether its turn has come or not.
 pub struct Place {
-    turns: Arc<Turns>,
-    conversation: Conversation,
-    ticket: u64,
-    moved: Arc<Notify>,
+    spot: Spot<Conversation, Mutex<Option<Head>>>,
+    leases: Arc<Leases>,
+    fence: OnceLock<Fence>,
 }
-
-/// As many wait as may.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Busy;
 
 impl Turns {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Conversation, Line>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn new(leases: Arc<Leases>) -> Self {
+        Self { lines: Arc::default(), leases }
     }
 
     /// Takes the last place in the line before this conversation.
-    pub fn line_up(self: &Arc<Self>, principal: &Arc<str>, conversation: &str) -> Result<Place, Busy> {
-        let conversation = (Arc::clone(principal), conversation.to_owned());
-        let mut lines = self.lock();
-        let line = lines.entry(conversation.clone()).or_default();
-        if line.tickets.len() > MAX_WAITING {
-            return Err(Busy);
-        }
-        let ticket = line.next_ticket;
-        line.next_ticket = ticket.saturating_add(1);
-        line.tickets.push_back(ticket);
-        let moved = Arc::clone(&line.moved);
-        drop(lines);
-        Ok(Place { turns: Arc::clone(self), conversation, ticket, moved })
+    pub fn line_up(&self, principal: &Arc<str>, conversation: &str) -> Result<Place, Busy> {
+        let spot = self.lines.line_up((Arc::clone(principal), conversation.to_owned()))?;
+        Ok(Place { spot, leases: Arc::clone(&self.leases), fence: OnceLock::new() })
     }
 }
 
 impl Place {
-    /// Waits until everybody before has left. Can be dropped and called again.
-    pub async fn turn(&self) {
-        loop {
-            // Made before the look, so that who leaves in between wakes it.
-            let moved = self.moved.notified();
-            if self.is_first() {
-                return;
-            }
-            moved.await;
+    /// Waits until everybody before has left, and no other process has the conversation. Can be dropped and called again.
+    pub async fn turn(&self) -> Result<(), StoreError> {
+        self.spot.turn().await;
+        self.take_head().await
+    }
+
+    /// Nobody is before it in this process.
+    pub fn is_first(&self) -> bool {
+        self.spot.is_first()
+    }
+
+    /// Takes the conversation for this process, if it has not got it, whoever is before in the line.
+    pub async fn take_head(&self) -> Result<(), StoreError> {
+        let mut held = self.spot.shared.lock().await;
+        if !held.as_ref().is_some_and(Head::is_fresh) {
+            let (principal, conversation) = &self.spot.key;
+            *held = self.leases.take_head(principal, conversation).await?;
         }
+        held.as_ref().map(|head| self.fence.set(head.fence));
+        Ok(())
     }
 
-    fn is_first(&self) -> bool {
-        let lines = self.turns.lock();
-        lines.get(&self.conversation).is_none_or(|line| line.tickets.front() == Some(&self.ticket))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut lines = self.turns.lock();
-        if let Some(line) = lines.get_mut(&self.conversation) {
-            line.tickets.retain(|ticket| *ticket != self.ticket);
-            if line.tickets.is_empty() {
-                lines.remove(&self.conversation);
-            }
-        }
-        drop(lines);
-        self.moved.notify_waiters();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::pin::pin;
-
-    async fn has_turn(place: &Place) -> bool {
-        futures_util::poll!(pin!(place.turn())).is_ready()
-    }
-
-    #[tokio::test]
-    async fn one_after_the_other_and_who_leaves_is_waited_for_no_more() {
-        let (turns, ann, bob) = (Arc::new(Turns::default()), Arc::from("ann"), Arc::from("bob"));
-        let line_up = |who| turns.line_up(who, "c").unwrap();
-        let (first, second, third, other) = (line_up(&ann), line_up(&ann), line_up(&ann), line_up(&bob));
-        assert!(has_turn(&first).await && has_turn(&other).await);
-        assert!(!has_turn(&second).await && !has_turn(&third).await);
-        {
-            let mut waiting = pin!(third.turn());
-            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
-            drop(second);
-            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
-            drop(first);
-            waiting.await;
-        }
-        drop((third, other));
-        assert!(turns.lock().is_empty(), "lines that nobody stands in");
-    }
-
-    #[tokio::test]
-    async fn a_line_has_an_end() {
-        let (turns, ann) = (Arc::new(Turns::default()), Arc::from("ann"));
-        let mut places: Vec<Place> = (0..=MAX_WAITING).map(|_| turns.line_up(&ann, "c").unwrap()).collect();
-        assert_eq!(turns.line_up(&ann, "c").err(), Some(Busy));
-        assert!(turns.line_up(&ann, "d").is_ok());
-        places.pop();
-        assert!(turns.line_up(&ann, "c").is_ok());
+    /// With which it adds to the conversation. `None` before its turn, and where there is no such conversation.
+    pub fn fence(&self) -> Option<Fence> {
+        self.fence.get().copied()
     }
 }

@@ -11,16 +11,21 @@ use uuid::Uuid;
 use super::layers::system;
 use super::policy::{Broken, Layer, Policy, UserIds};
 use super::protocol::Answer;
-use super::{Command, SpawnError, Streams, Supervisor};
+use super::{Command, Streams, Supervisor};
 
 /// A shell that does nothing needs milliseconds; a layer that hangs does not work.
 const LIMIT: Duration = Duration::from_secs(10);
 
 impl Supervisor {
-    /// The layers that cannot be put on here. Each is tried around a command that does nothing.
-    pub async fn probe(&self, user: Option<UserIds>) -> Result<Broken, SpawnError> {
-        let folder = temp_dir().join(format!("nuncio-{}", Uuid::now_v7().simple()));
-        tokio::fs::create_dir(&folder).await?;
+    /// The layers that cannot be put on here. Each is tried around a command that does nothing, in a folder that is
+    /// made for it among the temporary files or else in `other`.
+    pub async fn probe(&self, user: Option<UserIds>, other: &Path) -> io::Result<Broken> {
+        let name = format!("nuncio-{}", Uuid::now_v7().simple());
+        let mut folder = temp_dir().join(&name);
+        if tokio::fs::create_dir(&folder).await.is_err() {
+            folder = other.join(name);
+            tokio::fs::create_dir(&folder).await?;
+        }
         let tried = futures_util::future::join_all(Layer::ALL.map(|layer| self.try_layer(layer, user, &folder))).await;
         // The system empties that folder as well.
         let _ = tokio::fs::remove_dir_all(&folder).await;

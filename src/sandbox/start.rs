@@ -68,7 +68,7 @@ pub(super) fn start(policy: &Policy, command: &Command, mut descriptors: Vec<Own
         return Err(fault(format!("the working directory {} is not there", command.cwd.display())));
     }
     let tmp = prepare(policy, command, &streams)
-        .map_err(|error| fault(format!("the workspace cannot be given to the user it runs as: {error}")))?;
+        .map_err(|error| fault(format!("its folders cannot be made ready: {error}")))?;
     let mut broken = policy.broken.clone();
     let (mut in_network, mut own_users) = (false, false);
     if !network.is_empty() {

@@ -6,7 +6,8 @@ mod holders;
 mod journals;
 mod links;
 
-use crate::core::ports::conversations::{Conversation, ConversationKey, Conversations};
+use crate::core::ports::conversations::{Conversation, ConversationKey, Conversations, Taken};
+use crate::core::ports::journals::{Fence, Lease, Millis};
 use crate::core::ports::store::{
     AddedItems, Chain, Fingerprint, Found, Health, ItemKey, Store, StoreError, StoredResponse, Turn,
 };
@@ -131,9 +132,22 @@ impl Store for MemoryStore {
         ready(Ok(self.read(principal, |archive| archive.chain(id)))).boxed()
     }
 
-    fn keep_response(&self, principal: &str, response: StoredResponse) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.write(principal, |archive| archive.keep_response(response));
-        ready(Ok(())).boxed()
+    fn keep_response(
+        &self,
+        principal: &str,
+        mut response: StoredResponse,
+        fence: Option<Fence>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let named = response.conversation.take().zip(fence);
+        let kept = self.write(principal, |archive| {
+            if let Some((id, fence)) = named {
+                archive.conversations.check_head(&id, fence)?;
+                response.conversation = Some(id);
+            }
+            archive.keep_response(response);
+            Ok(())
+        });
+        ready(kept).boxed()
     }
 
     fn delete_response(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>> {
@@ -192,8 +206,26 @@ impl Conversations for MemoryStore {
         ready(Ok(self.read(principal, |archive| archive.change_conversation(id, set)))).boxed()
     }
 
-    fn add_items(&self, principal: &str, added: AddedItems) -> BoxFuture<'_, Result<bool, StoreError>> {
-        ready(Ok(self.read(principal, |archive| archive.add_items(added)))).boxed()
+    fn take_head(
+        &self,
+        principal: &str,
+        id: &str,
+        lease: Lease,
+        now: Millis,
+    ) -> BoxFuture<'_, Result<Option<Taken>, StoreError>> {
+        ready(Ok(self.read(principal, |archive| archive.conversations.take_head(id, lease, now)))).boxed()
+    }
+
+    fn give_head_back(&self, principal: &str, id: &str, fence: Fence) -> BoxFuture<'_, Result<(), StoreError>> {
+        ready(self.write(principal, |archive| archive.conversations.give_head_back(id, fence))).boxed()
+    }
+
+    fn add_items(&self, principal: &str, added: AddedItems, fence: Fence) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let add = |archive: &mut Archive| {
+            archive.conversations.check_head(&added.conversation, fence)?;
+            Ok(archive.add_items(added))
+        };
+        ready(self.write(principal, add)).boxed()
     }
 
     fn remove_items(
@@ -201,9 +233,13 @@ impl Conversations for MemoryStore {
         principal: &str,
         id: &str,
         items: Vec<String>,
+        fence: Fence,
     ) -> BoxFuture<'_, Result<Option<Arc<Conversation>>, StoreError>> {
-        let remove = |conversation: &mut Conversation| conversation.removed.extend(items);
-        ready(Ok(self.read(principal, |archive| archive.change_conversation(id, remove)))).boxed()
+        let remove = |archive: &mut Archive| {
+            archive.conversations.check_head(id, fence)?;
+            Ok(archive.change_conversation(id, |conversation| conversation.removed.extend(items)))
+        };
+        ready(self.write(principal, remove)).boxed()
     }
 
     fn delete_conversation(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<bool, StoreError>> {

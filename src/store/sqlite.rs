@@ -25,7 +25,7 @@ mod writer;
 
 pub use opening::OpenError;
 
-use crate::core::ports::journals::{Millis, Promise};
+use crate::core::ports::journals::{Fence, Millis, Promise};
 use crate::core::ports::store::{Chain, Fingerprint, Found, Health, ItemKey, Store, StoreError, StoredResponse, Turn};
 use clock::Clock;
 use eviction::{Touched, Used};
@@ -189,10 +189,15 @@ impl Store for SqliteStore {
         })
     }
 
-    fn keep_response(&self, principal: &str, response: StoredResponse) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn keep_response(
+        &self,
+        principal: &str,
+        response: StoredResponse,
+        fence: Option<Fence>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
         let principal = principal.to_owned();
         Box::pin(async move {
-            let written = Written::of(response).map_err(|fault| self.condition.note(fault))?;
+            let written = Written::of(response, fence).map_err(|fault| self.condition.note(fault))?;
             self.order(Promise::Outcome, move |tables| {
                 forest::put(tables, &principal, &written, links::KEPT, None).map(drop)
             })

@@ -1,6 +1,7 @@
 //! kill -9 at any moment of a stored run, and the same response goes on: nothing told is lost, repeated or unsaid, and
 //! nothing done is done again.
 
+mod disk;
 mod ends;
 mod harness;
 mod invariants;

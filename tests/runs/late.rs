@@ -125,6 +125,7 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
             session: SessionKey::ByHistory,
             user: None,
             housekeeping: false,
+            off_record: false,
             previous: None,
             place: None,
         })),

@@ -1,6 +1,7 @@
 //! What the ports promise, clause by clause, for every store.
 
 mod conversations;
+mod heads;
 mod items;
 mod journals;
 mod leases;

@@ -149,7 +149,7 @@ async fn a_store_is_for_its_owner_alone() {
     fs::write(&path, "").unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
     let store = open(&path);
-    store.keep_response("ann", response("a", None)).await.unwrap();
+    store.keep_response("ann", response("a", None), None).await.unwrap();
     let mut modes = BTreeMap::new();
     for file in fs::read_dir(folder.path()).unwrap() {
         let file = file.unwrap();
@@ -193,7 +193,7 @@ async fn a_page_of_garbage_is_found_at_the_start() {
     let path = folder.path().join("nuncio.db");
     let store = open(&path);
     for number in 0..200 {
-        store.keep_response("ann", response(&id(number), None)).await.unwrap();
+        store.keep_response("ann", response(&id(number), None), None).await.unwrap();
     }
     drop(store);
     let mut bytes = fs::read(&path).unwrap();
@@ -217,7 +217,7 @@ async fn what_is_deleted_is_on_the_disk_no_more() {
         ["secret-question", "secret-instructions", "secret-head", "secret-answer", "secret-request"];
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder.path().join("nuncio.db"));
-    store.keep_response("ann", response(&id(1), None)).await.unwrap();
+    store.keep_response("ann", response(&id(1), None), None).await.unwrap();
     let mut new = new_run(2, "ann", Some(&id(1)));
     new.request = "{\"asked\":\"secret-request\"}".into();
     new.response = StoredResponse {
@@ -236,7 +236,7 @@ async fn what_is_deleted_is_on_the_disk_no_more() {
         };
         store.append(run(2), Fence(1), batch).await.unwrap();
     }
-    store.keep_response("ann", response(&id(3), Some(&id(2)))).await.unwrap();
+    store.keep_response("ann", response(&id(3), Some(&id(2))), None).await.unwrap();
     assert_eq!(SECRETS.map(|secret| is_in(folder.path(), secret)), [true; 5]);
     assert!(store.delete_response("ann", &id(2)).await.unwrap());
     assert_eq!(SECRETS.map(|secret| is_in(folder.path(), secret)), [false; 5]);
@@ -253,7 +253,7 @@ async fn what_only_a_deleted_conversation_held_is_on_the_disk_no_more() {
     store.begin_conversation("ann", new).await.unwrap();
     let items = [Arc::new(message("msg_1", Role::User, "secret-words"))].into();
     let added = AddedItems { id: "link_1".into(), previous: None, conversation: "conv_1".into(), items };
-    assert!(store.add_items("ann", added).await.unwrap());
+    assert!(store.add_items("ann", added, Fence::FIRST).await.unwrap());
     const SECRETS: [&str; 3] = ["secret-topic", "secret-name", "secret-words"];
     assert_eq!(SECRETS.map(|secret| is_in(folder.path(), secret)), [true; 3]);
     assert!(store.delete_conversation("ann", "conv_1").await.unwrap());
@@ -267,7 +267,7 @@ async fn a_backup_is_a_store() {
     let (path, backup) = (folder.path().join("nuncio.db"), folder.path().join("backup.db"));
     let store = open(&path);
     for number in 0..50 {
-        store.keep_response("ann", response(&id(number), None)).await.unwrap();
+        store.keep_response("ann", response(&id(number), None), None).await.unwrap();
     }
     store.begin(new_run(50, "ann", Some(&id(49))), lease("p", 0)).await.unwrap();
     let copy = async {
@@ -275,7 +275,7 @@ async fn a_backup_is_a_store() {
         let copied = move || Connection::open(from)?.execute("VACUUM INTO ?1", [to.to_string_lossy()]);
         tokio::task::spawn_blocking(copied).await.unwrap().unwrap();
     };
-    let meanwhile = (51..90).map(|number| store.keep_response("ann", response(&id(number), None)));
+    let meanwhile = (51..90).map(|number| store.keep_response("ann", response(&id(number), None), None));
     let (_, kept) = futures_util::future::join(copy, futures_util::future::join_all(meanwhile)).await;
     kept.into_iter().for_each(Result::unwrap);
     let copy = open(&backup);

@@ -3,7 +3,7 @@
 use crate::make::{lease, message, response, turn};
 use nuncio::core::item::Role;
 use nuncio::core::ports::conversations::{Conversation, ConversationKey, Conversations};
-use nuncio::core::ports::journals::Journals;
+use nuncio::core::ports::journals::{Fence, Journals};
 use nuncio::core::ports::store::{Link, Store, StoredResponse};
 use nuncio::store::sqlite::{Settings, SqliteStore};
 use std::path::Path;
@@ -37,7 +37,7 @@ async fn a_lower_limit_holds_from_the_next_start_and_gives_the_room_back() {
         ..response(&format!("r{number}"), None)
     };
     for number in 0..400 {
-        store.keep_response("ann", large(number)).await.unwrap();
+        store.keep_response("ann", large(number), None).await.unwrap();
     }
     assert!(store.health().bytes > 8_000_000, "{:?}", store.health());
     drop(store);
@@ -61,7 +61,7 @@ async fn what_nobody_uses_gets_too_old() {
         settings.max_age = Some(Duration::from_secs(60));
     });
     for (id, previous) in [("root", None), ("used", Some("root")), ("idle", None)] {
-        store.keep_response("ann", response(id, previous)).await.unwrap();
+        store.keep_response("ann", response(id, previous), None).await.unwrap();
     }
     NOW.fetch_add(59_000, Ordering::Relaxed);
     assert_eq!(store.chain("ann", "used").await.unwrap().unwrap().len(), 2);
@@ -84,7 +84,7 @@ async fn say(store: &SqliteStore, principal: &str, conversation: &str, name: Opt
     }
     for id in ids {
         let said = StoredResponse { conversation: Some(conversation.to_owned()), ..response(id, None) };
-        store.keep_response(principal, said).await.unwrap();
+        store.keep_response(principal, said, Some(Fence::FIRST)).await.unwrap();
     }
 }
 
@@ -105,7 +105,7 @@ async fn what_others_write_never_costs_anybody_a_name() {
     say(&store, "ann", "u", None, &["u1"]).await;
     // Bob has many things to say, none of them under a name.
     for number in 0..20 {
-        store.keep_response("bob", response(&format!("b{number}"), None)).await.unwrap();
+        store.keep_response("bob", response(&format!("b{number}"), None), None).await.unwrap();
     }
     assert_eq!([told(&store, "ann", "n").await, told(&store, "ann", "u").await], ["n1 n2 n3", "none"]);
     // And then very many in one that has one: it is his own history that goes.

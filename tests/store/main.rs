@@ -7,6 +7,7 @@ mod make;
 mod model;
 mod properties;
 mod size;
+mod turns;
 
 use nuncio::core::ports::journals::Journals;
 use nuncio::core::ports::store::Store;

@@ -4,7 +4,7 @@ use crate::make::{journal, told_to};
 use nuncio::core::event::{Outcome, RunEvent};
 use nuncio::core::id::RunId;
 use nuncio::core::journal::Told;
-use nuncio::core::ports::conversations::{Conversation, ConversationKey};
+use nuncio::core::ports::conversations::{Conversation, ConversationKey, Taken};
 use nuncio::core::ports::journals::{
     Batch, Begun, Claimed, Ending, Fence, KeyedRun, Lease, NewRun, Promise, RunSummary, Tail,
 };
@@ -27,6 +27,7 @@ pub struct Model {
     time: u64,
     places: Vec<Place>,
     conversations: Vec<(String, Conversation)>,
+    heads: Vec<Head>,
     runs: Vec<Run>,
     keys: Vec<(String, String, KeyedRun, u64)>,
 }
@@ -41,6 +42,14 @@ struct Place {
     stored: u64,
     used: u64,
     link: Option<Link>,
+}
+
+/// Whose the head of a conversation is, and how often it was taken.
+struct Head {
+    principal: String,
+    conversation: String,
+    lease: Option<Lease>,
+    fence: u64,
 }
 
 struct Run {
@@ -110,12 +119,66 @@ impl Model {
         list
     }
 
-    pub fn add_items(&mut self, principal: &str, mut added: AddedItems) -> bool {
-        let Some(conversation) = self.by_id(principal, &added.conversation) else { return false };
+    fn head_of(&mut self, principal: &str, id: &str) -> Option<&mut Head> {
+        self.by_id(principal, id)?;
+        let known = self.heads.iter().position(|head| head.principal == principal && head.conversation == id);
+        let at = known.unwrap_or_else(|| {
+            let (principal, conversation) = (principal.to_owned(), id.to_owned());
+            self.heads.push(Head { principal, conversation, lease: None, fence: 0 });
+            self.heads.len() - 1
+        });
+        self.heads.get_mut(at)
+    }
+
+    /// Of a conversation that is not there as well.
+    pub fn fence(&mut self, principal: &str, id: &str) -> Fence {
+        Fence(self.head_of(principal, id).map_or(0, |head| head.fence))
+    }
+
+    fn check(&mut self, principal: &str, id: &str, fence: Fence) -> Result<(), StoreError> {
+        let is_there = self.by_id(principal, id).is_some();
+        if is_there && self.fence(principal, id) != fence { Err(StoreError::Fenced) } else { Ok(()) }
+    }
+
+    pub fn take_head(&mut self, principal: &str, id: &str, lease: Lease, now: u64) -> Option<Taken> {
+        let head = self.head_of(principal, id)?;
+        match &head.lease {
+            Some(held) if held.owner != lease.owner && held.until > now => Some(Taken::Held { until: held.until }),
+            _ => {
+                (head.lease, head.fence) = (Some(lease), head.fence + 1);
+                Some(Taken::Taken(Fence(head.fence)))
+            }
+        }
+    }
+
+    pub fn give_head_back(&mut self, principal: &str, id: &str, fence: Fence) -> Result<(), StoreError> {
+        let head = self.head_of(principal, id).filter(|head| head.fence == fence.0);
+        head.map(|head| head.lease = None).ok_or(StoreError::Fenced)
+    }
+
+    /// Changes its metadata, or, with a fence, what was taken out of it.
+    pub fn change(
+        &mut self,
+        principal: &str,
+        id: &str,
+        fence: Option<Fence>,
+        change: impl FnOnce(&mut Conversation),
+    ) -> Result<Option<Conversation>, StoreError> {
+        fence.map(|fence| self.check(principal, id, fence)).transpose()?;
+        let found = self.by_id(principal, id);
+        Ok(found.map(|conversation| {
+            change(conversation);
+            conversation.clone()
+        }))
+    }
+
+    pub fn add_items(&mut self, principal: &str, mut added: AddedItems, fence: Fence) -> Result<bool, StoreError> {
+        self.check(principal, &added.conversation, fence)?;
+        let Some(conversation) = self.by_id(principal, &added.conversation) else { return Ok(false) };
         added.previous = conversation.head.replace(added.id.clone());
         let (id, previous) = (added.id.clone(), added.previous.clone());
         self.place(principal, id, previous, Some(Link::Items(Arc::new(added))));
-        true
+        Ok(true)
     }
 
     pub fn delete_conversation(&mut self, principal: &str, id: &str) -> bool {
@@ -129,8 +192,8 @@ impl Model {
 /// What is kept, and what is given up for it.
 impl Model {
     pub fn new(limits: Limits) -> Self {
-        let (time, places, conversations, runs, keys) = Default::default();
-        Self { limits, time, places, conversations, runs, keys }
+        let (time, places, conversations, heads, runs, keys) = Default::default();
+        Self { limits, time, places, conversations, heads, runs, keys }
     }
 
     fn tick(&mut self) -> u64 {
@@ -166,6 +229,10 @@ impl Model {
     /// Forgets what nobody can ask for and nothing goes on from, and then what is too much.
     fn settle(&mut self, writer: Option<&str>) {
         loop {
+            let conversations = &self.conversations;
+            self.heads.retain(|head| {
+                conversations.iter().any(|(owner, of)| *owner == head.principal && of.id == head.conversation)
+            });
             let is_lost = |place: &Place| {
                 matches!(place.link, Some(Link::Gone { .. } | Link::Items(_))) && !self.is_stood_on(place)
             };
@@ -245,7 +312,17 @@ impl Model {
         self.settle(writer);
     }
 
-    pub fn keep(&mut self, principal: &str, mut response: StoredResponse) {
+    pub fn keep(
+        &mut self,
+        principal: &str,
+        mut response: StoredResponse,
+        fence: Option<Fence>,
+    ) -> Result<(), StoreError> {
+        let named = response.conversation.take().zip(fence);
+        if let Some((id, fence)) = named {
+            self.check(principal, &id, fence)?;
+            response.conversation = Some(id);
+        }
         let id = response.id.clone();
         match response.conversation.clone().and_then(|id| self.by_id(principal, &id)) {
             Some(conversation) => response.previous = conversation.head.replace(id.clone()),
@@ -253,6 +330,7 @@ impl Model {
         }
         let previous = response.previous.clone();
         self.place(principal, id, previous, Some(Link::Response(Arc::new(response))));
+        Ok(())
     }
 
     fn use_of(&mut self, principal: &str, id: &str) -> Option<&Place> {
@@ -335,6 +413,11 @@ impl Model {
         if held.told.len() as u64 != batch.at {
             return Err(StoreError::Misplaced(held.told.len() as u64));
         }
+        let principal = held.begun.principal.clone();
+        if let Some(Ending { conversation: Some((id, head)), .. }) = &batch.end {
+            self.check(&principal, id, *head)?;
+        }
+        let held = self.held(run, fence)?;
         held.told.extend(batch.told);
         if batch.promise == Promise::Outcome {
             held.claims = 0;
@@ -342,9 +425,10 @@ impl Model {
         if held.told.last().is_some_and(|told| matches!(told.event, RunEvent::Finished { .. })) {
             held.over = true;
             let Ending { at, previous, conversation } = batch.end.unwrap_or_default();
+            let (conversation, fence) = conversation.unzip();
             let begun = StoredResponse { previous, conversation, ..held.begun.response.clone() };
-            let (principal, response) = (held.begun.principal.clone(), told_to(begun, &held.told, Some(at)));
-            self.keep(&principal, response);
+            let response = told_to(begun, &held.told, Some(at));
+            self.keep(&principal, response, fence)?;
         }
         Ok(())
     }
@@ -377,6 +461,7 @@ impl Model {
 
     pub fn claim(&mut self, lease: &Lease, now: u64, at_most: usize) -> Vec<Claimed> {
         let is_over = |owner: &Lease| owner.until <= now && owner.owner != lease.owner;
+        self.heads.iter_mut().for_each(|head| drop(head.lease.take_if(|held| is_over(held))));
         let is_left = |run: &&mut Run| !run.over && run.owner.as_ref().is_none_or(is_over);
         let mut left: Vec<_> = self.runs.iter_mut().filter(is_left).collect();
         left.sort_by_key(|run| run.begun.run);
@@ -395,7 +480,8 @@ impl Model {
     }
 
     pub fn renew(&mut self, lease: &Lease) {
-        let leases = self.runs.iter_mut().filter_map(|run| run.owner.as_mut());
+        let heads = self.heads.iter_mut().filter_map(|head| head.lease.as_mut());
+        let leases = self.runs.iter_mut().filter_map(|run| run.owner.as_mut()).chain(heads);
         leases.filter(|held| held.owner == lease.owner).for_each(|held| held.until = lease.until);
     }
 

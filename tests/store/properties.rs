@@ -15,13 +15,15 @@ use serde_json::Map;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-/// One thing asked of a store. Responses and runs are given by their number, from the first one on.
+/// One thing asked of a store. Responses and runs are given by their number, from the first one on. `late` says by how
+/// much a conversation's fence is not that of who has the head.
 #[derive(Clone, Debug)]
 enum Asked {
     Keep {
         principal: &'static str,
         previous: Option<u128>,
         conversation: Option<u128>,
+        late: Option<u64>,
     },
     Items {
         principal: &'static str,
@@ -44,11 +46,24 @@ enum Asked {
     ChangeConversation {
         principal: &'static str,
         number: u128,
-        removes: bool,
+        /// `None` for a change of the metadata.
+        removes: Option<u64>,
     },
     AddItems {
         principal: &'static str,
         number: u128,
+        late: u64,
+    },
+    TakeHead {
+        principal: &'static str,
+        number: u128,
+        owner: &'static str,
+        now: u64,
+    },
+    GiveHeadBack {
+        principal: &'static str,
+        number: u128,
+        late: u64,
     },
     DeleteConversation {
         principal: &'static str,
@@ -83,6 +98,7 @@ enum Asked {
         number: u128,
         fence: u64,
         conversation: Option<u128>,
+        late: u64,
     },
     Tail {
         principal: &'static str,
@@ -125,22 +141,29 @@ fn asked() -> impl Strategy<Value = Asked> {
     let fence = || 1..3u64;
     let promise = select(vec![Promise::Process, Promise::Start, Promise::Outcome]);
     let conversation = || prop::option::of(0..CONVERSATIONS);
+    let late = || prop_oneof![4 => Just(0u64), 1 => Just(1u64)];
+    let maybe_late = || prop_oneof![1 => Just(None), 4 => late().prop_map(Some)];
     let item = || select(vec!["msg_0", "msg_1", "msg_9", "other"]);
     let name = || prop::option::of(select(vec!["red", "blue"]));
     let key = || prop_oneof![(0..CONVERSATIONS).prop_map(Ok), select(vec!["red", "blue"]).prop_map(Err)];
     let idempotency = prop::option::of((select(vec!["k", "l"]), 0..10u64));
     prop_oneof![
-        6 => (principal(), previous(), conversation())
-            .prop_map(|(principal, previous, conversation)| Asked::Keep { principal, previous, conversation }),
+        6 => (principal(), previous(), conversation(), maybe_late())
+            .prop_map(|(principal, previous, conversation, late)| Asked::Keep { principal, previous, conversation, late }),
         2 => (principal(), [item(), item()]).prop_map(|(principal, ids)| Asked::Items { principal, ids }),
         3 => (principal(), name()).prop_map(|(principal, name)| Asked::BeginConversation { principal, name }),
         2 => (principal(), key()).prop_map(|(principal, key)| Asked::Conversation { principal, key }),
         1 => (principal(), conversation(), 0..5usize, any::<bool>()).prop_map(|(principal, after, limit, newest_first)| {
             Asked::Conversations { principal, after, limit, newest_first }
         }),
-        1 => (principal(), 0..CONVERSATIONS, any::<bool>())
+        1 => (principal(), 0..CONVERSATIONS, maybe_late())
             .prop_map(|(principal, number, removes)| Asked::ChangeConversation { principal, number, removes }),
-        2 => (principal(), 0..CONVERSATIONS).prop_map(|(principal, number)| Asked::AddItems { principal, number }),
+        2 => (principal(), 0..CONVERSATIONS, late())
+            .prop_map(|(principal, number, late)| Asked::AddItems { principal, number, late }),
+        3 => (principal(), 0..CONVERSATIONS, owner(), 0..40u64)
+            .prop_map(|(principal, number, owner, now)| Asked::TakeHead { principal, number, owner, now }),
+        1 => (principal(), 0..CONVERSATIONS, late())
+            .prop_map(|(principal, number, late)| Asked::GiveHeadBack { principal, number, late }),
         1 => (principal(), 0..CONVERSATIONS)
             .prop_map(|(principal, number)| Asked::DeleteConversation { principal, number }),
         3 => (principal(), number()).prop_map(|(principal, number)| Asked::Response { principal, number }),
@@ -150,8 +173,8 @@ fn asked() -> impl Strategy<Value = Asked> {
             .prop_map(|(principal, previous, key)| Asked::Begin { principal, previous, key }),
         4 => (number(), fence(), 0..4u64, 0..3usize, promise)
             .prop_map(|(number, fence, at, count, promise)| Asked::Append { number, fence, at, count, promise }),
-        4 => (number(), fence(), conversation())
-            .prop_map(|(number, fence, conversation)| Asked::End { number, fence, conversation }),
+        4 => (number(), fence(), conversation(), late())
+            .prop_map(|(number, fence, conversation, late)| Asked::End { number, fence, conversation, late }),
         2 => (principal(), number(), 0..6u64).prop_map(|(principal, number, after)| Asked::Tail { principal, number, after }),
         1 => (principal(), previous(), 0..5usize)
             .prop_map(|(principal, before, at_most)| Asked::Runs { principal, before, at_most }),
@@ -176,17 +199,25 @@ struct Trial<'a, S> {
     now: u64,
 }
 
+/// The fence of who has the head of a conversation, or one that is no more, or not yet.
+fn late_fence(model: &mut Model, principal: &str, conversation: &str, late: u64) -> Fence {
+    let Fence(current) = model.fence(principal, conversation);
+    Fence(current.checked_sub(late).unwrap_or(current + late))
+}
+
 impl<S: Subject> Trial<'_, S> {
     async fn ask(&mut self, asked: &Asked) -> Result<(), TestCaseError> {
         let (store, model, of) = (self.store, &mut self.model, |number: &u128| id(*number));
         match asked {
-            Asked::Keep { principal, previous, conversation } => {
+            Asked::Keep { principal, previous, conversation, late } => {
                 let previous = previous.map(|number| stored(model, principal, number));
                 let conversation = conversation.map(conversation_id);
+                let of = conversation.as_deref().unwrap_or_default();
+                let fence = late.map(|late| late_fence(model, principal, of, late));
                 let new = StoredResponse { conversation, ..response(&id(self.next), previous.as_deref()) };
                 self.next += 1;
-                model.keep(principal, new.clone());
-                store.keep_response(principal, new).await.unwrap();
+                let kept = store.keep_response(principal, new.clone(), fence).await;
+                prop_assert_eq!(kept, model.keep(principal, new, fence));
             }
             Asked::Response { principal, number } => {
                 let found = store.response(principal, &of(number)).await.unwrap();
@@ -219,11 +250,17 @@ impl<S: Subject> Trial<'_, S> {
                 let appended = store.append(run(*number), Fence(*fence), batch.clone()).await;
                 prop_assert_eq!(appended, model.append(run(*number), Fence(*fence), batch));
             }
-            Asked::End { number, fence, conversation } => {
-                let tail = ["ann", "bob"].into_iter().find_map(|who| model.tail(who, run(*number), 0));
+            Asked::End { number, fence, conversation, late } => {
+                let owner = ["ann", "bob"].into_iter().find(|who| model.tail(who, run(*number), 0).is_some());
+                let tail = owner.and_then(|who| model.tail(who, run(*number), 0));
                 let at = tail.map_or(0, |tail| tail.journal.len());
                 let told = vec![Told { sequence: 99, event: finished() }];
-                let (previous, conversation) = (model.begun_from(run(*number)), conversation.map(conversation_id));
+                let previous = model.begun_from(run(*number));
+                let conversation = conversation.map(|conversation| {
+                    let id = conversation_id(conversation);
+                    let head = late_fence(model, owner.unwrap_or("ann"), &id, *late);
+                    (id, head)
+                });
                 let end = Some(Ending { at: ENDED_AT, previous, conversation });
                 let batch = Batch { at, told, promise: Promise::Outcome, end };
                 let appended = store.append(run(*number), Fence(*fence), batch.clone()).await;
@@ -258,27 +295,35 @@ impl<S: Subject> Trial<'_, S> {
             Asked::ChangeConversation { principal, number, removes } => {
                 let (id, item) = (conversation_id(*number), format!("msg_{}", self.next));
                 let metadata = Map::from_iter([("told".to_owned(), item.clone().into())]);
-                let expected = model.conversation(principal, &ConversationKey::Id(id.clone()));
-                let expected = expected.map(|expected| {
-                    if *removes {
-                        expected.removed.insert(item.clone());
-                    } else {
-                        expected.metadata.clone_from(&metadata);
-                    }
-                    &*expected
+                let fence = removes.map(|late| late_fence(model, principal, &id, late));
+                let expected = model.change(principal, &id, fence, |expected| match fence {
+                    Some(_) => drop(expected.removed.insert(item.clone())),
+                    None => expected.metadata.clone_from(&metadata),
                 });
-                let changed = match removes {
-                    true => store.remove_items(principal, &id, vec![item]).await.unwrap(),
-                    false => store.set_metadata(principal, &id, metadata).await.unwrap(),
+                let changed = match fence {
+                    Some(fence) => store.remove_items(principal, &id, vec![item], fence).await,
+                    None => store.set_metadata(principal, &id, metadata).await,
                 };
-                prop_assert_eq!(changed.as_deref(), expected);
+                prop_assert_eq!(changed.map(|found| found.as_deref().cloned()), expected);
             }
-            Asked::AddItems { principal, number } => {
+            Asked::TakeHead { principal, number, owner, now } => {
+                let (id, lease) = (conversation_id(*number), lease(owner, now + 10));
+                let taken = store.take_head(principal, &id, lease.clone(), *now).await.unwrap();
+                prop_assert_eq!(taken, model.take_head(principal, &id, lease, *now));
+            }
+            Asked::GiveHeadBack { principal, number, late } => {
+                let id = conversation_id(*number);
+                let fence = late_fence(model, principal, &id, *late);
+                let given_back = store.give_head_back(principal, &id, fence).await;
+                prop_assert_eq!(given_back, model.give_head_back(principal, &id, fence));
+            }
+            Asked::AddItems { principal, number, late } => {
                 let (id, items) = (id(self.next), turn(&format!("added {}", self.next)));
                 self.next += 1;
                 let added = AddedItems { id, previous: None, conversation: conversation_id(*number), items };
-                let was_there = store.add_items(principal, added.clone()).await.unwrap();
-                prop_assert_eq!(was_there, model.add_items(principal, added));
+                let fence = late_fence(model, principal, &added.conversation, *late);
+                let was_there = store.add_items(principal, added.clone(), fence).await;
+                prop_assert_eq!(was_there, model.add_items(principal, added, fence));
             }
             Asked::DeleteConversation { principal, number } => {
                 let was_there = store.delete_conversation(principal, &conversation_id(*number)).await.unwrap();

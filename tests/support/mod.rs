@@ -107,6 +107,13 @@ impl Daemon {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// How large its files may be from now on; no write beyond that succeeds.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit).unwrap();
+    }
+
     /// Ends the daemon without a word of warning, and gives back its folder.
     pub fn killed(mut self) -> TempDir {
         self.child.kill().unwrap();

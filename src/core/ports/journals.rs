@@ -17,16 +17,17 @@ pub trait Journals: Send + Sync {
 
     /// Adds to a journal; when this returns, what the promise says holds. Refused where another owner has taken the run
     /// over (an older fence) and where `batch.at` is not the end of the journal. A batch with the last event of a run
-    /// makes its response one that can be asked for.
+    /// makes its response one that can be asked for; it is refused as a whole where its conversation's head is another's.
     fn append(&self, run: RunId, fence: Fence, batch: Batch) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// What was told from the event number `after` on; `None` for a run that this principal does not have.
     fn tail(&self, principal: &str, run: RunId, after: u64) -> BoxFuture<'_, Result<Option<Tail>, StoreError>>;
 
     /// Takes over at most so many runs of others, in progress and with leases that were over at `now`, the oldest first.
+    /// The heads of conversations that others had until then are free.
     fn claim(&self, lease: Lease, now: Millis, at_most: usize) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
 
-    /// Prolongs the leases of all runs of the owner.
+    /// Prolongs all leases of the owner, on runs and on the heads of conversations.
     fn renew(&self, lease: Lease) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Gives a run back, so that it can be claimed at once. That ends a row of crashes, as it is none.
@@ -51,7 +52,7 @@ pub type Millis = u64;
 /// Later than any lease is over. Databases know signed numbers only.
 pub const END_OF_TIME: Millis = i64::MAX as u64;
 
-/// Whose a run is, and until when.
+/// Whose something is, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// Names one process, never again used by another.
@@ -59,9 +60,15 @@ pub struct Lease {
     pub until: Millis,
 }
 
-/// Grows with each owner of a run. What comes with an older one is too late.
+/// Grows with each owner of a run, and each time that the head of a conversation is taken. What comes with an older one is
+/// too late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fence(pub u64);
+
+impl Fence {
+    /// Of what nobody has taken yet.
+    pub const FIRST: Self = Self(0);
+}
 
 /// A run that is about to begin.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,8 +128,8 @@ pub struct Ending {
     pub at: u64,
     /// The link that it went on from, in a conversation whatever that is by now.
     pub previous: Option<String>,
-    /// The conversation that it becomes the head of.
-    pub conversation: Option<String>,
+    /// The conversation that it becomes the head of, and the fence of who has that.
+    pub conversation: Option<(String, Fence)>,
 }
 
 /// What must survive, once it is written.

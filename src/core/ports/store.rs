@@ -2,7 +2,7 @@
 //! responses that a client may ask for again.
 
 use super::conversations::Conversations;
-use super::journals::Journals;
+use super::journals::{Fence, Journals};
 use crate::core::item::Item;
 use crate::core::journal::Journal;
 use futures_util::future::BoxFuture;
@@ -36,8 +36,14 @@ pub trait Store: Conversations + Journals {
     fn chain(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Chain>, StoreError>>;
 
     /// Stores a response. One that names a conversation goes on from the head of it, whatever it says itself, and is its
-    /// head from then on; where the conversation is gone, it is stored alone.
-    fn keep_response(&self, principal: &str, response: StoredResponse) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// head from then on, if `fence` is that of who has it; where the conversation is gone, or there is no fence, it is
+    /// stored alone.
+    fn keep_response(
+        &self,
+        principal: &str,
+        response: StoredResponse,
+        fence: Option<Fence>,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Says whether it was there. What was kept of its turns goes with it. As long as others go on from it, [`Link::Gone`]
     /// stays in its place.
@@ -191,8 +197,8 @@ impl Link {
 pub enum StoreError {
     #[error("the store failed: {0}")]
     Failed(String),
-    /// Another process has taken the run over, or the run is not there any more.
-    #[error("the run belongs to another process")]
+    /// Another process has taken the run or the conversation over, or it is not there any more.
+    #[error("it belongs to another process")]
     Fenced,
     /// The journal does not end where it was taken to.
     #[error("the journal ends at {0}, not where it was expected to")]

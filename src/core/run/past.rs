@@ -18,6 +18,8 @@ pub(super) struct Past {
     pub done: BTreeMap<u32, Arc<Item>>,
     /// Items that were not, as far as they had come.
     pub open: BTreeMap<u32, Item>,
+    /// Probabilities of a text that is still to come.
+    ahead: Option<(u32, Delta)>,
     /// Indexes of what the last model call made.
     step: Vec<u32>,
     /// Indexes of what model calls had made that were cut off.
@@ -64,8 +66,11 @@ impl Past {
                     self.begun.insert(output.call_id.clone());
                 }
             }
+            RunEvent::Delta { index, delta: delta @ Delta::Logprobs(_) } => self.ahead = Some((index, delta)),
             RunEvent::Delta { index, delta } => {
+                let ahead = self.ahead.take().filter(|(of, _)| *of == index);
                 if let Some(item) = self.open.get_mut(&index) {
+                    ahead.into_iter().for_each(|(_, ahead)| ahead.add_to(item));
                     delta.add_to(item);
                 }
             }
@@ -101,6 +106,16 @@ impl Past {
         if !self.step_is_done {
             self.interrupted.extend(self.step.drain(..));
         }
+    }
+
+    /// Takes summaries for done of which only the begin is on record: they are whole when they are told.
+    pub fn close_summaries(&mut self) -> Vec<(u32, Arc<Item>)> {
+        let is_summary = |item: &Item| matches!(item, Item::Compaction(_));
+        let begun = self.open.iter().filter(|(_, item)| is_summary(item));
+        let closed: Vec<_> = begun.map(|(index, item)| (*index, Arc::new(item.clone()))).collect();
+        self.open.retain(|_, item| !is_summary(item));
+        self.done.extend(closed.iter().cloned());
+        closed
     }
 
     /// The index behind the last model call's items, where the outputs of its calls begin.

@@ -208,6 +208,12 @@ impl WireItem {
                 _ => listed.extend(Self::whole(item, calls, view)),
             }
         }
+        // The run was interrupted before it began with these, as its response says too.
+        for at in running.into_values().filter(|_| view.is_some()) {
+            if let Some(call) = listed.get_mut(at) {
+                call.set_status(Status::Incomplete);
+            }
+        }
         listed
     }
 

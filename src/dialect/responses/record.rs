@@ -10,7 +10,7 @@ use crate::core::event::{Outcome, RunEvent};
 use crate::core::id::RunId;
 use crate::core::item::Item;
 use crate::core::journal::Journal;
-use crate::core::ports::journals::Ending;
+use crate::core::ports::journals::{Ending, Fence};
 use crate::core::ports::store::StoredResponse;
 use crate::dialect::activity::ToolActivity;
 use serde::Deserialize;
@@ -66,24 +66,31 @@ impl Record {
         }
     }
 
-    /// What is added to that at the end. `previous` is the link that the run went on from.
+    /// What is added to that at the end. `previous` is the link that the run went on from, `turn` what it has its
+    /// conversation's head with.
     ///
     /// A run that was ended before it had made anything is no part of its conversation: what was asked is asked again.
-    pub fn ending(&self, previous: Option<String>, outcome: &Outcome, made_something: bool) -> Ending {
+    pub fn ending(
+        &self,
+        previous: Option<String>,
+        turn: Option<Fence>,
+        outcome: &Outcome,
+        made_something: bool,
+    ) -> Ending {
         let ended_well = matches!(outcome, Outcome::Completed | Outcome::ClientTools);
         let conversation = self.head.settings.conversation.as_ref().filter(|_| ended_well || made_something);
-        let conversation = conversation.map(|conversation| conversation.id.clone());
+        let conversation = conversation.map(|conversation| conversation.id.clone()).zip(turn);
         Ending { at: self.head.ended.get().unwrap_or_default(), previous, conversation }
     }
 
     /// The response of a run that is over.
-    pub fn stored(&self, previous: Option<String>, journal: Journal) -> StoredResponse {
+    pub fn stored(&self, previous: Option<String>, turn: Option<Fence>, journal: Journal) -> StoredResponse {
         let output: Arc<[_]> = journal.items().into();
-        let ended = journal.outcome().map(|outcome| self.ending(previous, outcome, !output.is_empty()));
+        let ended = journal.outcome().map(|outcome| self.ending(previous, turn, outcome, !output.is_empty()));
         let Ending { at, previous, conversation } = ended.unwrap_or_default();
         StoredResponse {
             previous,
-            conversation,
+            conversation: conversation.map(|(id, _)| id),
             output,
             journal: Arc::new(journal),
             ended_at: Some(at),

@@ -30,6 +30,7 @@ fn tool(name: &str) -> ToolSpec {
 
 /// A run of an agent with a reading tool `look` and a writing tool `act`, seen in every way a client can see it.
 struct Shown {
+    body: Value,
     machine: Machine,
     stream: EventStream,
     fold: Fold,
@@ -45,7 +46,7 @@ impl Shown {
         let tools = [tool("look"), tool("act")].into();
         let limits = Limits { steps: 3, ..Limits::default() };
         let agent = Agent { tools, with_effects: Arc::new(["act".to_owned()].into()), limits, ..Agent::default() };
-        let mut asked = request::parse(body).unwrap();
+        let mut asked = request::parse(body.clone()).unwrap();
         asked.adopt(&Map::new());
         let machine = Machine::new(run, Arc::new(agent), asked.spec(&History::default()).unwrap()).unwrap();
         let settings = Arc::new(asked.settings);
@@ -53,6 +54,7 @@ impl Shown {
         let view = asked.view;
         let head = Head { id, created_at: 7, model, settings, activity, view, ended: EndTime::by(|| 9) };
         let mut shown = Self {
+            body,
             machine,
             stream: EventStream::new(head.clone()),
             fold: Fold::new(head.clone()),
@@ -67,7 +69,11 @@ impl Shown {
     }
 
     fn feed(&mut self, inputs: impl IntoIterator<Item = Input>) {
-        for input in [Input::Submitted].into_iter().chain(inputs) {
+        self.play([Input::Submitted].into_iter().chain(inputs));
+    }
+
+    fn play(&mut self, inputs: impl IntoIterator<Item = Input>) {
+        for input in inputs {
             for effect in self.machine.on(input) {
                 if let Effect::Emit(event) = effect {
                     self.see(&event);

@@ -3,8 +3,9 @@
 use super::super::body;
 use super::super::error::Rejection;
 use super::super::state::Gateway;
-use super::{At, broken, line_up, page, unknown};
+use super::{At, broken, page, turn, unknown};
 use crate::core::item::Item;
+use crate::core::ports::journals::Fence;
 use crate::core::ports::store::AddedItems;
 use crate::dialect::error::ApiError;
 use crate::dialect::responses::contents;
@@ -28,11 +29,10 @@ pub async fn list_items(at: At, RawQuery(query): RawQuery) -> Result<Json<List<W
 pub async fn add_items(at: At, request: Request) -> Result<Json<List<WireItem>>, Rejection> {
     let items = new_items(body::json(request, at.gateway.settings.body_limit).await?)?;
     at.load().await?;
-    let place = line_up(&at.gateway, &at.principal, &at.conversation)?;
-    place.turn().await;
+    let (_place, fence) = turn(&at).await?;
     let (conversation, chain) = at.load().await?;
     History::of(&chain, &conversation.removed).check_added(&items)?;
-    let added = append(&at.gateway, &at.principal, &at.conversation, items).await?;
+    let added = append(&at.gateway, &at.principal, &at.conversation, fence, items).await?;
     Ok(Json(List::new(WireItem::of_input(&added), false, WireItem::id)))
 }
 
@@ -44,12 +44,11 @@ pub async fn get_item(at: At) -> Result<Json<WireItem>, Rejection> {
 /// Takes an item out, in the conversation's turn, and shows the conversation.
 pub async fn remove_item(at: At) -> Result<Json<ConversationObject>, Rejection> {
     at.load().await?;
-    let place = line_up(&at.gateway, &at.principal, &at.conversation)?;
-    place.turn().await;
+    let (_place, fence) = turn(&at).await?;
     let (conversation, chain) = at.load().await?;
     let item = find(contents::of(&chain, &conversation.removed), &at.item)?;
     let behind = contents::behind(&item, &chain);
-    super::shown(at.gateway.store.remove_items(&at.principal, &at.conversation, behind).await.map_err(broken)?)
+    super::shown(at.gateway.store.remove_items(&at.principal, &at.conversation, behind, fence).await.map_err(broken)?)
 }
 
 /// Checks the items that a conversation begins with.
@@ -62,6 +61,7 @@ pub(super) async fn append(
     gateway: &Gateway,
     principal: &str,
     conversation: &str,
+    fence: Fence,
     items: Vec<Arc<Item>>,
 ) -> Result<Arc<[Arc<Item>]>, ApiError> {
     let run = Runs::new_id();
@@ -71,7 +71,7 @@ pub(super) async fn append(
     }
     let (id, conversation) = (run.answer("items_"), conversation.to_owned());
     let added = AddedItems { id, previous: None, conversation, items: Arc::clone(&items) };
-    match gateway.store.add_items(principal, added).await.map_err(broken)? {
+    match gateway.store.add_items(principal, added, fence).await.map_err(broken)? {
         true => Ok(items),
         false => Err(unknown("id")),
     }

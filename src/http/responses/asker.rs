@@ -63,7 +63,8 @@ impl Asker {
             (session, _) => session.clone(),
         };
         let housekeeping = is_housekeeping(&spec, self.asked.stream);
-        Ok(Brief { spec, session, user: None, housekeeping, previous, place })
+        let off_record = !self.asked.settings.store;
+        Ok(Brief { spec, session, user: None, housekeeping, off_record, previous, place })
     }
 }
 

@@ -27,6 +27,7 @@ use crate::dialect::responses::settings::{InConversation, Settings};
 use crate::dialect::responses::view::View;
 use crate::runs::registry::StartError;
 use crate::runs::session::SessionKey;
+use crate::runs::turns::Place;
 use crate::runs::{Brief, Briefing, Listener, Profile, RunRequest, Runs};
 use axum::http::HeaderMap;
 use serde_json::Value;
@@ -128,8 +129,9 @@ pub async fn take_in(gateway: &Gateway, from: Origin<'_>, asked: ResponsesReques
     let mut journal = Journal::default();
     journal.push(Told { sequence: Numbering::new(record.head.clone()).number(&end), event: end });
     if record.head.settings.store {
-        let stored = record.stored(previous, journal.clone());
-        gateway.store.keep_response(&request.principal, stored).await.map_err(broken)?;
+        let turn = place.as_ref().and_then(Place::fence);
+        let stored = record.stored(previous, turn, journal.clone());
+        gateway.store.keep_response(&request.principal, stored, turn).await.map_err(broken)?;
     }
     drop(place);
     Ok(Begun { listener: Listener::to_journal(Arc::new(journal)), record, chain })
@@ -206,18 +208,19 @@ async fn brief_in(gateway: &Gateway, asker: &mut Asker, key: &ConversationKey) -
     }
     let place = conversations::line_up(gateway, &asker.principal, &id)?;
     let patience = match (asker.asked.settings.background, asker.asked.stream) {
-        (true, _) => Duration::ZERO,
-        // From then on the wait is seen in the stream.
-        (false, true) => gateway.settings.header_wait,
+        (true, _) if !place.is_first() => Duration::ZERO,
+        // From then on the wait is seen in the stream, or in the response.
+        (true, _) | (false, true) => gateway.settings.header_wait,
         (false, false) => Duration::MAX,
     };
     // A client that leaves meanwhile drops this, and gives up its place.
-    if timeout(patience, place.turn()).await.is_ok() {
+    if let Ok(came) = timeout(patience, place.turn()).await {
+        came.map_err(broken)?;
         return Ok(Briefing::Done(asker.in_conversation(&id, Some(place)).await?.into()));
     }
     let mut later = asker.clone();
     Ok(Briefing::Awaited(Box::pin(async move {
-        place.turn().await;
+        place.turn().await.map_err(broken)?;
         later.in_conversation(&id, Some(place)).await
     })))
 }

@@ -4,6 +4,7 @@ use super::super::clock::now;
 use super::super::conversations;
 use super::super::state::Gateway;
 use super::asker::{Asker, response_to_go_on_from};
+use super::broken;
 use crate::core::event::{Cut, Outcome};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::ports::journals::{Claimed, END_OF_TIME};
@@ -73,7 +74,10 @@ async fn take_up(gateway: &Arc<Gateway>, claimed: Claimed, commands_gone: &Comma
             let profile = Arc::clone(&brief.1);
             gateway.runs.go_on(LeftRun { claimed, profile, record: Record::Response(record), brief: brief.0 });
         }
-        Err(outcome) => gateway.runs.close(claimed, record, outcome).await,
+        Err(outcome) => {
+            let place = record.response().and_then(|record| place(gateway, &claimed, record));
+            gateway.runs.close(claimed, record, outcome, place.and_then(Result::ok)).await;
+        }
     }
 }
 
@@ -101,6 +105,12 @@ fn failed(text: String) -> Outcome {
     Outcome::Failed { failure: Failure::new(FailureKind::Internal, text) }
 }
 
+/// In the line before its conversation, if it has one.
+fn place(gateway: &Gateway, claimed: &Claimed, record: &record::Record) -> Option<Result<Place, ApiError>> {
+    let conversation = record.head.settings.conversation.as_ref()?;
+    Some(conversations::line_up(gateway, &claimed.principal, &conversation.id))
+}
+
 /// The brief that the run had, made again. Its place in a conversation is taken at once.
 fn brief(
     gateway: &Arc<Gateway>,
@@ -111,8 +121,7 @@ fn brief(
 ) -> (BoxFuture<'static, Result<Brief, ApiError>>, Arc<crate::runs::Profile>) {
     let profile = Arc::clone(&asker.profile);
     let conversation = record.head.settings.conversation.as_ref().map(|conversation| conversation.id.clone());
-    let place: Option<Result<Place, ApiError>> =
-        conversation.as_deref().map(|id| conversations::line_up(gateway, &claimed.principal, id));
+    let place = place(gateway, claimed, record);
     let gateway = Arc::clone(gateway);
     let brief = async move {
         commands_gone.await;
@@ -123,7 +132,7 @@ fn brief(
         };
         let place = place.transpose()?;
         if let Some(place) = &place {
-            place.turn().await;
+            place.turn().await.map_err(broken)?;
         }
         asker.in_conversation(&id, place).await
     };

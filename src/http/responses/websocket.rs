@@ -159,7 +159,7 @@ impl Talk {
         // The store knows nothing of one that goes on from what it does not have.
         let is_ours = !settings.store || previous.is_some_and(|id| self.recent.chain(id).is_some());
         if let Some(mut chain) = chain.filter(|_| went_well && is_ours) {
-            chain.push(Link::Response(Arc::new(record.stored(settings.previous_response_id.clone(), journal))));
+            chain.push(Link::Response(Arc::new(record.stored(settings.previous_response_id.clone(), None, journal))));
             self.recent.keep(chain);
         }
         Ok(went_well)

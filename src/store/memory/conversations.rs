@@ -1,7 +1,9 @@
 //! The conversations of one principal, bounded by their number and their bytes. The least recently used goes first, and
 //! those without a name before the others.
 
-use crate::core::ports::conversations::{Conversation, ConversationKey};
+use crate::core::ports::conversations::{Conversation, ConversationKey, Taken};
+use crate::core::ports::journals::{Fence, Lease, Millis};
+use crate::core::ports::store::StoreError;
 use lru::LruCache;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +12,20 @@ pub struct Shelf {
     entries: LruCache<String, Arc<Conversation>>,
     /// Ids by name.
     names: HashMap<String, String>,
+    /// Whose the heads are of those that were ever taken.
+    heads: HashMap<String, Head>,
     bytes: usize,
+}
+
+struct Head {
+    lease: Option<Lease>,
+    fence: Fence,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { lease: None, fence: Fence::FIRST }
+    }
 }
 
 const MAX: usize = 10_000;
@@ -18,7 +33,7 @@ const MAX_BYTES: usize = 16 << 20;
 
 impl Default for Shelf {
     fn default() -> Self {
-        Self { entries: LruCache::unbounded(), names: HashMap::new(), bytes: 0 }
+        Self { entries: LruCache::unbounded(), names: HashMap::new(), heads: HashMap::new(), bytes: 0 }
     }
 }
 
@@ -63,7 +78,43 @@ impl Shelf {
         let conversation = self.entries.pop(id)?;
         self.bytes = self.bytes.saturating_sub(weight(&conversation));
         conversation.name.as_ref().map(|name| self.names.remove(name));
+        self.heads.remove(id);
         Some(conversation)
+    }
+
+    pub fn take_head(&mut self, id: &str, lease: Lease, now: Millis) -> Option<Taken> {
+        self.entries.peek(id)?;
+        let head = self.heads.entry(id.to_owned()).or_default();
+        let others = head.lease.as_ref().filter(|held| held.owner != lease.owner && held.until > now);
+        if let Some(held) = others {
+            return Some(Taken::Held { until: held.until });
+        }
+        *head = Head { lease: Some(lease), fence: Fence(head.fence.0.saturating_add(1)) };
+        Some(Taken::Taken(head.fence))
+    }
+
+    pub fn give_head_back(&mut self, id: &str, fence: Fence) -> Result<(), StoreError> {
+        if self.fence(id) != fence || !self.entries.contains(id) {
+            return Err(StoreError::Fenced);
+        }
+        if let Some(head) = self.heads.get_mut(id) {
+            head.lease = None;
+        }
+        Ok(())
+    }
+
+    /// Refuses who does not have the head any more. One that is not there is nobody's.
+    pub fn check_head(&self, id: &str, fence: Fence) -> Result<(), StoreError> {
+        if self.fence(id) == fence || !self.entries.contains(id) { Ok(()) } else { Err(StoreError::Fenced) }
+    }
+
+    fn fence(&self, id: &str) -> Fence {
+        self.heads.get(id).map_or(Fence::FIRST, |head| head.fence)
+    }
+
+    /// The leases that there are.
+    pub fn leases(&mut self) -> impl Iterator<Item = &mut Option<Lease>> {
+        self.heads.values_mut().map(|head| &mut head.lease)
     }
 
     /// What to give up so that `kept` can stay; `None` while there is room.

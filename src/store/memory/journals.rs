@@ -78,16 +78,21 @@ impl Runs {
         self.going.get_mut(&run).filter(|going| going.fence == fence).ok_or(StoreError::Fenced)
     }
 
-    /// Gives back what is to be kept, if this ended the run.
+    /// Gives back what is to be kept, if this ended the run. `check` refuses who does not have the head of a principal's
+    /// conversation any more.
     fn append(
         &mut self,
         run: RunId,
         fence: Fence,
         batch: Batch,
+        check: impl Fn(&str, &str, Fence) -> Result<(), StoreError>,
     ) -> Result<Option<(Arc<str>, StoredResponse)>, StoreError> {
         let going = self.held(run, fence)?;
         if going.response.journal.len() != batch.at {
             return Err(StoreError::Misplaced(going.response.journal.len()));
+        }
+        if let Some(Ending { conversation: Some((id, fence)), .. }) = &batch.end {
+            check(&going.principal, id, *fence)?;
         }
         let journal = Arc::make_mut(&mut going.response.journal);
         batch.told.into_iter().for_each(|told| journal.push(told));
@@ -98,6 +103,7 @@ impl Runs {
             return Ok(None);
         }
         if let Some(Ending { at, previous, conversation }) = batch.end {
+            let conversation = conversation.map(|(id, _)| id);
             going.response = StoredResponse { ended_at: Some(at), previous, conversation, ..going.response.clone() };
         }
         Ok(self.going.remove(&run).map(|going| {
@@ -154,6 +160,10 @@ fn tail(journal: &Journal, after: u64) -> Tail {
 }
 
 impl MemoryStore {
+    fn each_head(&self, change: impl Fn(&mut Option<Lease>)) {
+        self.archives().values_mut().flat_map(|archive| archive.conversations.leases()).for_each(change);
+    }
+
     /// The response of a run that is over.
     fn response_of(&self, principal: &str, run: RunId) -> Option<Arc<StoredResponse>> {
         let (_, id) = self.journals().over.get(&run).filter(|(owner, _)| **owner == *principal)?.clone();
@@ -187,7 +197,10 @@ impl Journals for MemoryStore {
 
     fn append(&self, run: RunId, fence: Fence, batch: Batch) -> BoxFuture<'_, Result<(), StoreError>> {
         let mut runs = self.journals();
-        let appended = runs.append(run, fence, batch).map(|ended| {
+        let check = |principal: &str, id: &str, fence| {
+            self.write(principal, |archive| archive.conversations.check_head(id, fence))
+        };
+        let appended = runs.append(run, fence, batch, check).map(|ended| {
             if let Some((principal, response)) = ended {
                 self.write(&principal, |archive| archive.keep_response(response));
                 runs.sweep(|principal, id| self.look_at(principal, id).is_some());
@@ -208,6 +221,9 @@ impl Journals for MemoryStore {
     }
 
     fn claim(&self, lease: Lease, now: Millis, at_most: usize) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+        self.each_head(|held| {
+            held.take_if(|held| held.owner != lease.owner && held.until <= now);
+        });
         ready(Ok(self.journals().claim(&lease, now, at_most))).boxed()
     }
 
@@ -216,6 +232,10 @@ impl Journals for MemoryStore {
         let leases = runs.going.values_mut().filter_map(|going| going.lease.as_mut());
         leases.filter(|held| held.owner == lease.owner).for_each(|held| held.until = lease.until);
         drop(runs);
+        self.each_head(|held| {
+            let mine = held.as_mut().filter(|held| held.owner == lease.owner);
+            mine.into_iter().for_each(|held| held.until = lease.until);
+        });
         ready(Ok(())).boxed()
     }
 

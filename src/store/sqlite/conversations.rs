@@ -7,8 +7,8 @@ use super::forest;
 use super::id::Kept;
 use super::links::{ADDED, Numbered, Written};
 use super::tables::{Share, Tables};
-use crate::core::ports::conversations::{Conversation, ConversationKey, Conversations};
-use crate::core::ports::journals::Promise;
+use crate::core::ports::conversations::{Conversation, ConversationKey, Conversations, Taken};
+use crate::core::ports::journals::{Fence, Lease, Millis, Promise};
 use crate::core::ports::store::{AddedItems, StoreError};
 use futures_util::future::BoxFuture;
 use rusqlite::{Connection, Params, params};
@@ -25,13 +25,55 @@ pub struct Row {
     pub head: Option<i64>,
     pub is_named: bool,
     bytes: u64,
+    fence: Fence,
 }
 
-pub fn row(tables: &Tables, principal: i64, id: &str) -> rusqlite::Result<Option<Row>> {
-    let sql = "SELECT pk, head, name IS NOT NULL, bytes FROM conversations WHERE principal = ?1 AND id = ?2";
+fn row(tables: &Tables, principal: i64, id: &str) -> rusqlite::Result<Option<Row>> {
+    let sql = "SELECT pk, head, name IS NOT NULL, bytes, fence FROM conversations WHERE principal = ?1 AND id = ?2";
     tables.one(sql, params![principal, id], |row| {
-        Ok(Row { pk: row.get(0)?, head: row.get(1)?, is_named: row.get(2)?, bytes: row.get(3)? })
+        let fence = Fence(row.get(4)?);
+        Ok(Row { pk: row.get(0)?, head: row.get(1)?, is_named: row.get(2)?, bytes: row.get(3)?, fence })
     })
+}
+
+/// The conversation, for the one who took its head with this fence. `None` if it is not there.
+pub fn held(tables: &Tables, principal: i64, id: &str, fence: Fence) -> Result<Option<Row>, Fault> {
+    match row(tables, principal, id)? {
+        Some(row) if row.fence != fence => Err(StoreError::Fenced.into()),
+        found => Ok(found),
+    }
+}
+
+fn take(tables: &Tables, principal: &str, id: &str, lease: &Lease, now: Millis) -> Result<Option<Taken>, Fault> {
+    let principal = tables.principal(principal)?;
+    let sql = "UPDATE conversations SET owner = ?3, until = ?4, fence = fence + 1
+               WHERE principal = ?1 AND id = ?2 AND (owner IS NULL OR owner = ?3 OR until <= ?5) RETURNING fence";
+    let params = params![principal, id, &*lease.owner, lease.until, now];
+    let taken = tables.one(sql, params, |row| Ok(Taken::Taken(Fence(row.get(0)?))))?;
+    if taken.is_some() {
+        return Ok(taken);
+    }
+    let sql = "SELECT until FROM conversations WHERE principal = ?1 AND id = ?2";
+    Ok(tables.one(sql, params![principal, id], |row| Ok(Taken::Held { until: row.get(0)? }))?)
+}
+
+fn give_back(tables: &Tables, principal: &str, id: &str, fence: Fence) -> Result<(), Fault> {
+    let sql = "UPDATE conversations SET owner = NULL WHERE principal = ?1 AND id = ?2 AND fence = ?3";
+    match tables.execute(sql, params![tables.principal(principal)?, id, fence.0])? {
+        0 => Err(StoreError::Fenced.into()),
+        _ => Ok(()),
+    }
+}
+
+pub fn renew(tables: &Tables, lease: &Lease) -> rusqlite::Result<()> {
+    let sql = "UPDATE conversations SET until = ?2 WHERE owner = ?1";
+    tables.execute(sql, params![&*lease.owner, lease.until]).map(drop)
+}
+
+/// Frees what others had until `now`.
+pub fn free(tables: &Tables, owner: &str, now: Millis) -> rusqlite::Result<()> {
+    let sql = "UPDATE conversations SET owner = NULL WHERE owner IS NOT NULL AND owner <> ?1 AND until <= ?2";
+    tables.execute(sql, params![owner, now]).map(drop)
 }
 
 pub fn go_on_to(tables: &Tables, conversation: &Row, head: i64) -> rusqlite::Result<()> {
@@ -123,19 +165,22 @@ fn begin(tables: &mut Tables, principal: &str, new: &Conversation) -> Result<Arc
     Ok(Arc::new(Conversation { head: None, ..new.clone() }))
 }
 
-/// Changes its metadata or what was taken out of it.
+/// Changes its metadata, or what was taken out of it, for which there is a fence.
 fn change(
     tables: &mut Tables,
     principal: &str,
     id: &str,
+    fence: Option<Fence>,
     change: impl FnOnce(&mut Conversation),
 ) -> Result<Option<Arc<Conversation>>, Fault> {
     let found = find(&tables.db, principal, &ConversationKey::Id(id.to_owned()))?;
     let Some((pk, mut conversation)) = found else { return Ok(None) };
+    let principal = tables.principal(principal)?;
+    fence.map(|fence| held(tables, principal, id, fence)).transpose()?;
     change(Arc::make_mut(&mut conversation));
     let metadata = serde_json::to_string(&conversation.metadata)?;
     let removed = serde_json::to_string(&conversation.removed)?;
-    let (principal, bytes) = (tables.principal(principal)?, weight(&conversation, &metadata, &removed));
+    let bytes = weight(&conversation, &metadata, &removed);
     let before = tables.one("SELECT bytes FROM conversations WHERE pk = ?1", [pk], |row| row.get(0))?;
     let sql = "UPDATE conversations SET metadata = ?2, removed = ?3, used = ?4, bytes = ?5 WHERE pk = ?1";
     tables.execute(sql, params![pk, metadata, removed, tables.clock.tick(), bytes])?;
@@ -201,14 +246,24 @@ impl Conversations for SqliteStore {
     ) -> Answer<'_, Option<Arc<Conversation>>> {
         let (principal, id) = (principal.to_owned(), id.to_owned());
         Box::pin(self.order(Promise::Outcome, move |tables| {
-            change(tables, &principal, &id, |conversation| conversation.metadata.clone_from(&metadata))
+            change(tables, &principal, &id, None, |conversation| conversation.metadata.clone_from(&metadata))
         }))
     }
 
-    fn add_items(&self, principal: &str, added: AddedItems) -> Answer<'_, bool> {
+    fn take_head(&self, principal: &str, id: &str, lease: Lease, now: Millis) -> Answer<'_, Option<Taken>> {
+        let (principal, id) = (principal.to_owned(), id.to_owned());
+        Box::pin(self.order(Promise::Process, move |tables| take(tables, &principal, &id, &lease, now)))
+    }
+
+    fn give_head_back(&self, principal: &str, id: &str, fence: Fence) -> Answer<'_, ()> {
+        let (principal, id) = (principal.to_owned(), id.to_owned());
+        Box::pin(self.order(Promise::Process, move |tables| give_back(tables, &principal, &id, fence)))
+    }
+
+    fn add_items(&self, principal: &str, added: AddedItems, fence: Fence) -> Answer<'_, bool> {
         let (principal, conversation) = (principal.to_owned(), added.conversation.clone());
         Box::pin(async move {
-            let written = Written::added(added).map_err(|fault| self.condition.note(fault))?;
+            let written = Written::added(added, fence).map_err(|fault| self.condition.note(fault))?;
             self.order(Promise::Outcome, move |tables| {
                 let owner = tables.principal(&principal)?;
                 if row(tables, owner, &conversation)?.is_none() {
@@ -221,10 +276,17 @@ impl Conversations for SqliteStore {
         })
     }
 
-    fn remove_items(&self, principal: &str, id: &str, items: Vec<String>) -> Answer<'_, Option<Arc<Conversation>>> {
+    fn remove_items(
+        &self,
+        principal: &str,
+        id: &str,
+        items: Vec<String>,
+        fence: Fence,
+    ) -> Answer<'_, Option<Arc<Conversation>>> {
         let (principal, id) = (principal.to_owned(), id.to_owned());
         Box::pin(self.order(Promise::Outcome, move |tables| {
-            change(tables, &principal, &id, |conversation| conversation.removed.extend(items.iter().cloned()))
+            let remove = |conversation: &mut Conversation| conversation.removed.extend(items.iter().cloned());
+            change(tables, &principal, &id, Some(fence), remove)
         }))
     }
 

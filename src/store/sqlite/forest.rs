@@ -9,7 +9,7 @@ use super::runs::Ended;
 use super::sessions;
 use super::tables::Tables;
 use crate::core::journal::Journal;
-use crate::core::ports::journals::Ending;
+use crate::core::ports::journals::{Ending, Fence};
 use crate::core::ports::store::StoreError;
 use rusqlite::{Row, params};
 use uuid::Uuid;
@@ -68,9 +68,10 @@ impl Place {
         principal: i64,
         there: Option<&Found>,
         previous: Option<&str>,
-        conversation: Option<&str>,
+        conversation: Option<&(String, Fence)>,
     ) -> Result<Self, Fault> {
-        let named = conversation.map(|id| conversations::row(tables, principal, id)).transpose()?.flatten();
+        let held = |(id, fence): &(String, Fence)| conversations::held(tables, principal, id, *fence);
+        let named = conversation.map(held).transpose()?.flatten();
         let parent = match (&named, there) {
             // It is the head already.
             (Some(named), Some(there)) if named.head == Some(there.link) => there.parent,
@@ -80,8 +81,8 @@ impl Place {
         Ok(Self { parent, conversation: named })
     }
 
-    fn conversation_id<'a>(&self, id: Option<&'a str>) -> Option<Id<'a>> {
-        id.filter(|_| self.conversation.is_some()).map(Id)
+    fn conversation_id<'a>(&self, named: Option<&'a (String, Fence)>) -> Option<Id<'a>> {
+        named.filter(|_| self.conversation.is_some()).map(|(id, _)| Id(id))
     }
 
     /// Counts the link among those that go on from its parent, and makes it the head of its conversation.
@@ -118,7 +119,7 @@ pub fn put(tables: &mut Tables, principal: &str, new: &Written, state: i64, run:
     if old.as_ref().is_some_and(|old| old.state == RUNNING || (old.state, state) == (KEPT, RUNNING)) {
         return Err(StoreError::Failed(format!("there is a response {} already", new.id)).into());
     }
-    let conversation = new.conversation.as_deref();
+    let conversation = new.conversation.as_ref();
     let place = Place::of(tables, principal, old.as_ref(), new.previous.as_deref(), conversation)?;
     let (now, bytes, conversation) = (tables.clock.tick(), new.bytes(), place.conversation_id(conversation));
     let link = match &old {
@@ -158,7 +159,7 @@ pub fn end(tables: &mut Tables, link: i64, ended: &Ended) -> Result<(), Fault> {
     let (place, ended_at, conversation) = match &ended.ending {
         None => (Place { parent: begun.parent, conversation: None }, None, None),
         Some(Ending { at, previous, conversation }) => {
-            let (previous, conversation) = (previous.as_deref(), conversation.as_deref());
+            let (previous, conversation) = (previous.as_deref(), conversation.as_ref());
             let place = Place::of(tables, begun.principal, Some(&begun), previous, conversation)?;
             let conversation = place.conversation_id(conversation);
             (place, Some(*at), conversation)

@@ -5,6 +5,7 @@ use super::id::{Id, Kept};
 use super::items;
 use crate::core::event::Outcome;
 use crate::core::journal::Journal;
+use crate::core::ports::journals::Fence;
 use crate::core::ports::store::{AddedItems, Chain, Link, StoredResponse, Turn};
 use rusqlite::{Connection, Row, params};
 use std::sync::Arc;
@@ -23,7 +24,8 @@ pub type Numbered<T> = Option<(i64, T)>;
 pub struct Written {
     pub id: String,
     pub previous: Option<String>,
-    pub conversation: Option<String>,
+    /// And the fence of who has its head.
+    pub conversation: Option<(String, Fence)>,
     pub ended_at: Option<u64>,
     pub outcome: Option<String>,
     pub head: String,
@@ -38,24 +40,25 @@ pub struct Written {
 
 impl Written {
     /// A response that is over.
-    pub fn of(response: StoredResponse) -> Result<Self, Fault> {
+    pub fn of(mut response: StoredResponse, fence: Option<Fence>) -> Result<Self, Fault> {
         let (journal, outcome) = (response.journal.pack(), outcome(&response.journal)?);
         let keys = items::numbers(response.input.iter().chain(&*response.output));
-        Ok(Self { journal: Some(journal), outcome, keys, ..Self::begun(response, None)? })
+        let conversation = response.conversation.take().zip(fence);
+        Ok(Self { conversation, journal: Some(journal), outcome, keys, ..Self::begun(response, None)? })
     }
 
-    /// One whose run begins.
+    /// One whose run begins. It is no part of a conversation until that is over.
     pub fn begun(response: StoredResponse, request: Option<String>) -> Result<Self, Fault> {
-        let StoredResponse { id, previous, conversation, instructions, input, head, ended_at, .. } = response;
+        let StoredResponse { id, previous, instructions, input, head, ended_at, .. } = response;
         let (keys, input) = (items::numbers(input.iter()), serde_json::to_string(&input)?);
-        let (outcome, journal) = (None, None);
+        let (conversation, outcome, journal) = (None, None, None);
         Ok(Self { id, previous, conversation, ended_at, outcome, head, instructions, input, journal, request, keys })
     }
 
-    pub fn added(added: AddedItems) -> Result<Self, Fault> {
+    pub fn added(added: AddedItems, fence: Fence) -> Result<Self, Fault> {
         let AddedItems { id, previous, conversation, items } = added;
         let (keys, input) = (items::numbers(items.iter()), serde_json::to_string(&items)?);
-        Ok(Self { id, previous, conversation: Some(conversation), input, keys, ..Self::default() })
+        Ok(Self { id, previous, conversation: Some((conversation, fence)), input, keys, ..Self::default() })
     }
 
     pub fn bytes(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! Runs in progress: whose they are, and their journals, of which each batch is a row until the end makes one of all.
 
+use super::conversations;
 use super::fault::Fault;
 use super::forest;
 use super::id::{Id, Kept};
@@ -205,6 +206,7 @@ pub fn tail(db: &Connection, principal: &str, run: RunId, after: u64) -> Result<
 }
 
 pub fn claim(tables: &mut Tables, lease: &Lease, now: Millis, at_most: usize) -> Result<Vec<Claimed>, Fault> {
+    conversations::free(tables, &lease.owner, now)?;
     let sql = "UPDATE running SET owner = ?1, until = ?2, fence = fence + 1, claims = claims + 1
                WHERE run IN (SELECT run FROM running
                              WHERE owner IS NULL OR (until <= ?3 AND owner <> ?1) ORDER BY run LIMIT ?4)
@@ -244,7 +246,7 @@ fn left_by(tables: &Tables, link: i64) -> Result<(Arc<str>, String, StoredRespon
 
 pub fn renew(tables: &Tables, lease: &Lease) -> Result<(), Fault> {
     tables.execute("UPDATE running SET until = ?2 WHERE owner = ?1", params![&*lease.owner, lease.until])?;
-    Ok(())
+    Ok(conversations::renew(tables, lease)?)
 }
 
 pub fn release(tables: &Tables, run: RunId, fence: Fence) -> Result<(), Fault> {

@@ -5,7 +5,9 @@ use crate::core::event::{Outcome, RunEvent};
 use crate::core::id::RunId;
 use crate::core::item::{Item, Message, Role};
 use crate::core::journal::{Journal, Told};
+use crate::core::ports::conversations::{Conversations, Taken};
 use crate::core::ports::journals::{Batch, Ending, Fence, Journals, Lease, NewRun};
+use crate::core::ports::store::Link;
 use futures_util::future::join_all;
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -50,10 +52,11 @@ async fn has(store: &SqliteStore, id: &str) -> bool {
 async fn a_full_disk_fails_what_has_no_room_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder);
-    store.keep_response("ann", response("before", None, 100)).await.unwrap();
+    store.keep_response("ann", response("before", None, 100), None).await.unwrap();
     pragma(&store, "PRAGMA max_page_count = 60").await;
     let sizes = [10, 900_000, 10, 10, 900_000, 10];
-    let keep = |(number, bytes)| store.keep_response("ann", response(&format!("r{number}"), Some("before"), bytes));
+    let keep =
+        |(number, bytes)| store.keep_response("ann", response(&format!("r{number}"), Some("before"), bytes), None);
     let kept = join_all(sizes.into_iter().enumerate().map(keep)).await;
     let full =
         format!("{}: there is no room left: make some on its disk (database or disk is full)", store.path.display());
@@ -63,12 +66,12 @@ async fn a_full_disk_fails_what_has_no_room_and_nothing_else() {
         assert_eq!(has(&store, &format!("r{number}")).await, bytes == 10, "r{number}");
     }
 
-    let lone = store.keep_response("ann", response("lone", None, 900_000)).await;
+    let lone = store.keep_response("ann", response("lone", None, 900_000), None).await;
     assert_eq!(lone, Err(StoreError::Failed(full.clone())));
     assert_eq!(store.health().trouble, Some(full));
     assert!(has(&store, "before").await, "what is there can be read");
     pragma(&store, "PRAGMA max_page_count = 1000000").await;
-    store.keep_response("ann", response("lone", None, 900_000)).await.unwrap();
+    store.keep_response("ann", response("lone", None, 900_000), None).await.unwrap();
     assert_eq!((store.health().trouble, store.health().responses), (None, 6));
 }
 
@@ -87,7 +90,7 @@ async fn a_transaction_that_is_given_up_is_done_over_order_by_order() {
             Err::<(), _>(StoreError::Failed("given up".into()).into())
         })
     };
-    let [a, b] = ["a", "b"].map(|id| store.keep_response("ann", response(id, None, 10)));
+    let [a, b] = ["a", "b"].map(|id| store.keep_response("ann", response(id, None, 10), None));
     let (.., a, given_up, b) = futures_util::join!(hold_up, a, give_up(), b);
     assert_eq!((a, given_up, b), (Ok(()), Err(StoreError::Failed("given up".into())), Ok(())));
     assert!(has(&store, "a").await && has(&store, "b").await);
@@ -115,7 +118,7 @@ async fn a_turn_that_nobody_comes_back_for_is_forgotten_after_a_day() {
 async fn a_store_that_cannot_be_written_to_is_still_read_and_recovers() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder);
-    store.keep_response("ann", response("before", None, 100)).await.unwrap();
+    store.keep_response("ann", response("before", None, 100), None).await.unwrap();
     let written = store.order(Promise::Process, |tables| {
         tables.db.execute_batch("PRAGMA query_only = ON")?;
         let written = tables.principal("bob");
@@ -131,7 +134,7 @@ async fn a_store_that_cannot_be_written_to_is_still_read_and_recovers() {
     assert!(store.renew(Lease { owner: "nobody".into(), until: 0 }).await.is_ok());
     assert_eq!(store.health().trouble, Some(text), "nothing was written since");
     assert!(has(&store, "before").await);
-    store.keep_response("ann", response("a", None, 100)).await.unwrap();
+    store.keep_response("ann", response("a", None, 100), None).await.unwrap();
     assert_eq!(store.health().trouble, None);
 }
 
@@ -141,7 +144,7 @@ async fn a_damaged_page_fails_what_needs_it_and_nothing_else() {
     let path = folder.path().join("nuncio.db");
     let before = store(&folder);
     for id in ["a", "b"] {
-        before.keep_response("ann", response(id, None, 50_000)).await.unwrap();
+        before.keep_response("ann", response(id, None, 50_000), None).await.unwrap();
     }
     drop(before);
     let store = store(&folder);
@@ -153,7 +156,7 @@ async fn a_damaged_page_fails_what_needs_it_and_nothing_else() {
     assert!(text.contains("it is damaged: stop the daemon and see docs/durability.md"), "{text}");
     assert_eq!(store.health().trouble, Some(text));
     assert!(has(&store, "a").await);
-    store.keep_response("ann", response("c", Some("a"), 100)).await.unwrap();
+    store.keep_response("ann", response("c", Some("a"), 100), None).await.unwrap();
     assert_eq!(store.health().trouble, None);
     drop(store);
     let error = SqliteStore::open(&Settings::at(&path)).err().unwrap().to_string();
@@ -193,17 +196,17 @@ async fn a_turn_writes_as_many_rows_however_long_its_chain_is() {
 #[tokio::test]
 async fn an_older_store_is_copied_before_it_is_upgraded() {
     let folder = tempfile::tempdir().unwrap();
-    let (path, copy) = (folder.path().join("nuncio.db"), folder.path().join("nuncio.db.v1.bak"));
+    let (path, copy) = (folder.path().join("nuncio.db"), folder.path().join("nuncio.db.v2.bak"));
     let old = store(&folder);
-    old.keep_response("ann", response("a", None, 100)).await.unwrap();
+    old.keep_response("ann", response("a", None, 100), None).await.unwrap();
     drop(old);
 
-    let broken = ["", "CREATE TABLE news (at INTEGER); CREATE TABLE links (twice INTEGER)"];
+    let broken = ["", "", "CREATE TABLE news (at INTEGER); CREATE TABLE links (twice INTEGER)"];
     let error = open(&path, &broken).err().unwrap().to_string();
     assert!(error.contains("table links already exists"), "{error}");
-    let versions = ["", "ALTER TABLE links ADD COLUMN news TEXT", "CREATE TABLE more (at INTEGER)"];
+    let versions = ["", "", "ALTER TABLE links ADD COLUMN news TEXT", "CREATE TABLE more (at INTEGER)"];
     let Opened { db, lock } = open(&path, &versions).unwrap();
-    assert_eq!(schema::version(&db).unwrap(), 3, "the broken step has left nothing");
+    assert_eq!(schema::version(&db).unwrap(), 4, "the broken step has left nothing");
     assert_eq!(db.query_row("SELECT count(*) FROM links WHERE news IS NULL", [], |row| row.get(0)), Ok(1));
     for size in [0, opening::CHECKED + 1] {
         assert!(opening::check(&db, &path, size).is_ok());
@@ -212,7 +215,7 @@ async fn an_older_store_is_copied_before_it_is_upgraded() {
 
     let error = SqliteStore::open(&Settings::at(&path)).err().unwrap().to_string();
     let expected = format!(
-        "the store {path} is from a newer nuncio: its tables are of version 3, and this one knows 1. Start the newer \
+        "the store {path} is from a newer nuncio: its tables are of version 4, and this one knows 2. Start the newer \
          one, or put the copy from before its upgrade, {path}.v*.bak, in its place",
         path = path.display()
     );
@@ -224,4 +227,26 @@ async fn an_older_store_is_copied_before_it_is_upgraded() {
     let asked =
         |tables: &mut Tables| Ok(tables.db.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0))?);
     assert_eq!(back.order(Promise::Process, asked).await, Ok(2), "the copy gives room back as the first one did");
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_version_is_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nuncio.db");
+    let first = open(&path, &schema::STEPS[..1]).unwrap();
+    let sql = "INSERT INTO principals VALUES (1, 'ann');
+               INSERT INTO links (pk, principal, id, state, head, stored, used, bytes) VALUES (1, 1, 'items_1', 3, 1, 5, 5, 2);
+               INSERT INTO contents (link, head, input) VALUES (1, '', '[]');
+               INSERT INTO conversations VALUES (1, 1, 'conv_1', NULL, 7, '{}', '[]', 1, 6, 256)";
+    first.db.execute_batch(sql).unwrap();
+    drop(first);
+    let store = store(&folder);
+    let lease = Lease { owner: "p".into(), until: 9 };
+    assert_eq!(store.take_head("ann", "conv_1", lease, 0).await, Ok(Some(Taken::Taken(Fence(1)))));
+    let response = StoredResponse { conversation: Some("conv_1".into()), ..response("resp_1", None, 10) };
+    assert_eq!(store.keep_response("ann", response, Some(Fence(1))).await, Ok(()));
+    let chain = store.chain("ann", "resp_1").await.unwrap().unwrap();
+    assert_eq!(chain.iter().map(Link::id).collect::<Vec<_>>(), ["items_1", "resp_1"]);
+    let copy = rusqlite::Connection::open(folder.path().join("nuncio.db.v1.bak")).unwrap();
+    assert_eq!(schema::version(&copy).unwrap(), 1);
 }

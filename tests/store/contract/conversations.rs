@@ -35,13 +35,13 @@ async fn find(store: &impl Subject, id: &str) -> Option<Conversation> {
 async fn keep(store: &impl Subject, id: &str, conversation: &str) {
     let conversation = Some(conversation.to_owned());
     let response = StoredResponse { conversation, ..response(id, Some("elsewhere")) };
-    store.keep_response("ann", response).await.unwrap();
+    store.keep_response("ann", response, Some(Fence::FIRST)).await.unwrap();
 }
 
 async fn add(store: &impl Subject, id: &str, conversation: &str) -> bool {
     let conversation = conversation.to_owned();
     let added = AddedItems { id: id.into(), previous: Some("elsewhere".into()), conversation, items: turn(id) };
-    store.add_items("ann", added).await.unwrap()
+    store.add_items("ann", added, Fence::FIRST).await.unwrap()
 }
 
 /// The ids of a conversation.
@@ -100,14 +100,14 @@ async fn metadata_and_what_was_taken_out_are_kept(store: &impl Subject) {
     let removed = [["one", "two"], ["two", "three"]];
     for items in removed {
         let items = items.map(str::to_owned).to_vec();
-        assert!(store.remove_items("ann", "conv_1", items).await.unwrap().is_some());
+        assert!(store.remove_items("ann", "conv_1", items, Fence::FIRST).await.unwrap().is_some());
     }
     let changed = store.set_metadata("ann", "conv_1", metadata.clone()).await.unwrap().unwrap();
     let removed = removed.into_iter().flatten().map(str::to_owned).collect();
     let expected = Conversation { metadata, removed, head: Some("a".into()), ..conversation("conv_1", Some("n")) };
     assert_eq!((&*changed, find(store, "conv_1").await), (&expected, Some(expected.clone())));
     assert_eq!(store.set_metadata("bob", "conv_1", Map::new()).await.unwrap(), None);
-    assert_eq!(store.remove_items("ann", "conv_2", Vec::new()).await.unwrap(), None);
+    assert_eq!(store.remove_items("ann", "conv_2", Vec::new(), Fence::FIRST).await.unwrap(), None);
 }
 
 async fn a_conversation_is_what_was_appended_to_it(store: &impl Subject) {
@@ -116,7 +116,7 @@ async fn a_conversation_is_what_was_appended_to_it(store: &impl Subject) {
     assert!(add(store, "i", "c").await && !add(store, "j", "other").await);
     keep(store, "a", "c").await;
     keep(store, "b", "c").await;
-    store.keep_response("ann", response("fork", Some("a"))).await.unwrap();
+    store.keep_response("ann", response("fork", Some("a")), None).await.unwrap();
     let fork = store.chain("ann", "fork").await.unwrap();
     assert_eq!((told(store, "c").await, ids(fork)), ("i a b".into(), "i a fork".into()));
     let chain = store.chain("ann", "b").await.unwrap().unwrap();
@@ -139,7 +139,7 @@ async fn a_run_ends_in_its_conversation_whatever_that_is_by_then(store: &impl Su
     }
     let end = async |number, previous: Option<&str>, conversation: Option<&str>| {
         let previous = previous.map(str::to_owned);
-        let end = Some(Ending { at: 5, previous, conversation: conversation.map(str::to_owned) });
+        let end = Some(Ending { at: 5, previous, conversation: conversation.map(|id| (id.to_owned(), Fence::FIRST)) });
         let batch = Batch { at: 0, told: events(&["done"]), promise: Promise::Outcome, end };
         store.append(run(number), Fence(1), batch).await.unwrap();
         let response = store.response("ann", &id(number)).await.unwrap().unwrap();

@@ -41,7 +41,7 @@ fn output(id: &str, call_id: &str) -> Arc<Item> {
 }
 
 async fn keep(store: &impl Subject, principal: &str, id: &str, input: &[Arc<Item>]) {
-    store.keep_response(principal, StoredResponse { input: input.into(), ..response(id, None) }).await.unwrap();
+    store.keep_response(principal, StoredResponse { input: input.into(), ..response(id, None) }, None).await.unwrap();
 }
 
 async fn find(store: &impl Subject, principal: &str, ids: &[&str]) -> Vec<Found> {
@@ -56,7 +56,7 @@ async fn an_item_is_found_wherever_it_is_and_the_newest_counts(store: &impl Subj
     keep(store, "bob", "b", &[item(ours, "of bob")]).await;
     let items = [item(ours, "again"), item("added", "2"), item("added", "3")].into();
     let added = AddedItems { id: "i".into(), previous: None, conversation: "conv_1".into(), items };
-    assert!(store.add_items("ann", added).await.unwrap());
+    assert!(store.add_items("ann", added, Fence::FIRST).await.unwrap());
     let found = find(store, "ann", &["added", ours, "", "theirs", "unknown", "msg_0", "a"]).await;
     let said = response("a", None).output[0].clone();
     let one = |item: &Arc<Item>| Some(vec![Arc::clone(item)]);
@@ -86,7 +86,7 @@ async fn a_call_of_a_server_is_found_with_its_output_or_not_at_all(store: &impl 
 
 async fn what_is_deleted_is_found_no_more(store: &impl Subject) {
     keep(store, "ann", "a", &[item("one", "1")]).await;
-    store.keep_response("ann", response("b", Some("a"))).await.unwrap();
+    store.keep_response("ann", response("b", Some("a")), None).await.unwrap();
     assert!(store.delete_response("ann", "a").await.unwrap());
     assert_eq!(find(store, "ann", &["one"]).await, [None], "its place is there, and no more than that");
     // In place of one of the same id.

@@ -73,7 +73,7 @@ async fn a_batch_goes_where_it_says_or_nowhere(store: &impl Subject) {
 
 async fn an_end_makes_the_response_one_that_can_be_asked_for(store: &impl Subject) {
     let told = events(&["one ", "two ", "three"]);
-    store.keep_response("ann", response(&id(1), None)).await.unwrap();
+    store.keep_response("ann", response(&id(1), None), None).await.unwrap();
     let new = new_run(2, "ann", Some(&id(1)));
     let begun = new.response.clone();
     assert_eq!(store.begin(new, lease("p1", 1000)).await.unwrap(), Begun::Begun(Fence(1)));
@@ -104,7 +104,7 @@ async fn an_end_makes_the_response_one_that_can_be_asked_for(store: &impl Subjec
 }
 
 async fn what_a_run_goes_on_from_may_be_deleted_meanwhile(store: &impl Subject) {
-    store.keep_response("ann", response(&id(1), None)).await.unwrap();
+    store.keep_response("ann", response(&id(1), None), None).await.unwrap();
     let Begun::Begun(fence) = store.begin(new_run(2, "ann", Some(&id(1))), lease("p1", 1000)).await.unwrap() else {
         panic!("the run has not begun")
     };

@@ -54,7 +54,7 @@ async fn a_turn_is_found_by_its_first_call_and_its_principal(store: &impl Subjec
 
 async fn a_response_comes_back_as_it_was_kept(store: &impl Subject) {
     let kept = response("resp_of_no_uuid", None);
-    store.keep_response("ann", kept.clone()).await.unwrap();
+    store.keep_response("ann", kept.clone(), None).await.unwrap();
     let mut found = Vec::new();
     for (principal, id) in
         [("ann", "resp_of_no_uuid"), ("bob", "resp_of_no_uuid"), ("ann", "resp_unknown"), ("ann", "")]
@@ -71,19 +71,19 @@ async fn a_response_comes_back_as_it_was_kept(store: &impl Subject) {
 }
 
 async fn a_response_that_is_kept_again_is_the_new_one(store: &impl Subject) {
-    store.keep_response("ann", response("root", None)).await.unwrap();
-    store.keep_response("ann", response("a", None)).await.unwrap();
+    store.keep_response("ann", response("root", None), None).await.unwrap();
+    store.keep_response("ann", response("a", None), None).await.unwrap();
     let again = response("a", Some("root"));
-    store.keep_response("ann", again.clone()).await.unwrap();
+    store.keep_response("ann", again.clone(), None).await.unwrap();
     assert_eq!(store.response("ann", "a").await.unwrap(), Some(Arc::new(again)));
     assert_eq!(ids(store.chain("ann", "a").await.unwrap()), "root a");
 }
 
 async fn a_chain_begins_with_its_first_response_and_may_branch(store: &impl Subject) {
     for (id, previous) in [("a", None), ("b", Some("a")), ("c", Some("b")), ("fork", Some("a")), ("lost", Some("?"))] {
-        store.keep_response("ann", response(id, previous)).await.unwrap();
+        store.keep_response("ann", response(id, previous), None).await.unwrap();
     }
-    store.keep_response("bob", response("mine", Some("a"))).await.unwrap();
+    store.keep_response("bob", response("mine", Some("a")), None).await.unwrap();
     let expected = vec![response("a", None), response("b", Some("a")), response("c", Some("b"))];
     let expected: Chain = expected.into_iter().map(|response| Link::Response(Arc::new(response))).collect();
     assert_eq!(store.chain("ann", "c").await.unwrap(), Some(expected));
@@ -96,7 +96,7 @@ async fn a_chain_begins_with_its_first_response_and_may_branch(store: &impl Subj
 
 async fn what_is_deleted_is_a_gap_as_long_as_something_stands_on_it(store: &impl Subject) {
     for (id, previous) in [("a", None), ("b", Some("a")), ("c", Some("b"))] {
-        store.keep_response("ann", response(id, previous)).await.unwrap();
+        store.keep_response("ann", response(id, previous), None).await.unwrap();
     }
     let delete = async |id| store.delete_response("ann", id).await.unwrap();
     assert_eq!((delete("b").await, delete("b").await, delete("never").await), (true, false, false));
@@ -107,7 +107,7 @@ async fn what_is_deleted_is_a_gap_as_long_as_something_stands_on_it(store: &impl
     assert!(delete("c").await && delete("a").await);
     // What is gone for good can be stored anew.
     for (id, previous) in [("a", None), ("b", Some("a"))] {
-        store.keep_response("ann", response(id, previous)).await.unwrap();
+        store.keep_response("ann", response(id, previous), None).await.unwrap();
     }
     assert_eq!(ids(store.chain("ann", "b").await.unwrap()), "a b");
 }
@@ -119,7 +119,7 @@ async fn a_deleted_response_takes_its_waiting_turn_with_it(store: &impl Subject)
     }
     let event = RunEvent::Waiting { call_ids: calls.to_vec() };
     let waits = told_to(beginning("a", None), &[Told { sequence: 2, event }], Some(7));
-    store.keep_response("ann", waits).await.unwrap();
+    store.keep_response("ann", waits, None).await.unwrap();
     assert!(store.turn("ann", "c1").await.unwrap().is_some());
     assert!(store.delete_response("ann", "a").await.unwrap());
     assert_eq!(store.turn("ann", "c1").await.unwrap(), None);
@@ -127,12 +127,12 @@ async fn a_deleted_response_takes_its_waiting_turn_with_it(store: &impl Subject)
 }
 
 async fn clients_at_the_same_time_do_not_meet(store: &impl Subject) {
-    store.keep_response("ann", response("root", None)).await.unwrap();
+    store.keep_response("ann", response("root", None), None).await.unwrap();
     let talk = async |client: u128| {
         let mut last = "root".to_owned();
         for turn in 0..8 {
             let next = id(client * 100 + turn);
-            store.keep_response("ann", response(&next, Some(&last))).await.unwrap();
+            store.keep_response("ann", response(&next, Some(&last)), None).await.unwrap();
             last = next;
         }
         ids(store.chain("ann", &last).await.unwrap())
@@ -148,7 +148,7 @@ async fn a_chain_is_as_long_as_it_is(store: &impl Subject) {
     let all: Vec<String> = (0..500).map(id).collect();
     for (number, id) in all.iter().enumerate() {
         let previous = number.checked_sub(1).and_then(|before| all.get(before)).map(String::as_str);
-        store.keep_response("ann", response(id, previous)).await.unwrap();
+        store.keep_response("ann", response(id, previous), None).await.unwrap();
     }
     assert_eq!(ids(store.chain("ann", &all[499]).await.unwrap()), all.join(" "));
 }

@@ -24,6 +24,9 @@ impl Machine {
         // What had begun was allowed.
         past.begun.iter().for_each(|_| drop(self.allowance.take()));
         out.push(Effect::Emit(RunEvent::Resumed));
+        for (index, item) in past.close_summaries() {
+            out.push(Effect::Emit(RunEvent::ItemDone { index, item }));
+        }
         match past.last_step() {
             Some(step) => self.resume_tools(&past, &step, out),
             None => self.repeat_call(&past, out),

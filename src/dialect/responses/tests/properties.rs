@@ -95,7 +95,7 @@ impl Client {
             "output_item.done" => {
                 let mut built = self.open.remove(&at.unwrap()).expect("an item that is not open");
                 // What came in pieces must be what is said to have come; the rest is only known at the end.
-                for key in ["status", "output", "error", "encrypted_content"] {
+                for key in ["status", "output", "error", "encrypted_content", "phase"] {
                     if let Some(told) = event["item"].get(key) {
                         built[key] = told.clone();
                     }
@@ -164,41 +164,56 @@ fn push(text: &mut Value, more: &Value) {
     *text = json!(format!("{}{}", text.as_str().unwrap(), more.as_str().unwrap()));
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+/// What may be asked of a run.
+#[derive(Clone, Debug)]
+struct Wishes {
+    brings: bool,
+    background: bool,
+    sums_up: bool,
+    summary: bool,
+    demands: bool,
+    include: Option<&'static str>,
+    activity: ToolActivity,
+}
 
-    #[test]
-    fn any_run_is_a_well_formed_stream_that_adds_up_to_the_object(
-        inputs in prop::collection::vec(input(), 0..60),
-        (brings, background, sums_up, summary, demands) in any::<(bool, bool, bool, bool, bool)>(),
-        seen in any::<prop::sample::Index>(),
-        include in prop::option::of(Just("reasoning.encrypted_content")),
-        activity in prop::sample::select(vec![ToolActivity::Standard, ToolActivity::Hidden, ToolActivity::FunctionCall]),
-    ) {
+fn wishes() -> impl Strategy<Value = Wishes> {
+    let activities = vec![ToolActivity::Standard, ToolActivity::Hidden, ToolActivity::FunctionCall];
+    let include = prop::option::of(Just("reasoning.encrypted_content"));
+    (any::<[bool; 5]>(), include, prop::sample::select(activities)).prop_map(|(wishes, include, activity)| {
+        let [brings, background, sums_up, summary, demands] = wishes;
+        Wishes { brings, background, sums_up, summary, demands, include, activity }
+    })
+}
+
+impl Wishes {
+    fn begin(&self) -> Shown {
         let mut body = asked();
-        body["background"] = json!(background);
-        body["include"] = include.into_iter().collect();
-        if summary {
+        body["background"] = json!(self.background);
+        body["include"] = self.include.into_iter().collect();
+        if self.summary {
             body["reasoning"] = json!({"summary": "auto"});
         }
-        if brings {
+        if self.brings {
             body["tools"] = json!([{"type": "function", "name": "ask"}]);
         }
-        if sums_up {
+        if self.sums_up {
             body["context_management"] = json!([{"type": "compaction", "compact_threshold": 1}]);
         }
-        if demands {
+        if self.demands {
             body["text"] = json!({"format": {"type": "json_object"}});
         }
-        let mut shown = Shown::new(body, activity);
-        shown.feed(inputs.into_iter().chain([Input::Cancelled(Cancel::Disconnected)]));
+        Shown::new(body, self.activity)
+    }
+
+    /// Checks a run that is over. One more reader has had the stream up to `seen`.
+    fn check(&self, shown: Shown, seen: prop::sample::Index) -> Result<(), TestCaseError> {
         let mut client = Client::default();
         shown.frames.iter().for_each(|frame| client.read(frame));
         prop_assert!(client.ended, "a stream that does not end");
         let last = client.last.unwrap();
         prop_assert_eq!(&last["output"], &client.done.into_values().collect::<Value>());
         prop_assert_eq!(&last, &serde_json::to_value(shown.fold.resource()).unwrap());
-        let stored = shown.record.stored(None, shown.journal);
+        let stored = shown.record.stored(None, None, shown.journal);
         prop_assert_eq!(stored.output.as_ref(), shown.machine.output());
         let record = Record::of(&stored).unwrap();
         prop_assert_eq!(&last, &serde_json::to_value(record.resource(stored.journal.events())).unwrap());
@@ -207,27 +222,99 @@ proptest! {
         let listed = serde_json::to_value(contents::of(&chain, &BTreeSet::new())).unwrap();
         prop_assert_eq!(&listed.as_array().unwrap()[1..], last["output"].as_array().unwrap().as_slice());
         // Whoever has seen a part of the stream gets the rest of it, to the letter.
-        let rest = |seen: Option<u64>| {
-            let mut stream = EventStream::after(record.head.clone(), seen);
-            let mut frames = stream.open();
-            for told in stored.journal.told() {
-                stream.number(told.sequence);
-                frames.extend(stream.on(&told.event));
-            }
-            frames.into_iter().map(|frame| String::from_utf8(frame.to_vec()).unwrap()).collect::<Vec<_>>()
-        };
-        prop_assert_eq!(&rest(None), &shown.frames);
-        let seen = seen.index(shown.frames.len());
-        let done = shown.frames.len() - 1;
-        prop_assert_eq!(&rest(Some(seen as u64)), &shown.frames[done.min(seen + 1)..]);
+        prop_assert_eq!(&rest(&record, &stored.journal, 0), &shown.frames);
+        let (seen, done) = (seen.index(shown.frames.len()) + 1, shown.frames.len() - 1);
+        prop_assert_eq!(&rest(&record, &stored.journal, seen), &shown.frames[done.min(seen)..]);
         for item in last["output"].as_array().unwrap().iter().filter(|item| item["type"] == "reasoning") {
-            prop_assert!(include.is_some() || item.get("encrypted_content").is_none(), "unasked: {item}");
-            let parts = item.get(if summary { "content" } else { "summary" });
+            prop_assert!(self.include.is_some() || item.get("encrypted_content").is_none(), "unasked: {item}");
+            let parts = item.get(if self.summary { "content" } else { "summary" });
             prop_assert!(parts.is_none_or(|parts| parts == &json!([])), "shown twice: {item}");
         }
-        if activity != ToolActivity::FunctionCall {
+        if self.activity != ToolActivity::FunctionCall {
             let calls = last["output"].as_array().unwrap().iter().filter(|item| item["type"] == "function_call");
-            prop_assert!(calls.clone().all(|call| call["name"] == "ask"), "a server's call as the client's: {:?}", calls.collect::<Vec<_>>());
+            prop_assert!(
+                calls.clone().all(|call| call["name"] == "ask"),
+                "a server's call as the client's: {:?}",
+                calls.collect::<Vec<_>>()
+            );
         }
+        Ok(())
+    }
+}
+
+/// What a reader is told who has had this many frames.
+fn rest(record: &Record, journal: &Journal, seen: usize) -> Vec<String> {
+    let mut stream = EventStream::after(record.head.clone(), seen.checked_sub(1).map(|last| last as u64));
+    let mut frames = stream.open();
+    for told in journal.told() {
+        stream.number(told.sequence);
+        frames.extend(stream.on(&told.event));
+    }
+    frames.into_iter().map(|frame| String::from_utf8(frame.to_vec()).unwrap()).collect()
+}
+
+impl Shown {
+    /// The run in another process, which has the first `kept` events on record, to a reader who has had a part of what was
+    /// told of them.
+    fn resumed(&self, kept: usize, seen: prop::sample::Index) -> Self {
+        let mut journal = Journal::default();
+        self.journal.told().take(kept).for_each(|told| journal.push(told));
+        let mut next = Self::new(self.body.clone(), self.record.head.activity);
+        let told = rest(&next.record, &journal, 0);
+        let seen = seen.index(told.len() + 1);
+        assert_eq!(told[..seen], self.frames[..seen]);
+        // As `Scribe::go_on_after` has it, and a log that a reader comes back to.
+        next.frames = self.frames[..seen].to_vec();
+        next.frames.extend(rest(&next.record, &journal, seen));
+        next.stream = EventStream::after(next.record.head.clone(), Some(next.frames.len() as u64 - 1));
+        drop(next.stream.open());
+        for told in journal.told() {
+            assert_eq!(next.numbering.number(&told.event), told.sequence);
+            next.fold.on(&told.event);
+            drop(next.stream.on(&told.event));
+            next.journal.push(told);
+        }
+        next.play([Input::Resumed(journal)]);
+        next
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_run_is_a_well_formed_stream_that_adds_up_to_the_object(
+        inputs in prop::collection::vec(input(), 0..60),
+        wishes in wishes(),
+        seen in any::<prop::sample::Index>(),
+    ) {
+        let mut shown = wishes.begin();
+        shown.feed(inputs.into_iter().chain([Input::Cancelled(Cancel::Disconnected)]));
+        wishes.check(shown, seen)?;
+    }
+
+    /// Wherever its journal ends when a process dies, and however often.
+    #[test]
+    fn a_run_that_is_resumed_is_one_stream_all_the_same(
+        lives in prop::collection::vec((prop::collection::vec(input(), 0..25), any::<[prop::sample::Index; 2]>()), 1..4),
+        inputs in prop::collection::vec(input(), 0..25),
+        wishes in wishes(),
+        seen in any::<prop::sample::Index>(),
+    ) {
+        let mut shown = wishes.begin();
+        shown.play([Input::Submitted]);
+        let mut survived = 0;
+        for (inputs, [kept, seen]) in lives {
+            shown.play(inputs);
+            let told = shown.journal.len() as usize;
+            survived += kept.index(told - survived + 1);
+            if survived == told && shown.journal.outcome().is_some() {
+                // There is nothing to resume.
+                return wishes.check(shown, seen);
+            }
+            shown = shown.resumed(survived, seen);
+        }
+        shown.play(inputs.into_iter().chain([Input::Cancelled(Cancel::Disconnected)]));
+        wishes.check(shown, seen)?;
     }
 }

@@ -122,3 +122,31 @@ async fn probabilities_are_shown_where_they_are_asked_for() {
         assert_eq!(json!(told), expected);
     }
 }
+
+/// What the server did in a turn that waits for a client's tool is known to the request that brings the result.
+#[tokio::test]
+async fn of_a_turn_that_is_not_to_be_kept_nothing_is_on_the_disk() {
+    let daemon = Daemon::rehearsing();
+    let tools = json!([{"type": "function", "name": "ask", "parameters": {"type": "object"}}]);
+    let database = daemon.folder.path().join("data/nuncio.db");
+    let on_disk = |text: &str| {
+        let holds = |path: &std::path::Path| {
+            std::fs::read(path).unwrap().windows(text.len()).any(|window| window == text.as_bytes())
+        };
+        holds(&database) || holds(&database.with_extension("db-wal"))
+    };
+    for (store, secret) in [(true, "a-blue-door"), (false, "a-red-door")] {
+        let question = json!({"role": "user", "content": format!("run: echo {secret}\ncall: ask {{}}")});
+        let body = json!({"model": "nuncio", "input": [question], "tools": tools, "store": store});
+        let (_, asked) = post(&daemon, &body).await;
+        let output = asked["output"].as_array().unwrap();
+        assert_eq!((output.len(), &output[1]["type"], on_disk(secret)), (2, &json!("function_call"), store));
+        // As a client sends it that does not know what the server's own items are.
+        let result = json!({"type": "function_call_output", "call_id": output[1]["call_id"], "output": "yes"});
+        let body = json!({"model": "nuncio", "input": [question, output[1], result], "tools": tools, "store": false});
+        let (status, next) = post(&daemon, &body).await;
+        assert_eq!(status, 200, "{next}");
+        let expected = format!("Done. What the tools said:\n\nterminal:\n{secret}\n[exit code 0]\n\nask:\nyes");
+        assert_eq!(text(&next), expected);
+    }
+}
