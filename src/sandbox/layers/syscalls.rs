@@ -31,6 +31,7 @@ const REFUSED: &[c_long] = &[
     libc::SYS_fspick,
     libc::SYS_move_mount,
     libc::SYS_open_tree,
+    OPEN_TREE_ATTR,
     libc::SYS_mount_setattr,
     libc::SYS_setns,
     libc::SYS_open_by_handle_at,
@@ -67,6 +68,9 @@ const REFUSED: &[c_long] = &[
     libc::SYS_migrate_pages,
     libc::SYS_move_pages,
 ];
+
+/// Since Linux 6.15, under this number everywhere; libc has no name for it yet.
+const OPEN_TREE_ATTR: c_long = 467;
 
 #[cfg(target_arch = "x86_64")]
 const REFUSED_HERE: &[c_long] =
