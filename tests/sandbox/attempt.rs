@@ -169,7 +169,7 @@ pub async fn broken() -> &'static Broken {
     // It is here for as long as what it is made with.
     let house = House::new();
     let policy = house.policy();
-    BROKEN.get_or_init(|| async { supervisor(&policy).probe(policy.user).await.unwrap() }).await
+    BROKEN.get_or_init(|| async { supervisor(&policy).probe(policy.user, &house.data).await.unwrap() }).await
 }
 
 /// What is promised in full, at both levels, as far as it can be kept here.

@@ -35,6 +35,8 @@ pub const ATTEMPTS: &[Attempt] = &[
     Attempt::new("a key", "@call add_key", ONLY_SECCOMP).needing(|| lacks("keyctl", "CONFIG_KEYS")),
     Attempt::new("fanotify", "@call fanotify_init", ONLY_SECCOMP),
     Attempt::new("a tree of mounts", "@call open_tree", ONLY_SECCOMP),
+    Attempt::new("a tree of mounts by its newer call", "@call open_tree_attr", ONLY_SECCOMP)
+        .needing(|| lacks("open_tree_attr", "open_tree_attr of Linux 6.15")),
     Attempt::new("setns", "@call setns", ONLY_SECCOMP),
     Attempt::new("moving pages", "@call move_pages", ONLY_SECCOMP),
     #[cfg(target_arch = "x86_64")]
@@ -137,6 +139,7 @@ pub fn make(name: &str) -> io::Result<()> {
         "add_key" => call(libc::SYS_add_key, [c"user".as_ptr() as c_long, NULL, NULL, 0]),
         "fanotify_init" => call(libc::SYS_fanotify_init, [0x200, 0, 0, 0]),
         "open_tree" => call(libc::SYS_open_tree, [libc::AT_FDCWD.into(), c"/".as_ptr() as c_long, 0, 0]),
+        "open_tree_attr" => call(467, [libc::AT_FDCWD.into(), c"/".as_ptr() as c_long, 0, NULL]),
         "setns" => call(libc::SYS_setns, [-1, 0, 0, 0]),
         "move_pages" => call(libc::SYS_move_pages, [0, 0, NULL, NULL]),
         #[cfg(target_arch = "x86_64")]

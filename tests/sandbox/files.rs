@@ -118,7 +118,8 @@ async fn nor_written() {
 
 fn no_disk() -> Option<&'static str> {
     let partitions = std::fs::read_to_string("/proc/partitions").unwrap_or_default();
-    let mut last = partitions.lines().filter_map(|line| line.split_whitespace().nth(3)).map(|name| format!("/dev/{name}"));
+    let mut last =
+        partitions.lines().filter_map(|line| line.split_whitespace().nth(3)).map(|name| format!("/dev/{name}"));
     let opened = last.next_back().and_then(|disk| std::fs::File::open(disk).ok());
     opened.is_none().then_some("a disk that root can read")
 }

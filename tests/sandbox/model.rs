@@ -7,13 +7,16 @@ use crate::support::{self, Daemon};
 use crate::upstream::{Server, calls, stream, turn};
 use nuncio::sandbox::Layer;
 use serde_json::{Value, json};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 const SECRET: &str = "a-key-of-the-upstream";
 
 /// A profile for each way to be confined, and one for none.
 const PROFILES: &str = "workspace: {}, strict: {sandbox: strict}, none: {network: none}, \
-                        loopback: {network: loopback}, off: {sandbox: off}";
+                        loopback: {network: loopback}, off: {sandbox: off}, \
+                        writer: {write: [shared]}, shared: {write: [shared], read: [shared/in]}";
 
 struct Daemons {
     daemon: Daemon,
@@ -44,6 +47,10 @@ impl Daemons {
             upstream.base_url
         );
         std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
+        std::fs::create_dir_all(folder.path().join("shared/in")).unwrap();
+        for shared in ["shared", "shared/in"] {
+            std::fs::set_permissions(folder.path().join(shared), Permissions::from_mode(0o777)).unwrap();
+        }
         let mut command = support::command_of(&kit.nuncio, folder.path());
         command.env("SECRET_KEY", SECRET);
         Self { daemon: Daemon::of(command, folder), upstream, kit }
@@ -142,6 +149,25 @@ async fn a_model_leaves_nothing_running() {
     }
     let health = support::client().get(daemons.daemon.url("/health")).send().await.unwrap();
     assert_eq!(health.status(), 200);
+}
+
+/// What commands can write, they can put a link into.
+#[tokio::test]
+async fn a_link_in_the_place_of_what_is_read_leads_nowhere() {
+    let daemons = Daemons::start().await;
+    let told = daemons.run("workspace", "ann", "echo hers > notes; basename $PWD").await;
+    if !told.ends_with("[exit code 0]") {
+        return assert!(told.contains("the sandbox's layer"), "{told}");
+    }
+    let [link, read] = ["rm -rf {in} && ln -s {data}/workspaces {in}", "cat {in}/{hers}/notes"].map(|script| {
+        let script = script.replace("{hers}", told.lines().next().unwrap());
+        let place = daemons.daemon.folder.path().join("shared/in");
+        daemons.fill_in(&script.replace("{in}", &place.display().to_string()))
+    });
+    let told = daemons.run("writer", "bob", &link).await;
+    assert!(told.ends_with("[exit code 0]"), "{told}");
+    let told = daemons.run("shared", "bob", &read).await;
+    assert!(!told.contains("hers") && !told.ends_with("[exit code 0]"), "{told}");
 }
 
 fn is_running(mark: &str) -> bool {
