@@ -5,7 +5,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs,
     os::unix::ffi::OsStrExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use nuncio::{
@@ -15,6 +15,7 @@ use nuncio::{
         environment::UpstreamSource,
         log::{Format, Log},
         profiles::{AllowedTools, Profile, Target},
+        sandbox::{Network, Sandbox},
         server::Server,
         store::Store,
         tools::Tools,
@@ -290,6 +291,30 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 #[case::shell_that_is_no_program(
     "tools: {terminal: {shell: /etc/passwd}}\n",
     "1:20: tools.terminal.shell: expected a program that is on this machine and can be run"
+)]
+#[case::sandbox_as_root(
+    "sandbox:\n  user: root\n",
+    "2:3: sandbox.user: expected a user that is not root, by name or number"
+)]
+#[case::sandbox_without_processes(
+    "sandbox: {processes: 1}\n",
+    "1:11: sandbox.processes: expected at least 4, or no script runs"
+)]
+#[case::sandbox_of_no_level(
+    "profiles: {p: {sandbox: loose}}\n",
+    "1:25: profiles.p.sandbox: expected one of off, workspace, strict; found `loose`"
+)]
+#[case::strict_with_a_network(
+    "profiles: {p: {sandbox: strict, network: all}}\n",
+    "1:33: profiles.p.network: expected none or loopback, as `sandbox: strict` has no other network"
+)]
+#[case::off_with_a_wall(
+    "profiles: {p: {sandbox: off, network: none}}\n",
+    "1:30: profiles.p.network: expected all, as `sandbox: off` keeps nothing back"
+)]
+#[case::the_whole_system(
+    "profiles:\n  p:\n    write: [a, /]\n",
+    "3:16: profiles.p.write[1]: expected a folder or file; the whole system is what `sandbox: off` is for"
 )]
 fn a_bad_file_is_told_by_line_key_and_expectation(#[case] yaml: &str, #[case] expected: &str) {
     assert_eq!(Machine::with_yaml(yaml).error(), format!("config.yaml:{expected}"));
@@ -611,12 +636,26 @@ fn beside_configured_upstreams_the_environment_changes_the_one_called_default() 
 }
 
 #[test]
+fn paths_of_the_sandbox_start_at_the_file_or_at_home() {
+    let machine =
+        Machine::with_yaml("profiles: {p: {sandbox: workspace, read: [~/.cargo, tools], write: [/srv/out]}}\n");
+    let profile = &machine.load().profiles["p"];
+    assert_eq!(profile.read, [PathBuf::from("/home/ada/.cargo"), machine.path().join("tools")]);
+    assert_eq!(profile.write, [PathBuf::from("/srv/out")]);
+    let of = |yaml: &str| Machine::with_yaml(yaml).load().profiles["p"].reach().network();
+    assert_eq!(of("profiles: {p: {}}\n"), Network::All);
+    assert_eq!(of("profiles: {p: {sandbox: strict}}\n"), Network::None);
+    assert_eq!(of("profiles: {p: {sandbox: off}}\n"), Network::All);
+}
+
+#[test]
 fn the_example_says_the_defaults() {
     let (example, defaults) = (Machine::with_yaml(EXAMPLE).load(), Machine::new().load());
     assert_eq!(debug(&example), debug(&defaults));
     assert_eq!(debug(&defaults.server), debug(&Server::default()));
     assert_eq!(debug(&defaults.tools), debug(&Tools::default()));
     assert_eq!(debug(&defaults.profiles["nuncio"]), debug(&Profile { default: true, ..Profile::default() }));
+    assert_eq!(defaults.sandbox, Sandbox::default());
     assert_eq!((defaults.store, defaults.log), (Store::default(), Log::default()));
 }
 
