@@ -7,7 +7,9 @@ mod greeting;
 mod output;
 mod sandbox;
 mod store;
+mod told;
 mod upstreams;
+mod web;
 
 use self::sandbox::Sandbox;
 use crate::cli::{Cli, Command, Flags, KeyCommand};
@@ -17,6 +19,7 @@ use crate::config::sandbox::Level;
 use crate::config::server::UnknownModel;
 use crate::config::{Config, Loaded, auth};
 use crate::core::format::OutputFormat;
+use crate::core::ports::notes::Notes;
 use crate::core::ports::store::Store;
 use crate::core::run::{Agent, Limits};
 use crate::dialect::activity::ToolActivity;
@@ -29,8 +32,10 @@ use crate::runs::registry::RunsSettings;
 use crate::runs::{Profile, Runs};
 use crate::sandbox::CommandsLock;
 use crate::store::sqlite::OpenError;
+use crate::tools::memory::Memory;
 use crate::tools::registry::{Allowed, RegistryError};
-use crate::tools::{self, ToolSettings};
+use crate::tools::skills::Skills;
+use crate::tools::{self, Means, ToolSettings};
 use crate::upstream::registry::{ChainError, Registry};
 use crate::upstream::server::SetupError;
 use crate::{system, telemetry};
@@ -42,6 +47,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use told::Told;
 use upstreams::Lookout;
 
 /// Why the daemon does not run. The text is for the terminal of the one who started it.
@@ -117,7 +123,7 @@ fn gateway(config: &Config, store: Arc<dyn Store>, sandbox: &Sandbox) -> Result<
     };
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
-        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, sandbox)?));
+        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, sandbox, &store)?));
     }
     let default = config.default_profile().map(|(id, _)| id.to_owned());
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -162,6 +168,8 @@ fn tool_settings(config: &Config) -> ToolSettings {
         max_matches: tools.search.max_matches as u64,
         terminal_max_time: tools.terminal.max_time,
         shell: tools.terminal.shell().display().to_string(),
+        fetch_url: web::fetch_settings(&tools.fetch_url),
+        web_search: tools.web_search.as_ref().and_then(web::search_settings),
     }
 }
 
@@ -171,6 +179,7 @@ fn profile(
     config: &Config,
     registry: &Registry,
     sandbox: &Sandbox,
+    store: &Arc<dyn Store>,
 ) -> Result<Profile, AppError> {
     let fault = |reason: String| AppError::Profile { profile: id.to_owned(), reason };
     let targets = profile.targets(&config.upstreams).map_err(|error| fault(error.to_string()))?;
@@ -182,7 +191,8 @@ fn profile(
         AllowedTools::Only(names) => Allowed::Only(names.clone()),
     };
     let supervisor = sandbox.supervisor(profile.reach()).map_err(fault)?;
-    let tools = tools::builtin(tool_settings(config), supervisor)?.select(&allowed)?;
+    let means = means(profile, config, store);
+    let tools = tools::builtin(tool_settings(config), supervisor, &means)?.select(&allowed)?;
     let format = format(profile).map_err(fault)?;
     let agent = Agent {
         instructions: Some(profile.instructions.trim()).filter(|text| !text.is_empty()).map(Into::into),
@@ -211,7 +221,7 @@ fn profile(
         housekeeping: Profile::housekeeping_of(&agent),
         agent: Arc::new(agent),
         upstream,
-        equipment: Arc::new(equipment::Fixed(tools)),
+        equipment: Arc::new(equipment::Own { told: Told::of(&tools, means), tools }),
         tool_activity: match profile.tool_activity {
             profiles::ToolActivity::Standard => ToolActivity::Standard,
             profiles::ToolActivity::Hidden => ToolActivity::Hidden,
@@ -221,6 +231,16 @@ fn profile(
         inherit_instructions: profile.inherit_instructions,
         workspace: profile.workspace.as_deref().map(Into::into),
     })
+}
+
+/// What the tools of a profile stand on.
+fn means(profile: &profiles::Profile, config: &Config, store: &Arc<dyn Store>) -> Means {
+    let notes: Arc<dyn Notes> = Arc::<dyn Store>::clone(store);
+    let folders = profile.skills(&config.skills);
+    Means {
+        memory: Some(Memory::new(notes, config.tools.memory.max_size)),
+        skills: (!folders.is_empty()).then(|| Skills::new(folders.to_vec())),
+    }
 }
 
 /// The form of answers that a profile's `sampling` asks for, as clients do in `response_format`.
@@ -235,7 +255,13 @@ fn format(profile: &profiles::Profile) -> Result<Option<OutputFormat>, String> {
 fn keys(config: &Config) -> Keys {
     let keys = config.auth.keys.iter();
     Keys::new(
-        keys.map(|key| Key { name: key.name.as_str().into(), hash: key.hash.0, max_runs: key.max_runs }).collect(),
+        keys.map(|key| Key {
+            name: key.name.as_str().into(),
+            hash: key.hash.0,
+            max_runs: key.max_runs,
+            trusted_frontend: key.trusted_frontend,
+        })
+        .collect(),
     )
 }
 

@@ -10,6 +10,7 @@ mod outline;
 pub mod profiles;
 pub mod sandbox;
 pub mod server;
+pub mod skills;
 pub mod store;
 mod summary;
 pub mod tools;
@@ -30,6 +31,7 @@ use self::{
     profiles::Profile,
     sandbox::Sandbox,
     server::Server,
+    skills::Skills,
     store::Store,
     tools::Tools,
     upstreams::Upstream,
@@ -48,6 +50,7 @@ pub struct Config {
     pub profiles: BTreeMap<String, Profile>,
     pub tools: Tools,
     pub sandbox: Sandbox,
+    pub skills: Skills,
     pub store: Store,
     pub log: Log,
     /// Absolute. Need not exist yet.
@@ -120,6 +123,8 @@ impl Config {
             let at = value::join("profiles", id);
             problems.check(at.clone(), profiles::check_id(id));
             profile.check(&at, &self.upstreams, tools, problems);
+            self.tools.check_use(&at, &profile.tools, problems);
+            profile.check_skills(&at, &self.skills, problems);
         }
         self.tools.check(problems);
         self.sandbox.check(problems);
@@ -159,22 +164,21 @@ fn complete(
     let data_dir = data_dir(document.data_dir.as_deref(), env, sources, &mut problems);
     mark_default(&mut document.profiles, sources, &mut problems);
     for (id, profile) in &mut document.profiles {
+        let at = value::join("profiles", id);
         if let Some(workspace) = &mut profile.workspace {
-            let key = format!("{}.workspace", value::join("profiles", id));
-            match env.absolute(workspace, base(&key, env, sources)) {
-                Ok(path) => *workspace = path,
-                Err(message) => problems.add(key, message),
-            }
+            resolve(workspace, format!("{at}.workspace"), env, sources, &mut problems);
         }
         for (name, paths) in [("read", &mut profile.read), ("write", &mut profile.write)] {
             for (index, path) in paths.iter_mut().enumerate() {
-                let key = format!("{}.{name}[{index}]", value::join("profiles", id));
-                match env.absolute(path, base(&key, env, sources)) {
-                    Ok(absolute) => *path = absolute,
-                    Err(message) => problems.add(key, message),
-                }
+                resolve(path, format!("{at}.{name}[{index}]"), env, sources, &mut problems);
             }
         }
+        for (index, path) in profile.skills.iter_mut().flatten().enumerate() {
+            resolve(path, format!("{at}.skills[{index}]"), env, sources, &mut problems);
+        }
+    }
+    for (index, path) in document.skills.paths.iter_mut().enumerate() {
+        resolve(path, format!("skills.paths[{index}]"), env, sources, &mut problems);
     }
     for (name, upstream) in &mut document.upstreams {
         upstream.fetch_key(&value::join("upstreams", name), env, &mut problems);
@@ -182,18 +186,26 @@ fn complete(
             base_url.truncate(base_url.trim_end_matches('/').len());
         }
     }
+    document.tools.fetch_keys(env, &mut problems);
     if let Some(path) = &mut document.store.path {
-        match env.absolute(path, base("store.path", env, sources)) {
-            Ok(absolute) => *path = absolute,
-            Err(message) => problems.add("store.path", message),
-        }
+        resolve(path, "store.path".to_owned(), env, sources, &mut problems);
     }
-    let Document { mut server, auth, upstreams, profiles, tools: tool_limits, sandbox, store, log, .. } = document;
+    let Document { mut server, auth, upstreams, profiles, tools: tool_limits, sandbox, skills, store, log, .. } =
+        document;
     // A bare IPv6 address binds; the brackets belong to URLs, from which people copy it.
     server.host = server.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let config = Config { server, auth, upstreams, profiles, tools: tool_limits, sandbox, store, log, data_dir };
+    let config =
+        Config { server, auth, upstreams, profiles, tools: tool_limits, sandbox, skills, store, log, data_dir };
     config.check(tools, &mut problems);
     problems.into_result().map(|()| config)
+}
+
+/// Makes a path absolute that the key `key` holds.
+fn resolve(path: &mut PathBuf, key: String, env: &Environment<'_>, sources: &Sources, problems: &mut Problems<'_>) {
+    match env.absolute(path, base(&key, env, sources)) {
+        Ok(absolute) => *path = absolute,
+        Err(message) => problems.add(key, message),
+    }
 }
 
 fn data_dir(named: Option<&Path>, env: &Environment<'_>, sources: &Sources, problems: &mut Problems<'_>) -> PathBuf {

@@ -9,6 +9,7 @@ pub mod id;
 pub mod item;
 pub mod journal;
 pub mod logprob;
+pub mod notes;
 pub mod ports;
 pub mod run;
 pub mod sealed;

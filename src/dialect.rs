@@ -10,6 +10,7 @@ pub mod record;
 pub mod responses;
 pub mod runs;
 pub mod sse;
+mod user;
 
 use crate::core::event::RunEvent;
 use ::bytes::Bytes;

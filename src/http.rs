@@ -22,6 +22,7 @@ pub mod serve;
 mod socket;
 mod state;
 mod stream;
+mod user;
 mod websocket;
 
 pub use responses::{CommandsGone, carry_on};

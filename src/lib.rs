@@ -7,7 +7,7 @@
 //! - [`core`] and [`dialect`] are pure: types, the agent loop as a state machine, projections onto the wire.
 //! - [`runs`] carries the machine's effects out, through the core's ports; [`http`] is its edge to clients.
 //! - [`upstream`], [`tools`] (on [`sandbox`]) and [`store`] implement the ports and do not know of each other.
-//! - [`schema`] checks values, for the runs and the tools.
+//! - [`schema`] checks values, for the runs and the tools; [`web`] reaches what a model or a client names on the web.
 //! - [`app`] joins them, from what [`cli`] and [`config`] say.
 //!
 //! `tests/architecture.rs` holds these borders; `docs/architecture.md` is the longer story.
@@ -31,3 +31,4 @@ pub mod system;
 pub mod telemetry;
 pub mod tools;
 pub mod upstream;
+pub mod web;

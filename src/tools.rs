@@ -2,36 +2,61 @@
 //! or the port itself, a line in [`builtin`], and its name in [`NAMES`].
 
 pub mod edit_file;
+pub mod fetch_url;
 pub mod file_tool;
 pub mod list_files;
+pub mod memory;
 pub mod read_file;
 pub mod registry;
 pub mod schema;
 pub mod search_files;
+pub mod skill;
+pub mod skills;
 pub mod terminal;
 pub mod text;
+pub mod todo;
 pub mod walk;
+pub mod web_search;
 pub mod workspace;
 pub mod write_file;
 
 use crate::core::ports::tool::Tool;
 use crate::sandbox::Supervisor;
+use crate::web::guard::Guard;
 use edit_file::EditFile;
+use fetch_url::{FetchSettings, FetchUrl};
 use file_tool::Confined;
 use list_files::ListFiles;
+use memory::{Memory, MemoryTool};
 use read_file::ReadFile;
 use registry::{RegistryError, ToolSet};
 use search_files::SearchFiles;
+use skill::SkillTool;
+use skills::Skills;
 use std::sync::Arc;
 use std::time::Duration;
 use terminal::Terminal;
+use todo::Todo;
+use web_search::{SearchSettings, WebSearch};
 use write_file::WriteFile;
 
-/// The names of all built-in tools, in the order of the alphabet.
-pub const NAMES: &[&str] = &["edit_file", "list_files", "read_file", "search_files", "terminal", "write_file"];
+/// The names of all built-in tools, in the order of the alphabet. Some are there only where they have what they need.
+pub const NAMES: &[&str] = &[
+    "edit_file",
+    "fetch_url",
+    "list_files",
+    "memory",
+    "read_file",
+    "search_files",
+    "skill",
+    "terminal",
+    "todo",
+    "web_search",
+    "write_file",
+];
 
 /// What the tools may use up. The same for all profiles; what one call has left of its time is in its context.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ToolSettings {
     /// Bytes of text one call hands to the model; what is cut beyond that is said. It is paid for in tokens.
     pub output_limit: usize,
@@ -43,11 +68,24 @@ pub struct ToolSettings {
     pub terminal_max_time: Duration,
     /// The program that runs commands, as `shell -c COMMAND`.
     pub shell: String,
+    pub fetch_url: FetchSettings,
+    /// Without a provider there is no search.
+    pub web_search: Option<SearchSettings>,
+}
+
+/// What some tools stand on, of which there may be none: then they are not there either.
+#[derive(Clone, Default)]
+pub struct Means {
+    pub memory: Option<Memory>,
+    pub skills: Option<Skills>,
 }
 
 /// Every built-in tool. It fails only if a tool is at fault, and then always.
-pub fn builtin(settings: ToolSettings, supervisor: Supervisor) -> Result<ToolSet, RegistryError> {
+pub fn builtin(settings: ToolSettings, supervisor: Supervisor, means: &Means) -> Result<ToolSet, RegistryError> {
     let settings = Arc::new(settings);
+    let guard = Guard::new(settings.fetch_url.rules.clone());
+    let memory = means.memory.clone().map(|memory| Arc::new(MemoryTool::new(memory)) as Arc<dyn Tool>);
+    let skill = means.skills.clone().map(|skills| Arc::new(SkillTool::new(skills, &settings)) as Arc<dyn Tool>);
     let tools: [Arc<dyn Tool>; _] = [
         Arc::new(Confined::<EditFile>::new(&settings)),
         Arc::new(Confined::<ListFiles>::new(&settings)),
@@ -55,6 +93,9 @@ pub fn builtin(settings: ToolSettings, supervisor: Supervisor) -> Result<ToolSet
         Arc::new(Confined::<SearchFiles>::new(&settings)),
         Arc::new(Confined::<WriteFile>::new(&settings)),
         Arc::new(Terminal::new(&settings, supervisor)),
+        Arc::new(FetchUrl::new(guard, &settings.fetch_url, settings.output_limit)),
+        Arc::new(Todo::default()),
     ];
-    ToolSet::new(tools)
+    let search = settings.web_search.as_ref().map(|search| Arc::new(WebSearch::new(search)) as Arc<dyn Tool>);
+    ToolSet::new(tools.into_iter().chain(memory).chain(skill).chain(search))
 }

@@ -17,8 +17,9 @@ use nuncio::{
         profiles::{AllowedTools, Profile, Target},
         sandbox::{Network, Sandbox},
         server::Server,
+        skills::Skills,
         store::Store,
-        tools::Tools,
+        tools::{SearchProvider, Tools, WebSearch},
         upstreams::Upstream,
     },
 };
@@ -26,7 +27,7 @@ use rstest::rstest;
 use secrecy::ExposeSecret;
 
 const EXAMPLE: &str = include_str!("../config.example.yaml");
-const TOOLS: &[&str] = &["read_file", "terminal"];
+const TOOLS: &[&str] = &["read_file", "skill", "terminal", "web_search"];
 
 /// One machine: a working folder with, maybe, files in it; variables; flags.
 struct Machine {
@@ -96,11 +97,11 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 )]
 #[case::unknown_section(
     "upstream: {}\n",
-    "1:1: upstream: unknown key; expected one of data_dir, server, auth, upstreams, profiles, tools, sandbox, store, log"
+    "1:1: upstream: unknown key; expected one of data_dir, server, auth, upstreams, profiles, tools, sandbox, skills, store, log"
 )]
 #[case::unknown_key_in_a_list(
     "auth:\n  keys:\n    - name: a\n      key: b\n",
-    "4:7: auth.keys[0].key: unknown key; expected one of name, hash, max_runs"
+    "4:7: auth.keys[0].key: unknown key; expected one of name, hash, max_runs, trusted_frontend"
 )]
 #[case::duplicate_key(
     "server:\n  port: 1\n  host: ::1\n  port: 2\n",
@@ -223,6 +224,34 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "upstreams: {a: {kind: rehearsal, structured_output: enforced}}\n",
     "1:34: upstreams.a.structured_output: expected nothing: kind rehearsal calls no one"
 )]
+#[case::allowed_what_is_none(
+    "tools: {fetch_url: {allow: [10.0.0.0/8, 'http://a']}}\n",
+    "1:41: tools.fetch_url.allow[1]: expected a host name, an address, or a network such as 10.0.0.0/8; found `http://a`"
+)]
+#[case::search_without_a_provider(
+    "tools: {web_search: {max_results: 5}}\n",
+    "1:9: tools.web_search.provider: expected searxng, brave or tavily"
+)]
+#[case::search_at_no_address(
+    "tools: {web_search: {provider: searxng}}\n",
+    "1:9: tools.web_search.base_url: expected the address of your SearXNG, such as http://127.0.0.1:8888"
+)]
+#[case::search_without_a_key(
+    "tools: {web_search: {provider: brave}}\n",
+    "1:9: tools.web_search.api_key_env: expected the variable that holds the key of the service"
+)]
+#[case::search_with_an_unset_key(
+    "tools: {web_search: {provider: tavily, api_key_env: tvly-123}}\n",
+    "1:40: tools.web_search.api_key_env: expected the name of a variable that is set, not the key itself"
+)]
+#[case::search_with_a_key_in_the_address(
+    "tools: {web_search: {provider: searxng, base_url: 'http://u:p@h'}}\n",
+    "1:41: tools.web_search.base_url: expected an http or https URL such as http://127.0.0.1:8888, without user, password and query"
+)]
+#[case::search_that_is_not_set_up(
+    "profiles:\n  p:\n    tools: [terminal, web_search]\n",
+    "3:23: profiles.p.tools[1]: expected `tools.web_search` to be set, as web_search needs a provider; found none"
+)]
 #[case::unknown_upstream(
     "upstreams: {a: {kind: rehearsal}, b: {kind: rehearsal}}\nprofiles: {p: {upstream: c}}\n",
     "2:16: profiles.p.upstream: expected one of a, b; found `c`"
@@ -253,7 +282,15 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 )]
 #[case::unknown_tool(
     "profiles:\n  p:\n    tools: [terminal, browser]\n",
-    "3:23: profiles.p.tools[1]: expected one of read_file, terminal; found `browser`"
+    "3:23: profiles.p.tools[1]: expected one of read_file, skill, terminal, web_search; found `browser`"
+)]
+#[case::a_tool_without_what_it_is_for(
+    "skills: {paths: [s]}\nprofiles:\n  p:\n    skills: []\n    tools: [terminal, skill]\n",
+    "5:23: profiles.p.tools[1]: expected a folder in `skills.paths` or profiles.p.skills as well: without one `skill` has nothing to open"
+)]
+#[case::a_memory_without_room(
+    "tools: {memory: {max_size: 100}}\n",
+    "1:18: tools.memory.max_size: expected 256 bytes to 1MiB: every prompt has all of it"
 )]
 #[case::tools_by_another_word(
     "profiles:\n  p:\n    tools: some\n",
@@ -460,11 +497,14 @@ fn folders_become_absolute_where_they_are_written() {
     assert_eq!(data_dir(Machine::new().var("XDG_DATA_HOME", "relative")), Path::new("/home/ada/.local/share/nuncio"));
     assert_eq!(data_dir(Machine::with_yaml("data_dir: ~/d\n")), Path::new("/home/ada/d"));
 
-    let yaml = "data_dir: d\nprofiles: {p: {workspace: w}}\n";
+    let yaml = "data_dir: d\nprofiles: {p: {workspace: w, skills: [s]}, q: {}}\nskills: {paths: [a, ~/b]}\n";
     let machine = Machine::new().file("etc/nuncio.yaml", yaml).var("NUNCIO_CONFIG", "etc/nuncio.yaml");
     let config = machine.load();
     assert_eq!(config.data_dir, machine.path().join("etc/d"));
     assert_eq!(config.profiles["p"].workspace, Some(machine.path().join("etc/w")));
+    assert_eq!(config.profiles["p"].skills(&config.skills), [machine.path().join("etc/s")]);
+    let common = [machine.path().join("etc/a"), "/home/ada/b".into()];
+    assert_eq!(config.profiles["q"].skills(&config.skills), common);
 
     let machine = machine.var("NUNCIO_DATA_DIR", "v");
     assert_eq!(machine.load().data_dir, machine.path().join("v"));
@@ -497,7 +537,12 @@ fn a_plain_key_takes_the_place_of_the_files_and_no_secret_is_printed() {
     let loaded = machine.try_load().unwrap();
     let config = &loaded.config;
 
-    let key = auth::Key { name: "default".into(), hash: auth::KeyHash::of("hush-0"), max_runs: Some(1) };
+    let key = auth::Key {
+        name: "default".into(),
+        hash: auth::KeyHash::of("hush-0"),
+        max_runs: Some(1),
+        trusted_frontend: false,
+    };
     assert_eq!(config.auth.keys, [key]);
     assert_eq!(config.upstreams["b"].api_key.as_ref().unwrap().expose_secret(), "hush-3");
     assert_eq!(config.upstreams["a"].base_url.as_deref(), Some("https://h/v1"));
@@ -657,6 +702,7 @@ fn the_example_says_the_defaults() {
     assert_eq!(debug(&defaults.profiles["nuncio"]), debug(&Profile { default: true, ..Profile::default() }));
     assert_eq!(defaults.sandbox, Sandbox::default());
     assert_eq!((defaults.store, defaults.log), (Store::default(), Log::default()));
+    assert_eq!(defaults.skills, Skills::default());
 }
 
 /// The example with its `#key: value` lines switched on.
@@ -672,7 +718,7 @@ fn example_in_full() -> String {
 
 #[test]
 fn the_example_in_full_is_a_configuration_whose_upstream_says_the_defaults() {
-    let config = Machine::with_yaml(&example_in_full()).var("OPENAI_API_KEY", "o").load();
+    let config = Machine::with_yaml(&example_in_full()).var("OPENAI_API_KEY", "o").var("BRAVE_API_KEY", "b").load();
     let written = &config.upstreams["default"];
     let expected = Upstream {
         base_url: Some("https://api.openai.com/v1".into()),
@@ -682,6 +728,9 @@ fn the_example_in_full_is_a_configuration_whose_upstream_says_the_defaults() {
         ..Upstream::default()
     };
     assert_eq!(debug(written), debug(&expected));
+    let search = config.tools.web_search.unwrap();
+    assert_eq!(search.api_key.as_ref().unwrap().expose_secret(), "b");
+    assert_eq!((search.provider, search.max_results), (Some(SearchProvider::Brave), WebSearch::default().max_results));
 }
 
 #[test]
@@ -710,12 +759,16 @@ fn keys_of(yaml: &str) -> BTreeSet<String> {
 #[case::terminal("tools: {terminal: {?: 1}}", "/tools/terminal")]
 #[case::files("tools: {files: {?: 1}}", "/tools/files")]
 #[case::search("tools: {search: {?: 1}}", "/tools/search")]
+#[case::fetch_url("tools: {fetch_url: {?: 1}}", "/tools/fetch_url")]
+#[case::web_search("tools: {web_search: {?: 1}}", "/tools/web_search")]
+#[case::memory("tools: {memory: {?: 1}}", "/tools/memory")]
+#[case::skills("skills: {?: 1}", "/skills")]
 #[case::store("store: {?: 1}", "/store")]
 #[case::log("log: {?: 1}", "/log")]
 fn the_example_names_every_key(#[case] yaml: &str, #[case] pointer: &str) {
     let example: serde_json::Value = serde_saphyr::from_str(&example_in_full()).unwrap();
     let mut named: BTreeSet<String> = example.pointer(pointer).unwrap().as_object().unwrap().keys().cloned().collect();
-    if pointer == "/upstreams/default" {
+    if ["/upstreams/default", "/tools/web_search"].contains(&pointer) {
         // Excludes `api_key_env`, so another upstream of the example shows it.
         named.insert("api_key".to_owned());
         assert!(example.pointer("/upstreams/other/api_key").is_some());

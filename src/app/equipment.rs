@@ -1,19 +1,21 @@
 //! What the runs of a profile are equipped with.
 
+use super::told::Told;
 use crate::core::failure::Failure;
 use crate::core::ports::equipment::{Equipment, Equipped};
 use crate::core::ports::tool::Who;
 use crate::tools::registry::ToolSet;
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
-/// The daemon's own tools, the same for every run.
-pub struct Fixed(pub ToolSet);
+/// The daemon's own tools, the same for every run, and what they tell of.
+pub struct Own {
+    pub tools: ToolSet,
+    pub told: Told,
+}
 
-impl Equipment for Fixed {
-    fn equip<'a>(&'a self, _: &'a Who) -> BoxFuture<'a, Result<Equipped, Failure>> {
-        let equipped = Equipped { tools: Arc::new(self.0.clone()), told: Vec::new() };
-        std::future::ready(Ok(equipped)).boxed()
+impl Equipment for Own {
+    fn equip<'a>(&'a self, who: &'a Who) -> BoxFuture<'a, Result<Equipped, Failure>> {
+        Box::pin(async { Ok(Equipped { tools: Arc::new(self.tools.clone()), told: self.told.to(who).await }) })
     }
 }

@@ -145,7 +145,11 @@ impl Sandbox {
     fn unmet(&self, profile: &Profile) -> Option<String> {
         let layer = self.policy(profile.reach()).ok()?.unmet(&self.broken)?;
         let reason = self.broken.get(&layer).map(String::as_str).unwrap_or_default();
-        let outcome = if self.settings.require { "its commands are refused" } else { "its commands run without it" };
+        let outcome = if self.settings.require || layer == Layer::User {
+            "its commands are refused"
+        } else {
+            "its commands run without it"
+        };
         Some(format!("layer {layer} cannot be put on here, so {outcome}: {reason}"))
     }
 

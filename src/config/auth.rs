@@ -28,6 +28,9 @@ pub struct Key {
     /// Runs in flight at once with this key; `server.max_runs` holds beside it.
     #[serde(default, deserialize_with = "value::optional_number")]
     pub max_runs: Option<usize>,
+    /// It is a frontend's with many users, whose word counts for which of them a request is from.
+    #[serde(default)]
+    pub trusted_frontend: bool,
 }
 
 /// SHA-256 of a key. Keys are long and random, so a slow, salted hash would add nothing but time to each request.
@@ -100,7 +103,7 @@ impl Auth {
         let index = self.keys.iter().position(|known| known.name == name);
         match index.and_then(|index| self.keys.get_mut(index)) {
             Some(known) => known.hash = hash,
-            None => self.keys.push(Key { name: name.to_owned(), hash, max_runs: None }),
+            None => self.keys.push(Key { name: name.to_owned(), hash, max_runs: None, trusted_frontend: false }),
         }
         index.unwrap_or(self.keys.len() - 1)
     }
@@ -129,7 +132,8 @@ mod tests {
         assert_eq!(key.expose_secret().len(), "nk-".len() + 64);
 
         let keys: Vec<Key> = serde_saphyr::from_str(&config_line("null", &key)).unwrap();
-        let expected = Key { name: "null".into(), hash: KeyHash(hash_key(key.expose_secret())), max_runs: None };
+        let hash = KeyHash(hash_key(key.expose_secret()));
+        let expected = Key { name: "null".into(), hash, max_runs: None, trusted_frontend: false };
         assert_eq!(keys, [expected]);
     }
 

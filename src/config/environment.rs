@@ -6,11 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use secrecy::SecretString;
 use url::Url;
 
 use super::{
     auth,
-    error::{Origin, Problem, Sources},
+    error::{Origin, Problem, Problems, Sources},
     file::Document,
     upstreams::{self, Upstream, UpstreamKind},
 };
@@ -47,6 +48,28 @@ impl Environment<'_> {
     /// An empty variable counts as unset, as container set-ups pass what their user left blank.
     fn raw(&self, name: &str) -> Option<OsString> {
         (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    /// Takes a key from the variable that `at.api_key_env` names.
+    pub fn fetch_key(
+        &self,
+        key: &mut Option<SecretString>,
+        variable: Option<&str>,
+        at: &str,
+        problems: &mut Problems<'_>,
+    ) {
+        let Some(variable) = variable else { return };
+        let at = format!("{at}.api_key_env");
+        if key.is_some() {
+            problems.add(at, "expected either `api_key` or `api_key_env`; found both");
+            return;
+        }
+        match self.text(variable) {
+            Ok(Some(found)) => *key = Some(found.into()),
+            // What was found is not repeated: it may be the key itself, pasted in the wrong place.
+            Ok(None) => problems.add(at, "expected the name of a variable that is set, not the key itself"),
+            Err(message) => problems.add(at, format!("{message} in the variable; found other bytes")),
+        }
     }
 
     pub fn path(&self, name: &str) -> Option<PathBuf> {

@@ -18,6 +18,7 @@ use super::{
     profiles::Profile,
     sandbox::Sandbox,
     server::Server,
+    skills::Skills,
     store::Store,
     tools::Tools,
     upstreams::Upstream,
@@ -38,6 +39,7 @@ pub(super) struct Document {
     pub profiles: BTreeMap<String, Profile>,
     pub tools: Tools,
     pub sandbox: Sandbox,
+    pub skills: Skills,
     pub store: Store,
     pub log: Log,
 }

@@ -14,6 +14,7 @@ use super::{
     error::Problems,
     limits::Limits,
     sandbox::{Level, Network, Reach},
+    skills::Skills,
     upstreams::{self, REHEARSAL_MODEL, Upstream, UpstreamKind},
     value,
 };
@@ -42,6 +43,8 @@ pub struct Profile {
     /// Core system text; what a client says as system is layered on top, never instead. Empty means none.
     pub instructions: String,
     pub tools: AllowedTools,
+    /// Folders of skill folders instead of those of `skills.paths`. Absolute once loaded.
+    pub skills: Option<Vec<PathBuf>>,
     pub tool_activity: ToolActivity,
     /// What becomes of a run whose client has left, unless the request says it.
     #[serde(deserialize_with = "value::on_disconnect")]
@@ -122,6 +125,24 @@ impl Profile {
     /// What its commands may reach.
     pub fn reach(&self) -> Reach<'_> {
         Reach { sandbox: self.sandbox, network: self.network, read: &self.read, write: &self.write }
+    }
+
+    /// Where its skills are, `common` being those of all profiles.
+    pub fn skills<'a>(&'a self, common: &'a Skills) -> &'a [PathBuf] {
+        self.skills.as_ref().unwrap_or(&common.paths)
+    }
+
+    /// A tool that is named must be there.
+    pub(super) fn check_skills(&self, at: &str, common: &Skills, problems: &mut Problems<'_>) {
+        let AllowedTools::Only(names) = &self.tools else { return };
+        if self.skills(common).is_empty()
+            && let Some(index) = names.iter().position(|name| name == "skill")
+        {
+            let expected = format!(
+                "expected a folder in `skills.paths` or {at}.skills as well: without one `skill` has nothing to open"
+            );
+            problems.add(format!("{at}.tools[{index}]"), expected);
+        }
     }
 
     pub(super) fn check(

@@ -107,20 +107,7 @@ impl Default for Upstream {
 impl Upstream {
     /// Fetches the key that `api_key_env` points at.
     pub(super) fn fetch_key(&mut self, at: &str, env: &Environment<'_>, problems: &mut Problems<'_>) {
-        let Some(variable) = &self.api_key_env else {
-            return;
-        };
-        let at = format!("{at}.api_key_env");
-        if self.api_key.is_some() {
-            problems.add(at, "expected either `api_key` or `api_key_env`; found both");
-            return;
-        }
-        match env.text(variable) {
-            Ok(Some(key)) => self.api_key = Some(key.into()),
-            // What was found is not repeated: it may be the key itself, pasted in the wrong place.
-            Ok(None) => problems.add(at, "expected the name of a variable that is set, not the key itself"),
-            Err(message) => problems.add(at, format!("{message} in the variable; found other bytes")),
-        }
+        env.fetch_key(&mut self.api_key, self.api_key_env.as_deref(), at, problems);
     }
 
     pub(super) fn check(&self, at: &str, problems: &mut Problems<'_>) {

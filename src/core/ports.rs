@@ -3,6 +3,7 @@
 pub mod conversations;
 pub mod equipment;
 pub mod journals;
+pub mod notes;
 pub mod store;
 pub mod tool;
 pub mod upstream;

@@ -22,6 +22,8 @@ pub struct Key {
     /// SHA-256 of the key; its text is kept nowhere.
     pub hash: [u8; 32],
     pub max_runs: Option<usize>,
+    /// See [`Principal::trusted_frontend`].
+    pub trusted_frontend: bool,
 }
 
 /// Whoever holds a key. All that is stored belongs to a principal.
@@ -29,6 +31,8 @@ pub struct Key {
 pub struct Principal {
     pub name: Arc<str>,
     pub max_runs: Option<usize>,
+    /// A frontend with many users, whose word counts for which of them a request is from.
+    pub trusted_frontend: bool,
 }
 
 impl Keys {
@@ -43,7 +47,7 @@ impl Keys {
 
     fn principal(&self, headers: &HeaderMap) -> Result<Principal, ApiError> {
         if self.is_open() {
-            return Ok(Principal { name: "local".into(), max_runs: None });
+            return Ok(Principal { name: "local".into(), max_runs: None, trusted_frontend: false });
         }
         let Some(token) = bearer(headers) else {
             let message = "You didn't provide an API key: send it as `Authorization: Bearer KEY`.";
@@ -54,7 +58,8 @@ impl Keys {
         let mut found = None;
         for key in &self.0 {
             if bool::from(key.hash.ct_eq(&hash)) {
-                found = Some(Principal { name: Arc::clone(&key.name), max_runs: key.max_runs });
+                let Key { name, max_runs, trusted_frontend, .. } = key.clone();
+                found = Some(Principal { name, max_runs, trusted_frontend });
             }
         }
         found.ok_or_else(|| {

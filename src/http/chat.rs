@@ -5,7 +5,7 @@ use super::clock::now;
 use super::error::Rejection;
 use super::repeat::Repeat;
 use super::state::Gateway;
-use super::{body, headers, stream};
+use super::{body, headers, stream, user};
 use crate::core::housekeeping::is_housekeeping;
 use crate::core::id::RunId;
 use crate::core::run::OnDisconnect;
@@ -35,8 +35,9 @@ pub async fn create(
     let (parts, body) = request.into_parts();
     let session = headers::session(&parts.headers)?;
     let on_disconnect = headers::on_disconnect(&parts.headers)?;
+    let user = user::of_headers(&parts.headers, &principal)?;
     let body = body::json(Request::from_parts(parts.clone(), body), gateway.settings.body_limit).await?;
-    let repeat = Repeat::of(&parts.headers, ROUTE, &body)?;
+    let repeat = Repeat::of(&parts.headers, ROUTE, user.as_deref(), &body)?;
     let chat = request::parse(body)?;
     let profile = gateway.profile(&chat.model)?;
     let shown = Shown { stream: chat.stream, include_usage: chat.include_usage, profile: Arc::clone(&profile) };
@@ -46,6 +47,7 @@ pub async fn create(
     let run = Runs::new_id();
     let on_disconnect = repeat.on_disconnect(on_disconnect).unwrap_or(profile.on_disconnect);
     let housekeeping = is_housekeeping(&chat.spec, chat.stream);
+    let user = user::or_body(user, chat.user());
     let key = repeat.idempotency_key();
     let request = RunRequest {
         run,
@@ -54,7 +56,7 @@ pub async fn create(
         brief: Briefing::Done(Box::new(Brief {
             spec: chat.spec,
             session,
-            user: None,
+            user,
             housekeeping,
             off_record: false,
             previous: None,

@@ -5,7 +5,7 @@ use super::clock::now;
 use super::error::Rejection;
 use super::responses::{ID_PREFIX, broken, history};
 use super::state::Gateway;
-use super::{body, headers};
+use super::{body, headers, user};
 use crate::core::run::{OnDisconnect, input_tokens as estimate};
 use crate::dialect::responses::compact::{CompactedWindow, Compacting};
 use crate::dialect::responses::request;
@@ -24,6 +24,7 @@ pub async fn compact(
     request: Request,
 ) -> Result<Json<CompactedWindow>, Rejection> {
     let mut session = headers::session(request.headers())?;
+    let user = user::of_headers(request.headers(), &principal)?;
     let mut asked = request::parse_conversation(body::json(request, gateway.settings.body_limit).await?)?;
     let profile = gateway.profile(&asked.model)?;
     asked.fill_in(gateway.store.items(&principal.name, &asked.wanted()).await.map_err(broken)?)?;
@@ -35,7 +36,7 @@ pub async fn compact(
     let brief = Brief {
         spec: asked.compaction(&history)?,
         session,
-        user: None,
+        user: user::or_body(user, asked.user()),
         housekeeping: false,
         off_record: true,
         previous: None,
@@ -68,10 +69,12 @@ pub async fn input_tokens(
     Extension(principal): Extension<Principal>,
     request: Request,
 ) -> Result<Json<Value>, Rejection> {
+    let user = user::of_headers(request.headers(), &principal)?;
     let mut asked = request::parse_conversation(body::json(request, gateway.settings.body_limit).await?)?;
     let profile = gateway.profile(&asked.model)?;
     asked.fill_in(gateway.store.items(&principal.name, &asked.wanted()).await.map_err(broken)?)?;
+    let user = user::or_body(user, asked.user());
     let spec = asked.spec(&history(&gateway, &principal.name, &asked).await?)?;
-    let (agent, _) = profile.equip(&profile.who(&principal.name, None)).await.map_err(StartError::Failed)?;
+    let (agent, _) = profile.equip(&profile.who(&principal.name, user)).await.map_err(StartError::Failed)?;
     Ok(Json(json!({"object": "response.input_tokens", "input_tokens": estimate(&agent, &spec)})))
 }

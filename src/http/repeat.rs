@@ -32,7 +32,7 @@ const GRACE: OnDisconnect = OnDisconnect::Grace(Duration::from_secs(10));
 pub struct Repeat {
     pub key: Option<String>,
     pub is_retry: bool,
-    /// Of the route and the body.
+    /// Of the route, the person and the body.
     pub hash: [u8; 32],
 }
 
@@ -43,8 +43,9 @@ pub enum Earlier {
 }
 
 impl Repeat {
-    /// `route` is what the body is sent to.
-    pub fn of(headers: &HeaderMap, route: &str, body: &Value) -> Result<Self, ApiError> {
+    /// `route` is what the body is sent to, and `user` is the person that the headers name: what is known of one must not
+    /// be told to another who asks the same.
+    pub fn of(headers: &HeaderMap, route: &str, user: Option<&str>, body: &Value) -> Result<Self, ApiError> {
         let key = headers.get(KEY).map(|value| match value.to_str() {
             Ok(key) if (1..=255).contains(&key.len()) => Ok(key.to_owned()),
             _ => {
@@ -54,8 +55,10 @@ impl Repeat {
         });
         let tries = headers.get(RETRY).and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
         let body = serde_json::to_vec(body).unwrap_or_default();
-        let hash = Sha256::new().chain_update(route).chain_update([0]).chain_update(&body).finalize().into();
-        Ok(Self { key: key.transpose()?, is_retry: tries.is_some_and(|tries| tries > 0), hash })
+        let hash = Sha256::new().chain_update(route).chain_update([0]).chain_update(&body);
+        // JSON ends where it ends, so nothing in a body can look like this.
+        let hash = user.map_or(hash.clone(), |user| hash.chain_update([0]).chain_update(user));
+        Ok(Self { key: key.transpose()?, is_retry: tries.is_some_and(|tries| tries > 0), hash: hash.finalize().into() })
     }
 
     /// What becomes of the run when its client leaves, unless the request or the profile says it.

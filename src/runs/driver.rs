@@ -8,7 +8,7 @@ use super::scribe::Scribe;
 use super::toolbox::{Ready, Toolbox};
 use super::turns::Place;
 use crate::core::event::{Outcome, RunEvent};
-use crate::core::item::{Item, ToolCall};
+use crate::core::item::{Item, Origin, ToolCall};
 use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::{Upstream, UpstreamStream};
 use crate::core::run::{Cancel, Effect, Input, Limits, Machine, OnDisconnect, ToolDone};
@@ -58,6 +58,8 @@ struct Held {
     upstream: Option<UpstreamStream>,
     deadline: Pin<Box<Sleep>>,
     outcome: Option<Outcome>,
+    /// A turn waits for its client, and the server's part of it could not be put away.
+    unkept: bool,
     /// The listener is gone or takes nothing any more: what the run still says is for its record alone.
     unheard: bool,
 }
@@ -68,7 +70,7 @@ impl Driver {
     pub async fn drive(mut self, first: Input) -> Option<Outcome> {
         let live = Arc::clone(&self.presence.live);
         let deadline = Box::pin(sleep_until(self.deadline));
-        let mut held = Held { upstream: None, deadline, outcome: None, unheard: false };
+        let mut held = Held { upstream: None, deadline, outcome: None, unkept: false, unheard: false };
         let mut input = first;
         loop {
             self.carry_out(input, &mut held).await;
@@ -157,7 +159,7 @@ impl Driver {
                         self.toolbox.abort();
                     }
                     Effect::Emit(event) => {
-                        self.keep(&event).await;
+                        let event = self.keep(event, held).await;
                         if let RunEvent::Finished { outcome } = &event {
                             held.outcome = Some(outcome.clone());
                             // Before the end is told, so that a client that asks again at once is let in.
@@ -216,19 +218,28 @@ impl Driver {
     }
 
     /// Puts away what the next request may ask for, before the client can make it.
-    async fn keep(&mut self, event: &RunEvent) {
+    /// Gives the event back as it is to be told.
+    async fn keep(&mut self, event: RunEvent, held: &mut Held) -> RunEvent {
         let live = &self.presence.live;
         match event {
-            RunEvent::Waiting { call_ids } => {
+            RunEvent::Waiting { ref call_ids } => {
                 let turn = self.machine.output().into();
                 if let Err(error) = self.open_turns.keep(&live.principal, call_ids, turn, self.off_record).await {
-                    tracing::error!(%error, "a turn could not be kept; the follow-up goes on without the server's part of it");
+                    tracing::error!(%error, "a turn that waits for its client could not be kept");
+                    // What the client has seen itself it can bring back itself.
+                    held.unkept = self.machine.output().iter().any(|item| is_unseen(item));
                 }
+                event
+            }
+            // The follow-up would go on without what the server did.
+            RunEvent::Finished { outcome: Outcome::ClientTools } if held.unkept => {
+                RunEvent::Finished { outcome: Cancel::Unrecorded.outcome() }
             }
             RunEvent::Finished { .. } => {
                 self.toolbox.remember(&self.history, self.machine.output()).await;
+                event
             }
-            _ => {}
+            _ => event,
         }
     }
 
@@ -243,4 +254,9 @@ impl Driver {
         held.unheard |= written.is_err();
         written
     }
+}
+
+/// A client is never sent this, so it cannot bring it back.
+fn is_unseen(item: &Item) -> bool {
+    matches!(item, Item::ToolCall(call) if call.origin == Origin::Server)
 }

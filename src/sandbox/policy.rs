@@ -239,6 +239,15 @@ impl Policy {
         asked && !self.without.contains(&layer)
     }
 
+    /// The layer for want of which a command is not run. Nothing is run as root, whatever is required.
+    pub(super) fn refuses(&self, broken: &Broken) -> Option<Layer> {
+        let as_root = self.wants(Layer::User) && broken.contains_key(&Layer::User);
+        match self.require {
+            true => self.unmet(broken),
+            false => as_root.then_some(Layer::User),
+        }
+    }
+
     /// The first promise of the level that the layers at work do not keep, as the layer to name.
     pub fn unmet(&self, broken: &Broken) -> Option<Layer> {
         let works = |layer: &Layer| !self.wants(*layer) || !broken.contains_key(layer);

@@ -59,12 +59,7 @@ pub(super) fn start(policy: &Policy, command: &Command, mut descriptors: Vec<Own
     };
     let fault = |reason: String| Answer::Error(format!("cannot run {}: {reason}", command.program));
     // Else it would be indistinguishable from a program that is not there.
-    let is_folder = match policy.level {
-        Level::Off => command.cwd.is_dir(),
-        // A link would be followed to what is then given to the command.
-        Level::Workspace | Level::Strict => command.cwd.symlink_metadata().is_ok_and(|found| found.is_dir()),
-    };
-    if !is_folder {
+    if !is_folder(policy, &command.cwd) {
         return Err(fault(format!("the working directory {} is not there", command.cwd.display())));
     }
     let tmp = prepare(policy, command, &streams)
@@ -82,9 +77,7 @@ pub(super) fn start(policy: &Policy, command: &Command, mut descriptors: Vec<Own
         false => None,
     };
     loop {
-        if policy.require
-            && let Some(layer) = policy.unmet(&broken)
-        {
+        if let Some(layer) = policy.refuses(&broken) {
             return Err(Answer::Refused(layer, broken.remove(&layer).unwrap_or_default()));
         }
         let attempt = Attempt {
@@ -111,6 +104,14 @@ pub(super) fn start(policy: &Policy, command: &Command, mut descriptors: Vec<Own
             return Err(Answer::Refused(layer, reason));
         }
         broken.insert(layer, reason);
+    }
+}
+
+fn is_folder(policy: &Policy, path: &Path) -> bool {
+    match policy.level {
+        Level::Off => path.is_dir(),
+        // A link would be followed to what is then given to the command.
+        Level::Workspace | Level::Strict => path.symlink_metadata().is_ok_and(|found| found.is_dir()),
     }
 }
 

@@ -5,6 +5,7 @@ mod conversations;
 mod holders;
 mod journals;
 mod links;
+mod notes;
 
 use crate::core::ports::conversations::{Conversation, ConversationKey, Conversations, Taken};
 use crate::core::ports::journals::{Fence, Lease, Millis};
@@ -16,6 +17,7 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 use journals::Runs;
 use links::size;
 use lru::LruCache;
+use notes::Notebooks;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -27,6 +29,7 @@ pub struct MemoryStore {
     archives: Mutex<HashMap<String, Archive>>,
     /// Locked before `archives`, where both are needed.
     runs: Mutex<Runs>,
+    notebooks: Mutex<Notebooks>,
 }
 
 struct Entries {
@@ -43,6 +46,9 @@ struct Entries {
 const MAX_TURNS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 const MAX_TURN_BYTES: usize = 64 << 20;
 
+/// Of each principal.
+const MAX_NOTEBOOKS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
+
 impl MemoryStore {
     /// `max_sessions` is how many conversations are known again by their history.
     pub fn new(max_sessions: NonZeroUsize) -> Self {
@@ -52,7 +58,8 @@ impl MemoryStore {
     fn bounded(max_sessions: NonZeroUsize, max_turn_bytes: usize) -> Self {
         let (sessions, turns) = (LruCache::new(max_sessions), LruCache::new(MAX_TURNS));
         let entries = Mutex::new(Entries { sessions, turns, turn_bytes: 0, max_turn_bytes });
-        Self { entries, archives: Mutex::default(), runs: Mutex::default() }
+        let notebooks = Mutex::new(Notebooks::up_to(MAX_NOTEBOOKS));
+        Self { entries, archives: Mutex::default(), runs: Mutex::default(), notebooks }
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -74,6 +81,10 @@ impl MemoryStore {
 
     fn journals(&self) -> MutexGuard<'_, Runs> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notebooks(&self) -> MutexGuard<'_, Notebooks> {
+        self.notebooks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn find(&self, principal: &str, id: &str) -> Option<Arc<StoredResponse>> {

@@ -13,6 +13,7 @@ mod items;
 mod journals;
 mod links;
 mod lock;
+mod notes;
 mod opening;
 mod reader;
 mod runs;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub path: PathBuf,
     /// Conversations that are known again by their history.
     pub max_sessions: usize,
+    /// Notebooks of each principal.
+    pub max_notebooks: usize,
     /// Responses, and what clients have put into conversations, of all principals together.
     pub max_responses: usize,
     /// Bytes of what they hold; the file is somewhat larger.
@@ -74,6 +77,7 @@ impl Settings {
         Self {
             path: path.to_owned(),
             max_sessions: 10_000,
+            max_notebooks: 10_000,
             max_responses: 10_000,
             max_bytes: 1 << 30,
             max_age: None,
@@ -92,8 +96,9 @@ impl SqliteStore {
             bytes: settings.max_bytes,
             age: settings.max_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             sessions: settings.max_sessions as u64,
+            notebooks: settings.max_notebooks as u64,
         };
-        let last = db.query_row("SELECT max((SELECT coalesce(max(used), 0) FROM links), (SELECT coalesce(max(used), 0) FROM conversations))", [], |row| row.get(0));
+        let last = db.query_row("SELECT max((SELECT coalesce(max(used), 0) FROM links), (SELECT coalesce(max(used), 0) FROM conversations), (SELECT coalesce(max(changed), 0) FROM notes))", [], |row| row.get(0));
         let condition = Condition::of(path);
         let touched = Arc::<Touched>::default();
         let started = last.and_then(|last| {

@@ -48,6 +48,13 @@ fn escaped(name: &str) -> String {
     line
 }
 
+/// The longest start of a text within `limit` bytes.
+pub fn start(text: &str, limit: usize) -> &str {
+    let fits = |end: &usize| text.is_char_boundary(*end);
+    let end = (0..=limit.min(text.len())).rev().find(fits).unwrap_or_default();
+    text.get(..end).unwrap_or_default()
+}
+
 /// The longest start of `bytes` within `limit` that does not end inside a character.
 pub fn head(bytes: &[u8], limit: usize) -> &[u8] {
     let Some(head) = bytes.get(..limit) else { return bytes };
@@ -106,6 +113,12 @@ mod tests {
     fn a_name_cannot_break_its_line() {
         assert_eq!(quoted("a\nb\u{202e}"), r"`a\nb\u{202e}`");
         assert_eq!(quoted(&"x".repeat(300)).chars().count(), NAME_LIMIT + 2);
+    }
+
+    #[test]
+    fn a_start_ends_between_characters() {
+        let starts = [0, 1, 2, 3, 4, 9].map(|limit| start("aäb", limit));
+        assert_eq!(starts, ["", "a", "a", "aä", "aäb", "aäb"]);
     }
 
     #[test]

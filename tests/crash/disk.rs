@@ -4,11 +4,13 @@ use crate::harness::{House, Reader, until};
 use crate::invariants::{check, check_database};
 use crate::support::{client, command};
 use reqwest::Method;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const PAGE: usize = 8192;
 
@@ -77,6 +79,14 @@ async fn a_file_that_cannot_be_written_to_fails_what_must_be_stored_and_nothing_
     assert_eq!(unstored["status"], "completed");
     let chat = json!({"model": "nuncio", "messages": [{"role": "user", "content": "say: Hello"}]});
     assert_eq!(ask(&house, Method::POST, "/v1/chat/completions", Some(&chat)).await.0, 200);
+    // A turn that the client goes on with is answered as long as it has seen all of it. The server's part is with the
+    // store alone: without it the model would be told of half a turn.
+    let turn = |script: &str| json!({"model": "nuncio", "messages": [{"role": "user", "content": script}], "tools": [{"type": "function", "function": {"name": "ask"}}]});
+    let (status, _, seen) = ask(&house, Method::POST, "/v1/chat/completions", Some(&turn("call: ask {}"))).await;
+    assert_eq!((status, &seen["choices"][0]["finish_reason"]), (200, &json!("tool_calls")));
+    let (status, _, unseen) =
+        ask(&house, Method::POST, "/v1/chat/completions", Some(&turn("call: list_files {}\ncall: ask {}"))).await;
+    assert_eq!((status, &unseen["error"]["code"]), (503, &json!("store_unavailable")), "{unseen}");
 
     house.daemon().limit_files(None);
     until(async || ask(&house, Method::GET, "/health", None).await.2["status"] == "ok").await;
@@ -88,6 +98,70 @@ async fn a_file_that_cannot_be_written_to_fails_what_must_be_stored_and_nothing_
     assert_eq!(house.get(kept["id"].as_str().unwrap()).await, kept);
     assert_eq!(house.get(after["id"].as_str().unwrap()).await, after);
     check_database(&house.kill().path().join("data"));
+}
+
+/// A small file system over a folder, for as long as this is held. Only root may make one.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn over(folder: &Path) -> Option<Self> {
+        std::fs::create_dir_all(folder).unwrap();
+        match mount("tmpfs", folder, "tmpfs", MountFlags::NODEV | MountFlags::NOSUID, c"size=1m,mode=0700") {
+            Ok(()) => Some(Self(folder.to_owned())),
+            Err(error) => {
+                eprintln!("skipped: no tmpfs can be mounted here: {error}");
+                None
+            }
+        }
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.0.join("filler")
+    }
+
+    /// Leaves no room on it.
+    fn fill(&self) {
+        let mut filler = OpenOptions::new().append(true).create(true).open(self.filler()).unwrap();
+        while filler.write_all(&[0; 4096]).is_ok() {}
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = unmount(&self.0, UnmountFlags::DETACH);
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_what_must_be_stored_and_nothing_that_was() {
+    let mut house = House::new("");
+    let folder = house.kill();
+    let Some(disk) = SmallDisk::over(&folder.path().join("data")) else { return };
+    house.start(folder);
+    let kept = post(&house, json!({"model": "nuncio", "input": "say: Kept"})).await;
+    let id = house.begin("count: 200 20ms", json!({})).await;
+    let mut reader = Reader::default();
+    reader.read(&house, &id, 10).await;
+    disk.fill();
+    // The log of writes has room of its own for a while.
+    let large = json!({"model": "nuncio", "input": format!("say: {}", "word ".repeat(20_000))});
+    until(async || ask(&house, Method::POST, "/v1/responses", Some(&large)).await.0 == 503).await;
+    assert_eq!(health(&house).await.0, "degraded");
+    assert_eq!(house.get(kept["id"].as_str().unwrap()).await, kept);
+    std::fs::remove_file(disk.filler()).unwrap();
+    until(async || ask(&house, Method::GET, "/health", None).await.2["status"] == "ok").await;
+    let after = post(&house, json!({"model": "nuncio", "input": "say: After"})).await;
+    reader.read(&house, &id, usize::MAX).await;
+    let ended = house.get(&id).await;
+    assert!(matches!(ended["status"].as_str(), Some("failed" | "completed")), "{ended}");
+    house.crash();
+    assert_eq!(check(&house, &id, &reader).await, ended);
+    for response in [kept, after] {
+        assert_eq!(house.get(response["id"].as_str().unwrap()).await, response);
+    }
+    let folder = house.kill();
+    check_database(&folder.path().join("data"));
+    drop(disk);
 }
 
 #[tokio::test]

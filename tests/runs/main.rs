@@ -5,6 +5,7 @@ mod crowd;
 mod formats;
 mod gone;
 mod late;
+mod notes;
 mod opening;
 mod pace;
 mod parallel;
@@ -17,6 +18,7 @@ mod slow;
 mod socket;
 #[path = "../support/mod.rs"]
 mod support;
+mod told;
 #[path = "../support/upstream.rs"]
 mod upstream;
 mod websocket;

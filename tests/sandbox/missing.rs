@@ -99,6 +99,9 @@ async fn a_daemon_that_is_root_runs_nothing_as_root() {
     let house = House::new();
     open_to_others(&house);
     let off = Policy { level: Level::Off, tmp: None, ..house.policy() };
+    let no_change = without(Policy { require: false, ..off.clone() }, &[Layer::User]);
+    let told = refused(&house, &no_change).await.unwrap();
+    assert!(told.starts_with("the sandbox's layer `user` cannot be put on here"), "{told}");
     for policy in [off, house.policy(), Policy { level: Level::Strict, ..house.policy() }] {
         let script = "id -u; id -g; id -G; grep Cap /proc/self/status | tr -d '\\t'; umask 022; echo x > mine";
         let none: String = ["Inh", "Prm", "Eff", "Bnd", "Amb"].map(|set| format!("\nCap{set}:{:016x}", 0)).concat();

@@ -5,6 +5,7 @@ mod heads;
 mod items;
 mod journals;
 mod leases;
+mod notes;
 mod responses;
 
 use nuncio::core::ports::store::{Chain, Link};

@@ -3,19 +3,29 @@
 mod confinement;
 mod edit;
 mod list;
+mod memory;
 mod read;
 mod search;
+mod skill;
 mod terminal;
+mod todo;
+mod web;
 mod write;
 
 use nuncio::core::id::RunId;
 use nuncio::core::item::text_of;
 use nuncio::core::ports::tool::{Activity, ToolContext, ToolError, Toolset, Who};
 use nuncio::sandbox::Supervisor;
+use nuncio::store::memory::MemoryStore;
+use nuncio::tools::fetch_url::FetchSettings;
+use nuncio::tools::memory::Memory;
 use nuncio::tools::registry::ToolSet;
-use nuncio::tools::{NAMES, ToolSettings, builtin};
+use nuncio::tools::skills::Skills;
+use nuncio::tools::web_search::{Provider, SearchSettings};
+use nuncio::tools::{Means, NAMES, ToolSettings, builtin};
 use serde_json::{Value, json};
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +40,14 @@ fn settings() -> ToolSettings {
         max_matches: 200,
         terminal_max_time: Duration::from_secs(600),
         shell: "/bin/sh".to_owned(),
+        fetch_url: FetchSettings { max_size: 64 << 10, max_time: Duration::from_secs(20), ..FetchSettings::default() },
+        web_search: Some(SearchSettings {
+            provider: Provider::Searxng,
+            // Nobody listens there.
+            base_url: Some("http://127.0.0.1:9".parse().unwrap()),
+            api_key: None,
+            max_results: 8,
+        }),
     }
 }
 
@@ -38,8 +56,15 @@ struct Desk {
     _folder: TempDir,
     outside: PathBuf,
     workspace: PathBuf,
+    /// Where its skills are.
+    shelf: PathBuf,
+    memory: Memory,
+    skills: Skills,
     tools: ToolSet,
 }
+
+/// Bytes of its notes.
+const MAX_NOTES: usize = 400;
 
 impl Desk {
     fn new() -> Self {
@@ -48,13 +73,16 @@ impl Desk {
 
     fn with(settings: ToolSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let [outside, workspace] = ["outside", "workspace"].map(|name| {
+        let [outside, workspace, shelf] = ["outside", "workspace", "shelf"].map(|name| {
             let path = folder.path().canonicalize().unwrap().join(name);
             fs::create_dir(&path).unwrap();
             path
         });
-        let tools = builtin(settings, Supervisor::new(env!("CARGO_BIN_EXE_nuncio"))).unwrap();
-        Self { _folder: folder, outside, workspace, tools }
+        let memory = Memory::new(Arc::new(MemoryStore::new(NonZeroUsize::MIN)), MAX_NOTES);
+        let skills = Skills::new(vec![shelf.clone()]);
+        let means = Means { memory: Some(memory.clone()), skills: Some(skills.clone()) };
+        let tools = builtin(settings, Supervisor::new(env!("CARGO_BIN_EXE_nuncio")), &means).unwrap();
+        Self { _folder: folder, outside, workspace, shelf, memory, skills, tools }
     }
 
     fn put(&self, path: &str, content: impl AsRef<[u8]>) {
@@ -112,7 +140,14 @@ fn the_tools_are_those_named() {
     let desk = Desk::new();
     assert_eq!(desk.tools.names().collect::<Vec<_>>(), NAMES);
     let effects = NAMES.iter().copied().filter(|name| !desk.tools.get(name).unwrap().annotations().read_only);
-    assert_eq!(effects.collect::<Vec<_>>(), ["edit_file", "terminal", "write_file"]);
+    assert_eq!(effects.collect::<Vec<_>>(), ["edit_file", "memory", "terminal", "write_file"]);
+}
+
+#[test]
+fn there_is_no_search_without_a_provider() {
+    let desk = Desk::with(ToolSettings { web_search: None, ..settings() });
+    let names: Vec<&str> = NAMES.iter().copied().filter(|name| *name != "web_search").collect();
+    assert_eq!(desk.tools.names().collect::<Vec<_>>(), names);
 }
 
 #[test]
@@ -126,7 +161,12 @@ fn a_call_is_summed_up_in_a_line() {
         ("list_files", json!({}), "."),
         ("list_files", json!({"path": "src", "glob": "*.rs"}), "src *.rs"),
         ("search_files", json!({"pattern": "fn main"}), "fn main"),
+        ("fetch_url", json!({"url": "https://example.org/a", "offset": 3}), "https://example.org/a"),
+        ("web_search", json!({"query": "rust 2024"}), "rust 2024"),
         ("search_files", json!(["not", "an", "object"]), ""),
+        ("memory", json!({"action": "replace", "note": 3, "text": "Likes tea."}), "replace 3: Likes tea."),
+        ("memory", json!({"action": "remove", "note": 3}), "remove 3"),
+        ("skill", json!({"name": "pdf", "file": "forms.md"}), "pdf forms.md"),
     ];
     for (name, arguments, expected) in cases {
         assert_eq!(desk.tools.get(name).unwrap().summary(&arguments), expected, "{name} {arguments}");
@@ -188,12 +228,20 @@ fn every_schema_is_plain() {
         let parameters = spec.parameters.as_ref().unwrap().as_object().unwrap();
         assert_eq!(parameters["type"], "object", "{name}");
         assert_eq!(parameters["additionalProperties"], false, "{name}");
-        let known = ["type", "properties", "required", "additionalProperties"];
-        assert!(parameters.keys().all(|key| known.contains(&key.as_str())), "{name}: {parameters:?}");
-        for (argument, schema) in parameters["properties"].as_object().unwrap() {
-            let keys = schema.as_object().unwrap().keys().map(String::as_str);
-            assert!(keys.into_iter().all(|key| ["type", "description", "minimum"].contains(&key)), "{name}.{argument}");
-            assert!(schema["type"].is_string() && schema["description"].is_string(), "{name}.{argument}");
-        }
+        assert_is_plain(name, parameters);
+    }
+}
+
+/// An object; one in a list is described by that.
+fn assert_is_plain(name: &str, object: &serde_json::Map<String, Value>) {
+    let known = ["type", "properties", "required", "additionalProperties"];
+    assert!(object.keys().all(|key| known.contains(&key.as_str())), "{name}: {object:?}");
+    for (argument, schema) in object["properties"].as_object().unwrap() {
+        let keys = schema.as_object().unwrap().keys().map(String::as_str);
+        let known = ["type", "description", "minimum", "enum", "items"];
+        assert!(keys.into_iter().all(|key| known.contains(&key)), "{name}.{argument}: {schema}");
+        assert!(schema["type"].is_string() && schema["description"].is_string(), "{name}.{argument}");
+        assert_eq!(schema.get("items").is_some(), schema["type"] == "array", "{name}.{argument}");
+        schema.get("items").into_iter().for_each(|items| assert_is_plain(name, items.as_object().unwrap()));
     }
 }

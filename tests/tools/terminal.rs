@@ -102,7 +102,7 @@ async fn what_cannot_be_started_is_told_or_fatal() {
     let fits = run(&desk, &format!(": {}", "x".repeat(131_069))).await;
     assert_eq!(fits, "[no output]\n[exit code 0]");
 
-    let tools = builtin(settings(), Supervisor::new("/no/such/binary")).unwrap();
+    let tools = builtin(settings(), Supervisor::new("/no/such/binary"), &nuncio::tools::Means::default()).unwrap();
     let result = tools.get("terminal").unwrap().call(json!({"command": "true"}), desk.context()).await;
     assert!(matches!(result, Err(ToolError::Fatal(_))), "{result:?}");
 }

@@ -3,13 +3,14 @@
 
 use super::conversations::Conversations;
 use super::journals::{Fence, Journals};
+use super::notes::Notes;
 use crate::core::item::Item;
 use crate::core::journal::Journal;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
 /// A store. Everything in it belongs to a principal; another principal's data is as good as absent.
-pub trait Store: Conversations + Journals {
+pub trait Store: Conversations + Journals + Notes {
     /// The session whose conversation has this fingerprint; `None` also where two sessions have the same one.
     fn session(&self, principal: &str, fingerprint: Fingerprint) -> BoxFuture<'_, Result<Option<String>, StoreError>>;
 

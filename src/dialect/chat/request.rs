@@ -4,7 +4,7 @@ use super::{messages, tools};
 use crate::core::run::RunSpec;
 use crate::dialect::error::ApiError;
 use crate::dialect::fields::{Check, Fields, integer, top_logprobs};
-use crate::dialect::format;
+use crate::dialect::{format, user};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -17,6 +17,13 @@ pub struct ChatRequest {
     /// `stream_options.include_usage`: a usage chunk before the end, and `usage: null` on every other chunk.
     pub include_usage: bool,
     pub spec: RunSpec,
+}
+
+impl ChatRequest {
+    /// The person it is for, where it says that.
+    pub fn user(&self) -> Option<&str> {
+        user::named(&self.spec.params)
+    }
 }
 
 /// Fields that go to the model as they are, once they look right.

@@ -11,6 +11,7 @@ use crate::core::ports::store::{Found, ItemKey};
 use crate::core::run::{Compaction, RunSpec};
 use crate::dialect::error::{ApiError, excerpt};
 use crate::dialect::fields::{Check, Fields, integer, top_logprobs};
+use crate::dialect::user;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -157,6 +158,11 @@ fn settings(fields: &mut Fields, params: &Map<String, Value>) -> Result<Settings
 }
 
 impl ResponsesRequest {
+    /// The person it is for, where it says that.
+    pub fn user(&self) -> Option<&str> {
+        user::named(&self.spec.params)
+    }
+
     /// The same request with what came of it when it was made: its input had its references filled in, and its settings
     /// what the profile said then.
     pub fn as_it_began(self, settings: &Settings, input: &[Arc<Item>]) -> Self {

@@ -1,7 +1,7 @@
 //! What a request goes on from, and what its run is told to do.
 
-use super::super::conversations;
 use super::super::state::Gateway;
+use super::super::{conversations, user};
 use super::{ID_PREFIX, broken};
 use crate::core::housekeeping::is_housekeeping;
 use crate::core::id::RunId;
@@ -23,6 +23,8 @@ pub struct Asker {
     pub principal: Arc<str>,
     pub profile: Arc<Profile>,
     pub session: SessionKey,
+    /// The person that the headers name.
+    pub user: Option<Arc<str>>,
     pub asked: ResponsesRequest,
 }
 
@@ -63,8 +65,9 @@ impl Asker {
             (session, _) => session.clone(),
         };
         let housekeeping = is_housekeeping(&spec, self.asked.stream);
+        let user = user::or_body(self.user.clone(), self.asked.user());
         let off_record = !self.asked.settings.store;
-        Ok(Brief { spec, session, user: None, housekeeping, off_record, previous, place })
+        Ok(Brief { spec, session, user, housekeeping, off_record, previous, place })
     }
 }
 

@@ -5,7 +5,7 @@ use super::super::clock::now;
 use super::super::error::Rejection;
 use super::super::repeat::Repeat;
 use super::super::state::Gateway;
-use super::super::{conversations, headers};
+use super::super::{conversations, headers, user};
 use super::asker::{Asker, response_to_go_on_from};
 use super::carry_on::Carry;
 use super::recent::Recent;
@@ -39,6 +39,8 @@ use tokio::time::timeout;
 pub struct Origin<'a> {
     pub principal: Principal,
     pub session: SessionKey,
+    /// The person that the headers name.
+    pub user: Option<Arc<str>>,
     pub on_disconnect: Option<OnDisconnect>,
     /// What is known to its connection alone.
     pub recent: Option<&'a Recent>,
@@ -52,7 +54,8 @@ pub struct Origin<'a> {
 impl Origin<'_> {
     pub fn of(principal: Principal, headers: &HeaderMap) -> Result<Self, ApiError> {
         let (session, on_disconnect) = (headers::session(headers)?, headers::on_disconnect(headers)?);
-        Ok(Self { principal, session, on_disconnect, recent: None, key: None, hash: None, body: None })
+        let user = user::of_headers(headers, &principal)?;
+        Ok(Self { principal, session, user, on_disconnect, recent: None, key: None, hash: None, body: None })
     }
 
     pub fn repeats(&mut self, repeat: &Repeat) {
@@ -74,7 +77,7 @@ impl Origin<'_> {
             SessionKey::Named(session) => Some(session.clone()),
             SessionKey::ByHistory | SessionKey::ByOpening(_) => None,
         };
-        serde_json::to_string(&Carry { body, session }).unwrap_or_default()
+        serde_json::to_string(&Carry { body, session, user: self.user.clone() }).unwrap_or_default()
     }
 }
 
@@ -146,13 +149,13 @@ struct Prepared {
 
 async fn prepare(gateway: &Gateway, mut from: Origin<'_>, mut asked: ResponsesRequest) -> Result<Prepared, Rejection> {
     let carry = from.carry();
-    let Origin { principal, session, on_disconnect, recent, key, hash, .. } = from;
+    let Origin { principal, session, user, on_disconnect, recent, key, hash, .. } = from;
     let profile = gateway.profile(&asked.model)?;
     asked.fill_in(gateway.store.items(&principal.name, &asked.wanted()).await.map_err(broken)?)?;
     asked.adopt(&profile.agent.sampling);
     let (run, background, store) = (Runs::new_id(), asked.settings.background, asked.settings.store);
-    let store_port = Arc::clone(&gateway.store);
-    let mut asker = Asker { store: store_port, principal: Arc::clone(&principal.name), profile, session, asked };
+    let (store_port, principal_name) = (Arc::clone(&gateway.store), Arc::clone(&principal.name));
+    let mut asker = Asker { store: store_port, principal: principal_name, profile, session, user, asked };
     let (brief, chain) = brief(gateway, &mut asker, recent).await?;
     let Asker { profile, asked, .. } = asker;
     let head = head(run, &profile, asked.settings, asked.view);

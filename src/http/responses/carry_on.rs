@@ -29,6 +29,9 @@ pub struct Carry {
     pub body: Value,
     /// The session that the client named.
     pub session: Option<String>,
+    /// The person that its headers named; the body says itself whom it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Arc<str>>,
 }
 
 /// Resolves once nothing of the last daemon's commands is left.
@@ -98,7 +101,7 @@ fn asker(gateway: &Gateway, claimed: &Claimed, record: &Record) -> Result<(Asker
     let asked = asked.as_it_began(&record.head.settings, record.input());
     let session = carry.session.map_or(SessionKey::ByHistory, SessionKey::Named);
     let (store, principal) = (Arc::clone(&gateway.store), Arc::clone(&claimed.principal));
-    Ok((Asker { store, principal, profile, session, asked }, record.clone()))
+    Ok((Asker { store, principal, profile, session, user: carry.user, asked }, record.clone()))
 }
 
 fn failed(text: String) -> Outcome {

@@ -49,7 +49,7 @@ impl Telling {
         body: Value,
     ) -> Result<Self, Rejection> {
         let mut from = Origin::of(principal, headers)?;
-        let repeat = Repeat::of(headers, route, &body)?;
+        let repeat = Repeat::of(headers, route, from.user.as_deref(), &body)?;
         from.repeats(&repeat);
         from.body = from.may_detach(gateway, &body).then(|| body.clone());
         let asked = request::parse(body)?;

@@ -6,7 +6,7 @@ use super::super::serve::Connections;
 use super::super::state::Gateway;
 use super::super::stream::{Feed, Next};
 use super::super::websocket::{self, CloseCode, Gone, Hangup, Incoming, Outgoing, WebSocket};
-use super::super::{body, headers};
+use super::super::{body, headers, user};
 use super::begin::{Begun, NotBegun, Origin, begin, take_in};
 use super::recent::Recent;
 use super::waiting::{MAX_WAITING, Waiting};
@@ -34,12 +34,13 @@ pub async fn open(
     mut request: Request,
 ) -> Result<Response, Rejection> {
     let session = headers::session(request.headers())?;
+    let user = user::of_headers(request.headers(), &principal)?;
     let on_disconnect = headers::on_disconnect(request.headers())?;
     if gateway.runs.is_draining() {
         return Err(StartError::Draining.into());
     }
     let limit = gateway.settings.body_limit;
-    let talk = Talk { gateway, principal, session, on_disconnect, recent: Recent::default(), turns: 0 };
+    let talk = Talk { gateway, principal, session, user, on_disconnect, recent: Recent::default(), turns: 0 };
     websocket::upgrade(&mut request, &connections, limit, |socket| talk.hold(socket))
 }
 
@@ -48,6 +49,8 @@ struct Talk {
     gateway: Arc<Gateway>,
     principal: Principal,
     session: SessionKey,
+    /// The person that the headers name.
+    user: Option<Arc<str>>,
     on_disconnect: Option<OnDisconnect>,
     recent: Recent,
     turns: u64,
@@ -128,6 +131,7 @@ impl Talk {
         let from = Origin {
             principal: self.principal.clone(),
             session: self.session.clone(),
+            user: self.user.clone(),
             on_disconnect: self.on_disconnect,
             recent: Some(&self.recent),
             key: None,

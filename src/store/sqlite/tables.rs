@@ -32,6 +32,8 @@ pub struct Limits {
     /// Milliseconds.
     pub age: Option<Millis>,
     pub sessions: u64,
+    /// Of each principal.
+    pub notebooks: u64,
 }
 
 /// What is limited. Counted once at the start, as to count each time would be to read it all.

@@ -5,8 +5,10 @@ use crate::core::event::{Outcome, RunEvent};
 use crate::core::id::RunId;
 use crate::core::item::{Item, Message, Role};
 use crate::core::journal::{Journal, Told};
+use crate::core::notes::NoteChange;
 use crate::core::ports::conversations::{Conversations, Taken};
 use crate::core::ports::journals::{Batch, Ending, Fence, Journals, Lease, NewRun};
+use crate::core::ports::notes::Notes;
 use crate::core::ports::store::Link;
 use futures_util::future::join_all;
 use std::fs;
@@ -193,20 +195,24 @@ async fn a_turn_writes_as_many_rows_however_long_its_chain_is() {
     assert!(written[1] < 12, "{}", written[1]);
 }
 
+/// The version of the tables.
+const NOW: usize = schema::STEPS.len();
+
 #[tokio::test]
 async fn an_older_store_is_copied_before_it_is_upgraded() {
     let folder = tempfile::tempdir().unwrap();
-    let (path, copy) = (folder.path().join("nuncio.db"), folder.path().join("nuncio.db.v2.bak"));
+    let (path, copy) = (folder.path().join("nuncio.db"), folder.path().join(format!("nuncio.db.v{NOW}.bak")));
     let old = store(&folder);
     old.keep_response("ann", response("a", None, 100), None).await.unwrap();
     drop(old);
 
-    let broken = ["", "", "CREATE TABLE news (at INTEGER); CREATE TABLE links (twice INTEGER)"];
+    let next = |steps: &[&'static str]| [&[""; NOW][..], steps].concat();
+    let broken = next(&["CREATE TABLE news (at INTEGER); CREATE TABLE links (twice INTEGER)"]);
     let error = open(&path, &broken).err().unwrap().to_string();
     assert!(error.contains("table links already exists"), "{error}");
-    let versions = ["", "", "ALTER TABLE links ADD COLUMN news TEXT", "CREATE TABLE more (at INTEGER)"];
+    let versions = next(&["ALTER TABLE links ADD COLUMN news TEXT", "CREATE TABLE more (at INTEGER)"]);
     let Opened { db, lock } = open(&path, &versions).unwrap();
-    assert_eq!(schema::version(&db).unwrap(), 4, "the broken step has left nothing");
+    assert_eq!(schema::version(&db).unwrap(), NOW + 2, "the broken step has left nothing");
     assert_eq!(db.query_row("SELECT count(*) FROM links WHERE news IS NULL", [], |row| row.get(0)), Ok(1));
     for size in [0, opening::CHECKED + 1] {
         assert!(opening::check(&db, &path, size).is_ok());
@@ -215,8 +221,9 @@ async fn an_older_store_is_copied_before_it_is_upgraded() {
 
     let error = SqliteStore::open(&Settings::at(&path)).err().unwrap().to_string();
     let expected = format!(
-        "the store {path} is from a newer nuncio: its tables are of version 4, and this one knows 2. Start the newer \
+        "the store {path} is from a newer nuncio: its tables are of version {}, and this one knows {NOW}. Start the newer \
          one, or put the copy from before its upgrade, {path}.v*.bak, in its place",
+        NOW + 2,
         path = path.display()
     );
     assert_eq!(error, expected);
@@ -249,4 +256,48 @@ async fn a_store_of_the_first_version_is_gone_on_with() {
     assert_eq!(chain.iter().map(Link::id).collect::<Vec<_>>(), ["items_1", "resp_1"]);
     let copy = rusqlite::Connection::open(folder.path().join("nuncio.db.v1.bak")).unwrap();
     assert_eq!(schema::version(&copy).unwrap(), 1);
+}
+
+#[tokio::test]
+async fn the_notebook_that_was_not_changed_for_longest_makes_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nuncio.db");
+    let open = || SqliteStore::open(&Settings { max_notebooks: 2, ..Settings::at(&path) }).unwrap();
+    let store = open();
+    let add = async |principal: &str, scope: u8, text: &str| {
+        let change = NoteChange::Add { text: text.to_owned() };
+        store.change_notes(principal, [scope; 32], change, 1000).await.unwrap().outcome.unwrap();
+    };
+    add("bob", 1, "of another principal").await;
+    for (scope, text) in [(1, "a"), (2, "b"), (1, "c"), (3, "d")] {
+        add("ann", scope, text).await;
+    }
+    drop(store);
+    let store = open();
+    let mut left = Vec::new();
+    for (principal, scope) in [("ann", 1), ("ann", 2), ("ann", 3), ("bob", 1)] {
+        left.push(store.notebook(principal, [scope; 32]).await.unwrap().notes().len());
+    }
+    assert_eq!(left, [2, 0, 1, 1], "also after a restart");
+}
+
+/// Nor in the log beside it.
+#[tokio::test]
+async fn a_note_that_was_removed_or_replaced_is_in_the_file_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    let has = |text: &str| {
+        ["nuncio.db", "nuncio.db-wal"].iter().any(|file| {
+            let bytes = fs::read(folder.path().join(file)).unwrap_or_default();
+            bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        })
+    };
+    let change = async |change| store.change_notes("ann", [1; 32], change, 1000).await.unwrap().outcome.unwrap();
+    for text in ["first secret", "second secret"] {
+        change(NoteChange::Add { text: text.to_owned() }).await;
+    }
+    assert!(has("first secret") && has("second secret"));
+    change(NoteChange::Replace { number: 1, text: "nothing".into() }).await;
+    change(NoteChange::Remove { number: 2 }).await;
+    assert!(has("nothing") && !has("first secret") && !has("second secret"));
 }

@@ -76,6 +76,8 @@ fn settings() -> Arc<ToolSettings> {
         max_matches: 1,
         terminal_max_time: Duration::from_secs(1),
         shell: String::new(),
+        fetch_url: crate::tools::fetch_url::FetchSettings::default(),
+        web_search: None,
     })
 }
 

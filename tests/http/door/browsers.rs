@@ -181,6 +181,7 @@ async fn a_preflight_allows_what_clients_send() {
         "user-agent",
         "x-client-request-id",
         "x-hermes-session-id",
+        "x-hermes-session-key",
         "x-nuncio-session",
         "x-openwebui-chat-id",
         "x-openwebui-user-email",
