@@ -65,8 +65,7 @@ impl Attempt {
 
         for level in [Level::Workspace, Level::Strict] {
             let policy = Policy { level, ..policy.clone() };
-            if let Some(layer) = policy.unmet(broken) {
-                self.skipped(&format!("layer {layer} is not here: {}", broken[&layer]));
+            if self.is_refused_whole(&policy) {
                 continue;
             }
             // Where the level has no network of this kind, another refusal may come first.
@@ -77,7 +76,9 @@ impl Attempt {
                 self.skipped(&format!("layer {layer} is not here: {}", broken[layer]));
                 continue;
             }
-            let words = acting.filter(|_| is_as_asked).map_or("", |(_, words)| words);
+            // The same where it takes root to prepare what is tried.
+            let is_prepared = is_root() || !self.is_for_root;
+            let words = acting.filter(|_| is_as_asked && is_prepared).map_or("", |(_, words)| words);
             problems.extend(self.refused(&policy, words, &format!("{level:?}")).await);
         }
         if self.is_for_root && !is_root() {
@@ -99,14 +100,25 @@ impl Attempt {
             }
             let others = self.guards.iter().map(|(layer, _)| *layer).filter(|layer| layer != alone);
             let policy = others.fold(policy.clone(), Policy::without);
+            if self.is_refused_whole(&policy) {
+                continue;
+            }
             problems.extend(self.refused(&policy, words, &format!("{alone} alone")).await);
         }
         let open = self.guards.iter().fold(policy, |policy, (layer, _)| policy.without(*layer));
+        if self.is_refused_whole(&open) {
+            return problems;
+        }
         match self.outcome(&open).await {
             (Ok(Ended::Exit(0)), _, _) => {}
             (ended, output, _) => problems.push(format!("{} without its guards: {ended:?} {output}", self.name)),
         }
         problems
+    }
+
+    /// Whether nothing at all is run here under a policy, for want of another layer.
+    fn is_refused_whole(&self, policy: &Policy) -> bool {
+        is_refused_whole(self.name, policy)
     }
 
     async fn refused(&self, policy: &Policy, words: &str, under: &str) -> Option<String> {
@@ -178,15 +190,23 @@ pub async fn all_policies(house: &House) -> Vec<Policy> {
     let mut policies = Vec::new();
     for level in [Level::Workspace, Level::Strict] {
         let policy = Policy { level, ..house.policy() }.knowing(broken);
-        match policy.unmet(broken) {
-            Some(layer) => skipped(&format!("{level:?}"), &format!("layer {layer} is not here: {}", broken[&layer])),
-            None => policies.push(policy),
+        if !is_refused_whole(&format!("{level:?}"), &policy) {
+            policies.push(policy);
         }
     }
     policies
 }
 
-fn skipped(what: &str, why: &str) {
+/// Whether nothing at all is run here under a policy; says which layer is missing.
+pub fn is_refused_whole(what: &str, policy: &Policy) -> bool {
+    let unmet = policy.unmet(&policy.broken);
+    if let Some(layer) = unmet {
+        skipped(what, &format!("layer {layer} is not here: {}", policy.broken[&layer]));
+    }
+    unmet.is_some()
+}
+
+pub fn skipped(what: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {what}: {why}");
 }
 

@@ -6,7 +6,8 @@ use nuncio::core::id::RunId;
 use nuncio::core::item::text_of;
 use nuncio::core::ports::tool::{Activity, ToolContext, ToolError, Who};
 use nuncio::sandbox::Streams;
-use nuncio::tools::{ToolSettings, builtin};
+use nuncio::tools::fetch_url::FetchSettings;
+use nuncio::tools::{Means, ToolSettings, builtin};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -41,9 +42,11 @@ async fn a_symlink_swapped_in_does_not_lead_the_file_tools_out() {
         max_matches: 200,
         terminal_max_time: Duration::from_secs(600),
         shell: "/bin/sh".to_owned(),
+        fetch_url: FetchSettings::default(),
+        web_search: None,
     };
-    let tools = builtin(settings, supervisor(&policy)).unwrap();
-    let (mut inside, mut refused) = (0, 0);
+    let tools = builtin(settings, supervisor(&policy), &Means::default()).unwrap();
+    let (mut inside, mut refused) = (0, Vec::new());
     for number in 0..TIMES {
         let calls: [(&str, Value); 5] = [
             ("read_file", json!({"path": "folder/file"})),
@@ -59,7 +62,7 @@ async fn a_symlink_swapped_in_does_not_lead_the_file_tools_out() {
                     assert!(!text.contains("anybody's") && !text.contains("engine"), "{name} was led out: {text}");
                     inside += 1;
                 }
-                Err(ToolError::TellModel(_)) => refused += 1,
+                Err(ToolError::TellModel(text)) => refused.push(text),
                 Err(error) => panic!("{name}: {error:?}"),
             }
         }
@@ -68,7 +71,12 @@ async fn a_symlink_swapped_in_does_not_lead_the_file_tools_out() {
     until(is_led_out).await;
     drop(swapping);
     assert_eq!(house.surroundings(), before);
-    assert!(inside > 0 && refused > 0, "{inside} calls inside, {refused} refused");
+    assert!(
+        inside > 0 && !refused.is_empty(),
+        "{inside} calls inside, {} refused: {:?}",
+        refused.len(),
+        refused.last()
+    );
 }
 
 async fn until(reached: impl Fn() -> bool) {
