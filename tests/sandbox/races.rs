@@ -47,7 +47,11 @@ async fn a_symlink_swapped_in_does_not_lead_the_file_tools_out() {
     };
     let tools = builtin(settings, supervisor(&policy), &Means::default()).unwrap();
     let (mut inside, mut refused) = (0, Vec::new());
-    for number in 0..TIMES {
+    let begun = Instant::now();
+    // On a busy machine it may be a while until the one or the other has its turn.
+    let mut number = 0;
+    while number < TIMES || ((inside == 0 || refused.is_empty()) && begun.elapsed() < PATIENCE) {
+        number += 1;
         let calls: [(&str, Value); 5] = [
             ("read_file", json!({"path": "folder/file"})),
             ("write_file", json!({"path": format!("folder/new{number}"), "content": "x"})),
