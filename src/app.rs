@@ -21,7 +21,7 @@ use crate::config::{Config, Loaded, auth};
 use crate::core::format::OutputFormat;
 use crate::core::ports::notes::Notes;
 use crate::core::ports::store::Store;
-use crate::core::run::{Agent, Limits};
+use crate::core::run::{Agent, Delegation, Limits};
 use crate::dialect::activity::ToolActivity;
 use crate::dialect::fields::Fields;
 use crate::dialect::format;
@@ -121,16 +121,19 @@ fn gateway(config: &Config, store: Arc<dyn Store>, sandbox: &Sandbox) -> Result<
         workspaces: workspaces(&config.data_dir)?.into(),
         slow_client_timeout: config.server.slow_client_timeout,
     };
+    let runs = Arc::new(Runs::new(settings, Arc::clone(&store)).for_workers(sandbox.workers()));
     let mut made = BTreeMap::new();
     for (id, profile) in &config.profiles {
-        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, sandbox, &store)?));
+        made.insert(id.clone(), Arc::new(self::profile(id, profile, config, &registry, sandbox, (&runs, &store))?));
     }
+    let profiles = Arc::new(made);
+    runs.know(Arc::clone(&profiles));
     let default = config.default_profile().map(|(id, _)| id.to_owned());
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     Ok(Gateway {
-        runs: Arc::new(Runs::new(settings, Arc::clone(&store)).for_workers(sandbox.workers())),
+        runs,
         store,
-        profiles: made,
+        profiles,
         stand_in: default.filter(|_| config.server.unknown_model == UnknownModel::Default),
         keys: keys(config),
         settings: http_settings(config),
@@ -179,7 +182,7 @@ fn profile(
     config: &Config,
     registry: &Registry,
     sandbox: &Sandbox,
-    store: &Arc<dyn Store>,
+    (runs, store): (&Arc<Runs>, &Arc<dyn Store>),
 ) -> Result<Profile, AppError> {
     let fault = |reason: String| AppError::Profile { profile: id.to_owned(), reason };
     let targets = profile.targets(&config.upstreams).map_err(|error| fault(error.to_string()))?;
@@ -191,17 +194,12 @@ fn profile(
         AllowedTools::Only(names) => Allowed::Only(names.clone()),
     };
     let supervisor = sandbox.supervisor(profile.reach()).map_err(fault)?;
-    let means = means(profile, config, store);
+    let means = means(profile, config, runs, store);
     let tools = tools::builtin(tool_settings(config), supervisor, &means)?.select(&allowed)?;
     let format = format(profile).map_err(fault)?;
     let agent = Agent {
         instructions: Some(profile.instructions.trim()).filter(|text| !text.is_empty()).map(Into::into),
-        limits: Limits {
-            steps: profile.limits.steps,
-            wall_time: profile.limits.wall_time,
-            tool_time: profile.limits.tool_time,
-            output_tokens: profile.limits.output_tokens.map(u64::from),
-        },
+        limits: limits(profile, config),
         context_window: profile.context_window.map(u64::from),
         sampling: profile.sampling.clone(),
         format: format.map(Arc::new),
@@ -233,11 +231,28 @@ fn profile(
     })
 }
 
+fn limits(profile: &profiles::Profile, config: &Config) -> Limits {
+    let limits = &profile.limits;
+    Limits {
+        steps: limits.steps,
+        wall_time: limits.wall_time,
+        tool_time: limits.tool_time,
+        tool_output: config.tools.output_limit,
+        output_tokens: limits.output_tokens.map(u64::from),
+        delegation: Delegation {
+            depth: limits.delegate_depth,
+            total: limits.delegate_total,
+            at_once: limits.delegate_at_once,
+        },
+    }
+}
+
 /// What the tools of a profile stand on.
-fn means(profile: &profiles::Profile, config: &Config, store: &Arc<dyn Store>) -> Means {
+fn means(profile: &profiles::Profile, config: &Config, runs: &Arc<Runs>, store: &Arc<dyn Store>) -> Means {
     let notes: Arc<dyn Notes> = Arc::<dyn Store>::clone(store);
     let folders = profile.skills(&config.skills);
     Means {
+        delegating: equipment::delegating(profile, config, runs),
         memory: Some(Memory::new(notes, config.tools.memory.max_size)),
         skills: (!folders.is_empty()).then(|| Skills::new(folders.to_vec())),
     }

@@ -105,6 +105,11 @@ impl Config {
             let message = format!("expected a name that no other profile has; found `{new}`");
             return Err(Problem::of_variable(VARIABLE, message));
         }
+        for delegate in self.profiles.values_mut().flat_map(|profile| &mut profile.delegates) {
+            if *delegate == old {
+                delegate.clone_from(&new);
+            }
+        }
         if let Some(profile) = self.profiles.remove(&old) {
             self.profiles.insert(new, profile);
         }
@@ -119,10 +124,11 @@ impl Config {
             problems.check(at.clone(), value::check_name(name));
             upstream.check(&at, problems);
         }
+        let ids: Vec<&str> = self.profiles.keys().map(String::as_str).collect();
         for (id, profile) in &self.profiles {
             let at = value::join("profiles", id);
             problems.check(at.clone(), profiles::check_id(id));
-            profile.check(&at, &self.upstreams, tools, problems);
+            profile.check(&at, &self.upstreams, tools, &ids, problems);
             self.tools.check_use(&at, &profile.tools, problems);
             profile.check_skills(&at, &self.skills, problems);
         }

@@ -3,6 +3,8 @@
 pub mod admission;
 pub mod brief;
 mod coming;
+mod delegation;
+mod descent;
 mod driver;
 pub mod format;
 mod keys;
@@ -11,6 +13,7 @@ mod lines;
 pub mod live;
 pub mod log;
 mod open_turns;
+mod output;
 pub mod profile;
 pub mod recovery;
 pub mod registry;
@@ -20,7 +23,8 @@ mod toolbox;
 pub mod turns;
 
 pub use brief::{Brief, Briefing};
+pub use delegation::Delegations;
 pub use live::LiveRun;
 pub use log::Listener;
-pub use profile::Profile;
+pub use profile::{Profile, Profiles};
 pub use registry::{LeftRun, RunRequest, Runs};

@@ -1,6 +1,7 @@
 //! The tools that the daemon runs for a model. To add one: a file here that implements [`FileTool`](file_tool::FileTool)
 //! or the port itself, a line in [`builtin`], and its name in [`NAMES`].
 
+pub mod delegate;
 pub mod edit_file;
 pub mod fetch_url;
 pub mod file_tool;
@@ -23,6 +24,7 @@ pub mod write_file;
 use crate::core::ports::tool::Tool;
 use crate::sandbox::Supervisor;
 use crate::web::guard::Guard;
+use delegate::{DelegateTool, Delegating};
 use edit_file::EditFile;
 use fetch_url::{FetchSettings, FetchUrl};
 use file_tool::Confined;
@@ -40,8 +42,10 @@ use todo::Todo;
 use web_search::{SearchSettings, WebSearch};
 use write_file::WriteFile;
 
-/// The names of all built-in tools, in the order of the alphabet. Some are there only where they have what they need.
+/// The names of all built-in tools, in the order of the alphabet. Some are there only where [`Means`] or settings make
+/// them of use: `delegate`, `memory`, `skill`, `web_search`.
 pub const NAMES: &[&str] = &[
+    "delegate",
     "edit_file",
     "fetch_url",
     "list_files",
@@ -76,6 +80,7 @@ pub struct ToolSettings {
 /// What some tools stand on, of which there may be none: then they are not there either.
 #[derive(Clone, Default)]
 pub struct Means {
+    pub delegating: Option<Delegating>,
     pub memory: Option<Memory>,
     pub skills: Option<Skills>,
 }
@@ -93,9 +98,10 @@ pub fn builtin(settings: ToolSettings, supervisor: Supervisor, means: &Means) ->
         Arc::new(Confined::<SearchFiles>::new(&settings)),
         Arc::new(Confined::<WriteFile>::new(&settings)),
         Arc::new(Terminal::new(&settings, supervisor)),
-        Arc::new(FetchUrl::new(guard, &settings.fetch_url, settings.output_limit)),
         Arc::new(Todo::default()),
+        Arc::new(FetchUrl::new(guard, &settings.fetch_url, settings.output_limit)),
     ];
+    let delegate = means.delegating.clone().map(|delegating| Arc::new(DelegateTool::new(delegating)) as Arc<dyn Tool>);
     let search = settings.web_search.as_ref().map(|search| Arc::new(WebSearch::new(search)) as Arc<dyn Tool>);
-    ToolSet::new(tools.into_iter().chain(memory).chain(skill).chain(search))
+    ToolSet::new(tools.into_iter().chain(delegate).chain(memory).chain(skill).chain(search))
 }

@@ -27,7 +27,7 @@ use rstest::rstest;
 use secrecy::ExposeSecret;
 
 const EXAMPLE: &str = include_str!("../config.example.yaml");
-const TOOLS: &[&str] = &["read_file", "skill", "terminal", "web_search"];
+const TOOLS: &[&str] = &["delegate", "read_file", "skill", "terminal", "web_search"];
 
 /// One machine: a working folder with, maybe, files in it; variables; flags.
 struct Machine {
@@ -282,7 +282,27 @@ fn debug(value: &impl std::fmt::Debug) -> String {
 )]
 #[case::unknown_tool(
     "profiles:\n  p:\n    tools: [terminal, browser]\n",
-    "3:23: profiles.p.tools[1]: expected one of read_file, skill, terminal, web_search; found `browser`"
+    "3:23: profiles.p.tools[1]: expected one of delegate, read_file, skill, terminal, web_search; found `browser`"
+)]
+#[case::unknown_delegate(
+    "profiles:\n  p:\n    delegates: [p, q]\n",
+    "3:20: profiles.p.delegates[1]: expected one of p; found `q`"
+)]
+#[case::delegate_twice(
+    "profiles:\n  p:\n    delegates: [p, p]\n",
+    "3:20: profiles.p.delegates[1]: expected each profile once; found `p` again"
+)]
+#[case::delegates_without_the_tool(
+    "profiles:\n  p:\n    tools: [terminal]\n    delegates: [p]\n",
+    "3:5: profiles.p.tools: expected `delegate` among them, as there are `delegates`"
+)]
+#[case::no_delegates_for_the_tool(
+    "profiles:\n  p:\n    tools: [delegate]\n",
+    "2:3: profiles.p.delegates: expected a profile to delegate to, as `tools` lists `delegate`"
+)]
+#[case::no_delegates_at_once(
+    "profiles:\n  p:\n    limits: {delegate_at_once: 65}\n",
+    "3:14: profiles.p.limits.delegate_at_once: expected 1 to 64"
 )]
 #[case::a_tool_without_what_it_is_for(
     "skills: {paths: [s]}\nprofiles:\n  p:\n    skills: []\n    tools: [terminal, skill]\n",
@@ -617,6 +637,14 @@ fn one_profile_is_the_default_and_can_be_renamed(#[case] yaml: &str, #[case] id:
     let renamed = plain.var("API_SERVER_MODEL_NAME", "Hermes 4").load();
     assert_eq!(renamed.default_profile().unwrap().0, "Hermes 4");
     assert!(!renamed.profiles.contains_key(id));
+}
+
+#[test]
+fn who_delegates_to_a_profile_does_so_under_its_new_name() {
+    let machine = Machine::with_yaml("profiles:\n  a: {delegates: [b, a]}\n  b: {delegates: [a]}\n");
+    let profiles = machine.var("API_SERVER_MODEL_NAME", "c").load().profiles;
+    let delegates: Vec<_> = profiles.iter().map(|(id, profile)| (id.as_str(), profile.delegates.clone())).collect();
+    assert_eq!(delegates, [("b", vec!["c".to_owned()]), ("c", vec!["b".to_owned(), "c".to_owned()])]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub struct Told {
 
 impl Told {
     /// Of the tools that a profile offers, with what they stand on. Looks at the skills for the first time.
-    pub fn of(tools: &ToolSet, Means { memory, skills }: Means) -> Self {
+    pub fn of(tools: &ToolSet, Means { memory, skills, .. }: Means) -> Self {
         let offers = |name: &str| tools.get(name).is_some();
         let skills = skills.filter(|_| offers(skill::NAME));
         skills.iter().for_each(|skills| drop(skills.look()));

@@ -22,12 +22,30 @@ pub struct Limits {
     /// Tokens of one answer, over all its model calls; `None` leaves it to the upstream.
     #[serde(deserialize_with = "value::optional_number")]
     pub output_tokens: Option<u32>,
+    /// Levels of runs below one that delegates.
+    #[serde(deserialize_with = "value::number")]
+    pub delegate_depth: u32,
+    /// Tasks that one run hands on, together with those below it.
+    #[serde(deserialize_with = "value::number")]
+    pub delegate_total: u32,
+    /// Tasks of one run that are worked on at the same time.
+    #[serde(deserialize_with = "value::number")]
+    pub delegate_at_once: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        let run::Limits { steps, wall_time, tool_time, .. } = run::Limits::default();
-        Self { steps, wall_time, tool_time, output_tokens: None }
+        let run::Limits { steps, wall_time, tool_time, delegation, .. } = run::Limits::default();
+        let run::Delegation { depth, total, at_once } = delegation;
+        Self {
+            steps,
+            wall_time,
+            tool_time,
+            output_tokens: None,
+            delegate_depth: depth,
+            delegate_total: total,
+            delegate_at_once: at_once,
+        }
     }
 }
 
@@ -38,5 +56,10 @@ impl Limits {
         problems.expect(!self.wall_time.is_zero(), format!("{at}.wall_time"), over_zero);
         problems.expect(!self.tool_time.is_zero(), format!("{at}.tool_time"), over_zero);
         problems.expect(self.output_tokens != Some(0), format!("{at}.output_tokens"), over_zero);
+        problems.expect(self.delegate_depth > 0, format!("{at}.delegate_depth"), over_zero);
+        problems.expect(self.delegate_total > 0, format!("{at}.delegate_total"), over_zero);
+        // Places for them are made at once.
+        let at_once = (1..=64).contains(&self.delegate_at_once);
+        problems.expect(at_once, format!("{at}.delegate_at_once"), "expected 1 to 64");
     }
 }

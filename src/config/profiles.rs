@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use crate::core::run::OnDisconnect;
+use crate::core::{ports::delegate, run::OnDisconnect};
 
 use super::{
     error::Problems,
@@ -43,6 +43,8 @@ pub struct Profile {
     /// Core system text; what a client says as system is layered on top, never instead. Empty means none.
     pub instructions: String,
     pub tools: AllowedTools,
+    /// Ids of the profiles that its runs may hand tasks to. With none there is no tool for it.
+    pub delegates: Vec<String>,
     /// Folders of skill folders instead of those of `skills.paths`. Absolute once loaded.
     pub skills: Option<Vec<PathBuf>>,
     pub tool_activity: ToolActivity,
@@ -150,6 +152,7 @@ impl Profile {
         at: &str,
         upstreams: &BTreeMap<String, Upstream>,
         tools: &[&str],
+        profiles: &[&str],
         problems: &mut Problems<'_>,
     ) {
         // With no upstream configured the daemon finds one when it starts, and any will do for who names none.
@@ -173,6 +176,7 @@ impl Profile {
                 }
             }
         }
+        self.check_delegates(at, profiles, problems);
         for name in self.sampling.keys().filter(|name| OWN_PARAMETERS.contains(&name.as_str())) {
             let expected = "expected a parameter of the model, such as temperature; each run sets this one itself";
             problems.add(value::join(&format!("{at}.sampling"), name), expected);
@@ -181,6 +185,25 @@ impl Profile {
         let window = self.context_window != Some(0);
         problems.expect(window, format!("{at}.context_window"), "expected more than 0");
         self.limits.check(&format!("{at}.limits"), problems);
+    }
+
+    fn check_delegates(&self, at: &str, profiles: &[&str], problems: &mut Problems<'_>) {
+        for (index, id) in self.delegates.iter().enumerate() {
+            let at = format!("{at}.delegates[{index}]");
+            if !profiles.contains(&id.as_str()) {
+                problems.add(at, format!("expected one of {}; found `{}`", list(profiles), id.escape_debug()));
+            } else if self.delegates.iter().take(index).any(|earlier| earlier == id) {
+                problems.add(at, format!("expected each profile once; found `{id}` again"));
+            }
+        }
+        let AllowedTools::Only(names) = &self.tools else { return };
+        let listed = names.iter().any(|name| name == delegate::TOOL);
+        let at_delegates = format!("{at}.delegates");
+        if self.delegates.is_empty() {
+            problems.expect(!listed, at_delegates, "expected a profile to delegate to, as `tools` lists `delegate`");
+        } else {
+            problems.expect(listed, format!("{at}.tools"), "expected `delegate` among them, as there are `delegates`");
+        }
     }
 
     fn names_upstream(&self) -> bool {

@@ -34,6 +34,11 @@ pub enum RunEvent {
     StepDone {
         usage: Usage,
     },
+    /// A tool has had models called on its behalf, as a delegated task does: `usage` counts for the run and is no part of
+    /// its own answer's.
+    Spent {
+        usage: Usage,
+    },
     /// The run stands still until the client has run these calls.
     Waiting {
         call_ids: Vec<String>,

@@ -20,7 +20,7 @@ mod window;
 pub use agent::Agent;
 pub use effect::Effect;
 pub use input::{Cancel, Input, ToolDone};
-pub use limits::Limits;
+pub use limits::{Delegation, Limits};
 pub use machine::Machine;
 pub use on_disconnect::OnDisconnect;
 pub use past::closing;

@@ -154,7 +154,7 @@ async fn model(profile: &Profile, principal: &Principal) -> Model {
     let agent = &profile.agent;
     // A run would be refused with the reason; who only looks is shown the rest.
     let equipped = profile.equip(&profile.who(&principal.name, None)).await;
-    let Limits { steps, wall_time, tool_time, output_tokens } = agent.limits;
+    let Limits { steps, wall_time, tool_time, output_tokens, .. } = agent.limits;
     Model {
         id: profile.id.clone(),
         tools: equipped.iter().flat_map(|(agent, _)| agent.tools.iter()).map(|tool| tool.name.clone()).collect(),

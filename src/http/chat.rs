@@ -14,6 +14,7 @@ use crate::dialect::chat::object::Gathered;
 use crate::dialect::chat::request;
 use crate::dialect::chat::wire::AnswerHead;
 use crate::dialect::record::{Chat, Record};
+use crate::dialect::responses::fold::EndTime;
 use crate::runs::registry::StartError;
 use crate::runs::{Brief, Briefing, Listener, Profile, RunRequest, Runs};
 use axum::Json;
@@ -64,6 +65,7 @@ pub async fn create(
         })),
         // A chat completion is asked for again by its key alone.
         record: key.as_ref().map(|_| record(run, &profile)),
+        ended_at: EndTime::default(),
         on_disconnect,
         carry: String::new(),
         key,

@@ -8,6 +8,7 @@ use super::state::Gateway;
 use super::{body, headers, user};
 use crate::core::run::{OnDisconnect, input_tokens as estimate};
 use crate::dialect::responses::compact::{CompactedWindow, Compacting};
+use crate::dialect::responses::fold::EndTime;
 use crate::dialect::responses::request;
 use crate::runs::registry::StartError;
 use crate::runs::session::SessionKey;
@@ -49,6 +50,7 @@ pub async fn compact(
         profile,
         brief: Briefing::Done(brief.into()),
         record: None,
+        ended_at: EndTime::default(),
         on_disconnect: OnDisconnect::Cancel,
         carry: String::new(),
         key: None,

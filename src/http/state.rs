@@ -3,17 +3,16 @@
 use super::auth::Keys;
 use crate::core::ports::store::Store;
 use crate::dialect::error::{ApiError, excerpt};
-use crate::runs::{Profile, Runs};
+use crate::runs::{Profile, Profiles, Runs};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub struct Gateway {
     pub runs: Arc<Runs>,
     pub store: Arc<dyn Store>,
-    pub profiles: BTreeMap<String, Arc<Profile>>,
+    pub profiles: Profiles,
     /// The profile that answers for an unknown model id, where the configuration wants that instead of a 404.
     pub stand_in: Option<String>,
     pub keys: Keys,

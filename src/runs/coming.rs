@@ -10,11 +10,12 @@ use super::profile::Profile;
 use super::registry::{Runs, StartError};
 use super::scribe::{Book, Scribe};
 use super::session::{SessionFinder, SessionKey};
-use super::toolbox::Toolbox;
+use super::toolbox::{Bounds, Toolbox};
 use super::turns::Place;
 use crate::core::event::Outcome;
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::item::Item;
+use crate::core::ports::delegate;
 use crate::core::ports::equipment::Equipped;
 use crate::core::ports::journals::{Begun, IdempotencyKey, NewRun};
 use crate::core::ports::store::Turn;
@@ -126,6 +127,9 @@ impl Coming {
             agent = Arc::clone(&self.profile.housekeeping);
             (spec.tools, spec.tool_choice, spec.allowed_tools) = (Some(Vec::new()), ToolChoice::Auto, None);
         }
+        if !self.presence.live.descent.may_delegate() {
+            agent = Arc::new(agent.without(delegate::TOOL));
+        }
         let history = spec.input.clone();
         let machine = Machine::new(self.presence.live.run, agent, spec)?;
         let machine = machine.knowing(self.profile.upstream.window());
@@ -135,6 +139,12 @@ impl Coming {
     }
 
     pub fn driver(self, plan: Plan) -> Driver {
+        let wall_time = self.profile.agent.limits.wall_time;
+        self.driver_until(plan, Instant::now().checked_add(wall_time).unwrap_or_else(far_away))
+    }
+
+    /// The same, with a deadline of its own.
+    pub fn driver_until(self, plan: Plan, deadline: Instant) -> Driver {
         let Self { runs, presence, permit, profile, scribe, on_disconnect } = self;
         let Plan { machine, tools, who, answer, history, session, off_record, previous, place } = plan;
         let finder = SessionFinder {
@@ -145,11 +155,12 @@ impl Coming {
             fixed: profile.workspace.clone(),
             workers: runs.workers,
         };
-        let wall_time = profile.agent.limits.wall_time;
+        let limits = &profile.agent.limits;
+        let bounds = Bounds { tool_time: limits.tool_time, tool_output: limits.tool_output, deadline };
         Driver {
             machine,
             upstream: Arc::clone(&profile.upstream),
-            toolbox: Toolbox::new(tools, who, presence.live.run, profile.agent.limits.tool_time, finder),
+            toolbox: Toolbox::new(tools, who, presence.live.run, bounds, finder),
             answer,
             open_turns: Arc::clone(&runs.open_turns),
             off_record,
@@ -162,16 +173,18 @@ impl Coming {
             place,
             draining: runs.draining.clone(),
             shutdown: runs.shutdown.child_token(),
-            deadline: Instant::now().checked_add(wall_time).unwrap_or_else(far_away),
+            deadline,
         }
     }
 }
 
 /// Tells the log how a run ended.
-pub async fn told(run: impl Future<Output = Option<Outcome>>) {
+pub async fn told(run: impl Future<Output = Option<Outcome>>) -> Option<Outcome> {
     let begun = Instant::now();
-    let word = run.await.as_ref().map_or("left to the next process".to_owned(), word);
+    let outcome = run.await;
+    let word = outcome.as_ref().map_or("left to the next process".to_owned(), word);
     tracing::info!(outcome = word, ms = begun.elapsed().as_millis() as u64, "run ended");
+    outcome
 }
 
 /// Gives the turns of the history back what the server did in them.

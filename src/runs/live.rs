@@ -1,9 +1,11 @@
 //! Runs in flight, as others see them: to listen to, to look at, to cancel.
 
+use super::descent::Descent;
 use super::log::RunLog;
 use crate::core::id::RunId;
 use crate::core::run::OnDisconnect;
 use crate::dialect::record::Record;
+use crate::dialect::responses::fold::EndTime;
 use crate::dialect::responses::resource::Resource;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,25 +20,45 @@ pub struct LiveRun {
     pub log: Arc<RunLog>,
     /// Of a response that is stored at its end.
     pub record: Option<Record>,
+    /// The same for everybody who is told of a run that is not stored.
+    pub ended_at: EndTime,
     pub on_disconnect: OnDisconnect,
     /// Hash of what was asked, for a client that asks again.
     pub body: Option<[u8; 32]>,
+    /// What it may hand on.
+    pub(super) descent: Descent,
     /// Somebody has asked for its end.
     pub(super) asked: CancellationToken,
     ended: CancellationToken,
 }
 
+/// What a client that asks for a run again finds it by, and what it is told then.
+#[derive(Default)]
+pub(super) struct Known {
+    pub record: Option<Record>,
+    pub ended_at: EndTime,
+    pub body: Option<[u8; 32]>,
+}
+
+impl Known {
+    /// Of a run that is stored.
+    pub fn of(record: Record) -> Self {
+        Self { record: Some(record), ..Self::default() }
+    }
+}
+
 impl LiveRun {
-    pub fn new(
+    pub(super) fn new(
         run: RunId,
         principal: Arc<str>,
         model: String,
-        record: Option<Record>,
+        known: Known,
         on_disconnect: OnDisconnect,
-        body: Option<[u8; 32]>,
+        descent: Descent,
     ) -> Arc<Self> {
         let (log, asked, ended) = Default::default();
-        Arc::new(Self { run, principal, model, log, record, on_disconnect, body, asked, ended })
+        let Known { record, ended_at, body } = known;
+        Arc::new(Self { run, principal, model, log, record, ended_at, on_disconnect, body, descent, asked, ended })
     }
 
     /// It would go on without its client, or waits for it.

@@ -6,6 +6,7 @@ use crate::core::ports::tool::Who;
 use crate::core::ports::upstream::Upstream;
 use crate::core::run::{Agent, OnDisconnect};
 use crate::dialect::activity::ToolActivity;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,6 +31,9 @@ pub struct Profile {
     /// The same agent without instructions and tools, for the titles and tags that frontends ask for on the side.
     pub housekeeping: Arc<Agent>,
 }
+
+/// All profiles of a daemon, by id.
+pub type Profiles = Arc<BTreeMap<String, Arc<Profile>>>;
 
 impl Profile {
     /// The agent of one run, and its tools.

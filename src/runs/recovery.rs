@@ -1,7 +1,8 @@
 //! Runs that a process has left behind, and what becomes of them: some are gone on with, the others get their end.
 
 use super::coming::told;
-use super::live::LiveRun;
+use super::descent::Descent;
+use super::live::{Known, LiveRun};
 use super::registry::{LeftRun, Runs};
 use super::scribe::{Book, Pace, Scribe};
 use super::turns::Place;
@@ -9,7 +10,7 @@ use crate::core::event::Outcome;
 use crate::core::journal::Journal;
 use crate::core::ports::journals::{Claimed, Millis};
 use crate::core::ports::store::StoreError;
-use crate::core::run::{Input, OnDisconnect, closing};
+use crate::core::run::{Delegation, Input, OnDisconnect, closing};
 use crate::dialect::record::Record;
 use crate::dialect::runs;
 use std::sync::Arc;
@@ -32,7 +33,8 @@ impl Runs {
         let LeftRun { claimed, profile, record, brief } = left;
         let Claimed { run, principal, fence, response, .. } = claimed;
         let span = tracing::info_span!("run", %run, profile = profile.id, %principal, resumed = true);
-        let live = LiveRun::new(run, principal, profile.id.clone(), Some(record), OnDisconnect::Detach, None);
+        let (model, descent) = (profile.id.clone(), Descent::first(profile.agent.limits.delegation));
+        let live = LiveRun::new(run, principal, model, Known::of(record), OnDisconnect::Detach, descent);
         let mut coming = self.coming(live, None, profile);
         coming.scribe.go_on_after(&response.journal);
         coming.scribe.keep(Book::new(Arc::clone(&self.store), fence, response.journal.len()));
@@ -53,7 +55,8 @@ impl Runs {
         }
         // Nobody listens: the log is there because a scribe wants one.
         let model = runs::model(&response.head);
-        let live = LiveRun::new(run, principal, model, Some(record), OnDisconnect::Detach, None);
+        let descent = Descent::first(Delegation::default());
+        let live = LiveRun::new(run, principal, model, Known::of(record), OnDisconnect::Detach, descent);
         let pace = Pace::of_nobody(self.shutdown.clone());
         let mut scribe = Scribe::new(Arc::clone(&live), pace);
         scribe.go_on_after(&response.journal);

@@ -3,12 +3,13 @@
 use super::admission::{Admission, Permit, Refusal};
 use super::brief::{Brief, Briefing};
 use super::coming::{Coming, told};
+use super::descent::Descent;
 use super::keys::Keys;
 use super::leases::Leases;
-use super::live::{LiveRun, LiveRuns};
+use super::live::{Known, LiveRun, LiveRuns};
 use super::log::Listener;
 use super::open_turns::OpenTurns;
-use super::profile::Profile;
+use super::profile::{Profile, Profiles};
 use super::scribe::{Pace, Scribe};
 use super::turns::{Busy, Place, Turns};
 use crate::core::failure::Failure;
@@ -18,9 +19,10 @@ use crate::core::ports::store::{Store, StoreError};
 use crate::core::run::{Input, OnDisconnect};
 use crate::dialect::error::ApiError;
 use crate::dialect::record::Record;
+use crate::dialect::responses::fold::EndTime;
 use futures_util::future::BoxFuture;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,6 +35,8 @@ pub struct Runs {
     live: Arc<LiveRuns>,
     turns: Turns,
     keys: Keys,
+    /// What runs may delegate to. Told once all profiles are made, whose tools know the runs.
+    profiles: OnceLock<Profiles>,
     pub(super) store: Arc<dyn Store>,
     pub(super) open_turns: Arc<OpenTurns>,
     pub(super) workspaces: Arc<Path>,
@@ -64,6 +68,8 @@ pub struct RunRequest {
     pub brief: Briefing,
     /// Keeps the answer for a client that may ask for it again.
     pub record: Option<Record>,
+    /// When the run will have ended, for all who tell of it.
+    pub ended_at: EndTime,
     /// What becomes of the run when nobody listens to it any more.
     pub on_disconnect: OnDisconnect,
     /// What another process would need to go on with the run, as JSON; empty if none is to.
@@ -102,6 +108,7 @@ impl Runs {
             live: Arc::default(),
             turns: Turns::new(Arc::clone(&leases)),
             keys: Keys::default(),
+            profiles: OnceLock::new(),
             open_turns: Arc::new(OpenTurns::new(Arc::clone(&store))),
             store,
             workspaces: settings.workspaces,
@@ -120,6 +127,15 @@ impl Runs {
         Self { workers, ..self }
     }
 
+    /// Tells which profiles there are; the first word counts.
+    pub fn know(&self, profiles: Profiles) {
+        let _ = self.profiles.set(profiles);
+    }
+
+    pub(super) fn profile(&self, id: &str) -> Option<Arc<Profile>> {
+        self.profiles.get()?.get(id).cloned()
+    }
+
     /// Names a run that is about to be started.
     pub fn new_id() -> RunId {
         RunId::new(Uuid::now_v7())
@@ -133,9 +149,11 @@ impl Runs {
             return Err(StartError::Draining);
         }
         let permit = self.admission.enter(&request.principal, request.max_runs).map_err(StartError::Refused)?;
-        let RunRequest { run, principal, profile, brief, record, on_disconnect, carry, key, body, .. } = request;
+        let RunRequest { run, principal, profile, brief, record, ended_at, on_disconnect, carry, key, body, .. } =
+            request;
         let span = tracing::info_span!("run", %run, profile = profile.id, %principal);
-        let live = LiveRun::new(run, principal, profile.id.clone(), record, on_disconnect, body);
+        let (id, descent) = (profile.id.clone(), Descent::first(profile.agent.limits.delegation));
+        let live = LiveRun::new(run, principal, id, Known { record, ended_at, body }, on_disconnect, descent);
         if let (None, Some(key)) = (&live.record, &key) {
             self.bind(&live, key.clone())?;
         }

@@ -20,6 +20,8 @@ pub enum SessionKey {
     /// The same for a conversation that is stored: its items under the instructions that it began with, which may differ
     /// from those of the run.
     ByOpening(Vec<Arc<Item>>),
+    /// That of the run which has handed its task on to this one, so that what one leaves there the other finds.
+    Shared(Session),
 }
 
 /// The session of one run, found when a tool first needs it: a run that runs no tool touches none.
@@ -45,6 +47,13 @@ pub struct Session {
     by_history: Option<String>,
 }
 
+impl Session {
+    /// One that another run has found.
+    pub fn of(id: &Arc<str>, workspace: &Arc<Path>) -> Self {
+        Self { id: Arc::clone(id), workspace: Arc::clone(workspace), by_history: None }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     #[error("the workspace {path} cannot be made: {source}")]
@@ -62,6 +71,7 @@ impl SessionFinder {
                 let id = folder(&self.principal, &format!("fixed\0{}", fixed.display()));
                 return enter(id, fixed, self.give(fixed_folder(fixed).await), None);
             }
+            (None, SessionKey::Shared(session)) => return Ok(session.clone()),
             (None, SessionKey::Named(name)) => (format!("named\0{name}"), None),
             (None, SessionKey::ByHistory | SessionKey::ByOpening(_)) => {
                 let known = self.known(history).await?;
@@ -91,14 +101,14 @@ impl SessionFinder {
     fn opening<'a>(&'a self, history: &'a [Arc<Item>]) -> &'a [Arc<Item>] {
         match &self.key {
             SessionKey::ByOpening(items) => items,
-            SessionKey::Named(_) | SessionKey::ByHistory => history,
+            SessionKey::Named(_) | SessionKey::ByHistory | SessionKey::Shared(_) => history,
         }
     }
 
     /// The name of a session that only its history leads to, if this history is known.
     async fn known(&self, history: &[Arc<Item>]) -> Result<Option<String>, StoreError> {
         match (&self.fixed, &self.key, fingerprint(history, of_client)) {
-            (Some(_), _, _) | (_, SessionKey::Named(_), _) | (_, _, None) => Ok(None),
+            (Some(_), _, _) | (_, SessionKey::Named(_) | SessionKey::Shared(_), _) | (_, _, None) => Ok(None),
             (None, _, Some(fingerprint)) => self.store.session(&self.principal, fingerprint).await,
         }
     }

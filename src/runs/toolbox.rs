@@ -1,26 +1,27 @@
 //! The server tools of one run while they run.
 
+use super::output;
 use super::session::{Session, SessionFinder};
 use crate::core::id::RunId;
 use crate::core::item::{Item, ToolCall};
-use crate::core::ports::tool::{Activity, Tool, ToolContext, ToolError, Toolset, Who};
+use crate::core::ports::tool::{Activity, Annotations, Tool, ToolContext, ToolError, Toolset, Who};
 use crate::core::run::{Input, ToolDone};
 use crate::core::text::ellipsis;
+use crate::core::usage::Usage;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{RwLock, Semaphore, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Dropping it, or [`Toolbox::abort`], ends every call down to its last process.
 pub struct Toolbox {
     tools: Arc<dyn Toolset>,
     who: Arc<Who>,
     run: RunId,
-    /// The time of a call whose tool has none of its own.
-    tool_time: Duration,
+    bounds: Bounds,
     finder: SessionFinder,
     session: Option<Session>,
     /// Calls that are ready and not launched yet.
@@ -34,6 +35,22 @@ pub struct Toolbox {
     company: Arc<RwLock<()>>,
     /// What calls say that they are doing, with their ids.
     activity: (mpsc::Sender<Doing>, mpsc::Receiver<Doing>),
+    /// Words told since a call has ended, or since it was seen that none has.
+    words: usize,
+    /// What calls have spent and the run was not told yet.
+    spent: Arc<Mutex<Usage>>,
+    /// What is told next: it had to wait for what was spent before it.
+    later: Option<Input>,
+}
+
+/// What calls get, where their tools say nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub tool_time: Duration,
+    /// Bytes of text that a call hands to the model.
+    pub tool_output: usize,
+    /// The end of the run.
+    pub deadline: Instant,
 }
 
 /// A call's id, and what it is doing.
@@ -70,12 +87,12 @@ const MAX_ACTIVITY: usize = 16;
 const MAX_DOING: usize = 256;
 
 impl Toolbox {
-    pub fn new(tools: Arc<dyn Toolset>, who: Arc<Who>, run: RunId, tool_time: Duration, finder: SessionFinder) -> Self {
+    pub fn new(tools: Arc<dyn Toolset>, who: Arc<Who>, run: RunId, bounds: Bounds, finder: SessionFinder) -> Self {
         Self {
             tools,
             who,
             run,
-            tool_time,
+            bounds,
             finder,
             session: None,
             ready: 0,
@@ -84,6 +101,9 @@ impl Toolbox {
             places: Arc::new(Semaphore::new(MAX_AT_WORK)),
             company: Arc::default(),
             activity: mpsc::channel(MAX_ACTIVITY),
+            words: 0,
+            spent: Arc::default(),
+            later: None,
         }
     }
 
@@ -116,7 +136,7 @@ impl Toolbox {
             who: Arc::clone(&self.who),
             session: Arc::clone(&session.id),
             workspace: Arc::clone(&session.workspace),
-            time_limit: tool.annotations().time_limit.unwrap_or(self.tool_time),
+            time_limit: tool.annotations().time_limit.unwrap_or(self.bounds.tool_time),
             activity: self.activity_of(call_id),
         };
         self.session = Some(session);
@@ -125,25 +145,31 @@ impl Toolbox {
     }
 
     fn activity_of(&self, call_id: Arc<str>) -> Activity {
-        let activity = self.activity.0.clone();
-        Activity::new(move |doing| {
+        let (activity, spent) = (self.activity.0.clone(), Arc::clone(&self.spent));
+        let tell = move |doing: String| {
             // What finds no room is lost, as a person could not have read it.
             let _ = activity.try_send((Arc::clone(&call_id), ellipsis(&doing, MAX_DOING)));
-        })
+        };
+        Activity::new(tell).counting(move |usage| *lock(&spent) += usage)
     }
 
     pub fn launch(&mut self, ready: Ready) {
-        let Ready { call_id, tool, arguments, context, .. } = ready;
+        let Ready { call_id, tool, arguments, mut context, .. } = ready;
         self.ready = self.ready.saturating_sub(1);
-        let time_limit = context.time_limit;
+        let Bounds { tool_output, deadline, .. } = self.bounds;
         let (places, company, id) = (Arc::clone(&self.places), Arc::clone(&self.company), call_id.clone());
         let task = self.running.spawn(async move {
-            let parallel = tool.annotations().parallel;
+            let Annotations { parallel, time_limit: own_time, output_limit, .. } = tool.annotations();
             let (_company, _alone) = match parallel {
                 true => (Some(company.read().await), None),
                 false => (None, Some(company.write().await)),
             };
             let _place = places.acquire_owned().await;
+            if own_time.is_some() {
+                // It may be longer than the run has left, and its tool can end in good order only if it knows.
+                context.time_limit = context.time_limit.min(deadline.saturating_duration_since(Instant::now()));
+            }
+            let time_limit = context.time_limit;
             let result = match timeout(time_limit.saturating_add(OVERTIME), tool.call(arguments, context)).await {
                 Ok(result) => result,
                 Err(_) => {
@@ -151,7 +177,7 @@ impl Toolbox {
                     Err(ToolError::TellModel(format!("The call was ended: its time limit of {limit} s was reached.")))
                 }
             };
-            ToolDone { call_id, result }
+            ToolDone { call_id, result: output::within(output_limit.unwrap_or(tool_output), result) }
         });
         self.calls.insert(task.id(), id);
     }
@@ -164,20 +190,47 @@ impl Toolbox {
 
     /// What the calls do, and the next one to end; `None` while none runs. Cancel safe.
     pub async fn next(&mut self) -> Option<Input> {
-        let ended = tokio::select! {
+        if let Some(input) = self.later.take() {
+            return Some(input);
+        }
+        let input = self.next_of_calls().await?;
+        // Before the end of the call, which may be that of the run.
+        match std::mem::take(&mut *lock(&self.spent)) {
+            spent if spent == Usage::default() => Some(input),
+            spent => {
+                self.later = Some(input);
+                Some(Input::ToolSpent(spent))
+            }
+        }
+    }
+
+    /// Words come first, as those of a call that has ended are told to nobody; but who talks without end must not keep
+    /// the others from ending.
+    async fn next_of_calls(&mut self) -> Option<Input> {
+        if self.words >= MAX_ACTIVITY {
+            self.words = 0;
+            if let Some(ended) = self.running.try_join_next_with_id() {
+                return Some(self.ended(ended));
+            }
+        }
+        tokio::select! {
             biased;
             Some((call_id, doing)) = self.activity.1.recv(), if !self.running.is_empty() => {
-                return Some(Input::ToolDoing { call_id: call_id.to_string(), doing });
+                self.words = self.words.saturating_add(1);
+                Some(Input::ToolDoing { call_id: call_id.to_string(), doing })
             }
-            ended = self.running.join_next_with_id() => ended?,
-        };
-        Some(Input::ToolDone(match ended {
+            ended = self.running.join_next_with_id() => Some(self.ended(ended?)),
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Id, ToolDone), JoinError>) -> Input {
+        Input::ToolDone(match ended {
             Ok((task, done)) => {
                 self.calls.remove(&task);
                 done
             }
             Err(error) => self.crashed(&error),
-        }))
+        })
     }
 
     fn crashed(&mut self, error: &JoinError) -> ToolDone {
@@ -190,13 +243,14 @@ impl Toolbox {
     }
 
     pub fn is_idle(&self) -> bool {
-        self.running.is_empty()
+        self.running.is_empty() && self.later.is_none()
     }
 
     pub fn abort(&mut self) {
         self.running.abort_all();
         self.running.detach_all();
         self.calls.clear();
+        self.later = None;
     }
 
     /// Lets the next turn of the conversation find this run's session.
@@ -205,4 +259,8 @@ impl Toolbox {
             tracing::error!(%error, "the session could not be remembered; the next turn gets a new workspace");
         }
     }
+}
+
+fn lock(spent: &Mutex<Usage>) -> MutexGuard<'_, Usage> {
+    spent.lock().unwrap_or_else(PoisonError::into_inner)
 }

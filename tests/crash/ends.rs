@@ -129,6 +129,24 @@ async fn a_key_stands_for_its_run_across_a_crash() {
     assert_eq!(house.counts("keyed"), [1, 1, 1]);
 }
 
+/// Nobody knows how far it has come, so it is not handed on again.
+#[tokio::test]
+async fn a_task_that_was_handed_on_is_told_to_have_an_unknown_outcome() {
+    let mut house = House::new("profiles: {nuncio: {delegates: [nuncio], write: [shared]}}\n");
+    let note = house.note("handed-on");
+    let task = json!({"profile": "nuncio", "task": format!("run: echo x >> {}; sleep 600", note.display())});
+    let id = house.begin(&format!("call: delegate {task}\nthen\nsay: Then I look myself"), json!({})).await;
+    until(async || note.exists()).await;
+    house.crash();
+    let mut reader = Reader::default();
+    reader.read(&house, &id, usize::MAX).await;
+    let response = check(&house, &id, &reader).await;
+    let [call, answer] = response["output"].as_array().unwrap().as_slice() else { panic!("{response}") };
+    assert!(call.to_string().contains("its outcome is unknown"), "{call}");
+    assert!(answer.to_string().contains("Then I look myself"), "{answer}");
+    assert_eq!(std::fs::read_to_string(note).unwrap(), "x\n");
+}
+
 #[tokio::test]
 async fn a_conversation_keeps_its_order() {
     let mut house = House::new("");

@@ -19,7 +19,8 @@ pub struct House {
 
 impl House {
     pub fn new(yaml: &str) -> Self {
-        let daemon = Daemon::with(&format!("{REHEARSAL}{SHARING}{yaml}"));
+        let sharing = if yaml.starts_with("profiles:") { "" } else { SHARING };
+        let daemon = Daemon::with(&format!("{REHEARSAL}{sharing}{yaml}"));
         Self { counts: daemon.shared(), daemon: Some(daemon) }
     }
 
@@ -67,6 +68,11 @@ impl House {
             "say: Done with it all".to_owned(),
         ]
         .join("\n")
+    }
+
+    /// Where something may be noted.
+    pub fn note(&self, name: &str) -> PathBuf {
+        self.counts.join(name)
     }
 
     /// How many times each tool of a script has run.

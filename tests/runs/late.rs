@@ -15,6 +15,7 @@ use nuncio::core::run::{Agent, OnDisconnect, RunSpec};
 use nuncio::dialect::Projection;
 use nuncio::dialect::chat::chunks::ChunkStream;
 use nuncio::dialect::chat::wire::AnswerHead;
+use nuncio::dialect::responses::fold::EndTime;
 use nuncio::runs::registry::RunsSettings;
 use nuncio::runs::session::SessionKey;
 use nuncio::runs::{Brief, Briefing, Profile, RunRequest, Runs};
@@ -130,6 +131,7 @@ async fn calls_after(words: usize) -> (usize, Option<RunEvent>) {
             place: None,
         })),
         record: None,
+        ended_at: EndTime::default(),
         on_disconnect: OnDisconnect::Cancel,
         carry: String::new(),
         key: None,

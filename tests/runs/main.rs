@@ -2,6 +2,7 @@
 
 mod client;
 mod crowd;
+mod delegate;
 mod formats;
 mod gone;
 mod late;
@@ -19,6 +20,7 @@ mod socket;
 #[path = "../support/mod.rs"]
 mod support;
 mod told;
+mod toolbox;
 #[path = "../support/upstream.rs"]
 mod upstream;
 mod websocket;

@@ -1,6 +1,7 @@
 //! The built-in tools as a run calls them: arguments checked against the schema, then the call, and all of its answer.
 
 mod confinement;
+mod docs;
 mod edit;
 mod list;
 mod memory;
@@ -12,11 +13,15 @@ mod todo;
 mod web;
 mod write;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use nuncio::core::id::RunId;
 use nuncio::core::item::text_of;
+use nuncio::core::ports::delegate::{Delegation, Task};
 use nuncio::core::ports::tool::{Activity, ToolContext, ToolError, Toolset, Who};
 use nuncio::sandbox::Supervisor;
 use nuncio::store::memory::MemoryStore;
+use nuncio::tools::delegate::{Delegate, Delegating};
 use nuncio::tools::fetch_url::FetchSettings;
 use nuncio::tools::memory::Memory;
 use nuncio::tools::registry::ToolSet;
@@ -51,6 +56,24 @@ fn settings() -> ToolSettings {
     }
 }
 
+/// Hands tasks to nobody, and says what it was told.
+struct Nobody;
+
+impl Delegation for Nobody {
+    fn delegate(&self, task: Task, _: ToolContext) -> BoxFuture<'static, Result<String, ToolError>> {
+        std::future::ready(Ok(format!("{}: {}", task.profile, task.text))).boxed()
+    }
+}
+
+fn delegating() -> Delegating {
+    let delegate = |profile: &str, description: Option<&str>| Delegate {
+        profile: profile.to_owned(),
+        description: description.map(str::to_owned),
+    };
+    let to = vec![delegate("writer", None), delegate("reviewer", Some("reads what others write"))];
+    Delegating { to, time_limit: Duration::from_secs(1800), port: Arc::new(Nobody) }
+}
+
 /// A workspace in a folder of its own, so that there is an outside that may be touched.
 struct Desk {
     _folder: TempDir,
@@ -80,7 +103,8 @@ impl Desk {
         });
         let memory = Memory::new(Arc::new(MemoryStore::new(NonZeroUsize::MIN)), MAX_NOTES);
         let skills = Skills::new(vec![shelf.clone()]);
-        let means = Means { memory: Some(memory.clone()), skills: Some(skills.clone()) };
+        let means =
+            Means { delegating: Some(delegating()), memory: Some(memory.clone()), skills: Some(skills.clone()) };
         let tools = builtin(settings, Supervisor::new(env!("CARGO_BIN_EXE_nuncio")), &means).unwrap();
         Self { _folder: folder, outside, workspace, shelf, memory, skills, tools }
     }
@@ -140,7 +164,7 @@ fn the_tools_are_those_named() {
     let desk = Desk::new();
     assert_eq!(desk.tools.names().collect::<Vec<_>>(), NAMES);
     let effects = NAMES.iter().copied().filter(|name| !desk.tools.get(name).unwrap().annotations().read_only);
-    assert_eq!(effects.collect::<Vec<_>>(), ["edit_file", "memory", "terminal", "write_file"]);
+    assert_eq!(effects.collect::<Vec<_>>(), ["delegate", "edit_file", "memory", "terminal", "write_file"]);
 }
 
 #[test]
@@ -161,6 +185,7 @@ fn a_call_is_summed_up_in_a_line() {
         ("list_files", json!({}), "."),
         ("list_files", json!({"path": "src", "glob": "*.rs"}), "src *.rs"),
         ("search_files", json!({"pattern": "fn main"}), "fn main"),
+        ("delegate", json!({"profile": "writer", "task": "Write\na poem"}), "writer: Write a poem"),
         ("fetch_url", json!({"url": "https://example.org/a", "offset": 3}), "https://example.org/a"),
         ("web_search", json!({"query": "rust 2024"}), "rust 2024"),
         ("search_files", json!(["not", "an", "object"]), ""),
@@ -218,6 +243,20 @@ async fn what_stands_in_the_place_of_the_workspace_is_told() {
         }
         assert_eq!(names(&desk.outside), [""; 0], "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_task_goes_to_a_profile_that_is_offered() {
+    let desk = Desk::new();
+    let (task, blank) = (json!({"profile": "writer", "task": "Go"}), json!({"profile": "writer", "task": " "}));
+    assert_eq!(desk.ok("delegate", task).await, "writer: Go");
+    assert_eq!(desk.told("delegate", blank).await, "task is empty: say what is to be done.");
+    let told = desk.told("delegate", json!({"profile": "stranger", "task": "Go"})).await;
+    assert!(told.contains("profile") && told.contains("writer"), "{told}");
+    let spec = desk.tools.get("delegate").unwrap().spec();
+    let profile = &spec.parameters.as_ref().unwrap()["properties"]["profile"];
+    let description = "Who does it. reviewer: reads what others write";
+    assert_eq!(*profile, json!({"type": "string", "description": description, "enum": ["writer", "reviewer"]}));
 }
 
 /// What servers and the grammars they build understand everywhere: flat, described, closed.

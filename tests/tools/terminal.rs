@@ -1,7 +1,7 @@
 use crate::{Desk, settings};
 use nuncio::core::ports::tool::ToolError;
 use nuncio::sandbox::Supervisor;
-use nuncio::tools::{ToolSettings, builtin};
+use nuncio::tools::{Means, ToolSettings, builtin};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
@@ -102,7 +102,7 @@ async fn what_cannot_be_started_is_told_or_fatal() {
     let fits = run(&desk, &format!(": {}", "x".repeat(131_069))).await;
     assert_eq!(fits, "[no output]\n[exit code 0]");
 
-    let tools = builtin(settings(), Supervisor::new("/no/such/binary"), &nuncio::tools::Means::default()).unwrap();
+    let tools = builtin(settings(), Supervisor::new("/no/such/binary"), &Means::default()).unwrap();
     let result = tools.get("terminal").unwrap().call(json!({"command": "true"}), desk.context()).await;
     assert!(matches!(result, Err(ToolError::Fatal(_))), "{result:?}");
 }

@@ -2,6 +2,7 @@
 
 use crate::core::id::RunId;
 use crate::core::item::Part;
+use crate::core::usage::Usage;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -32,13 +33,15 @@ pub struct Annotations {
     pub parallel: bool,
     /// The time of one call, where it has its own instead of the profile's.
     pub time_limit: Option<Duration>,
+    /// Bytes of text that one call hands to the model, where it has its own limit instead of the common one.
+    pub output_limit: Option<usize>,
 }
 
 impl Annotations {
     /// Of a tool that looks and leaves no trace.
-    pub const READ_ONLY: Self = Self { read_only: true, parallel: true, time_limit: None };
+    pub const READ_ONLY: Self = Self { read_only: true, ..Self::WITH_EFFECTS };
     /// Of a tool that changes something, in steps that others of the same run do not get in the way of.
-    pub const WITH_EFFECTS: Self = Self { read_only: false, parallel: true, time_limit: None };
+    pub const WITH_EFFECTS: Self = Self { read_only: false, parallel: true, time_limit: None, output_limit: None };
 }
 
 /// The tools that one run offers, by name.
@@ -94,13 +97,22 @@ pub struct Who {
     pub profile: Arc<str>,
 }
 
-/// Tells people what a call is doing while it is at it. Nobody has to listen, and of many words some are lost.
+/// Tells of a call while it is at work: to people what it is doing, of which some words may be lost, and to the run what
+/// it spends, of which nothing is. Nobody has to listen.
 #[derive(Clone)]
-pub struct Activity(Arc<dyn Fn(String) + Send + Sync>);
+pub struct Activity {
+    tell: Arc<dyn Fn(String) + Send + Sync>,
+    spend: Arc<dyn Fn(Usage) + Send + Sync>,
+}
 
 impl Activity {
     pub fn new(tell: impl Fn(String) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+        Self { tell: Arc::new(tell), spend: Arc::new(drop) }
+    }
+
+    /// The same, with somebody who counts what is spent.
+    pub fn counting(self, spend: impl Fn(Usage) + Send + Sync + 'static) -> Self {
+        Self { spend: Arc::new(spend), ..self }
     }
 
     /// To nobody.
@@ -110,7 +122,12 @@ impl Activity {
 
     /// A few words, at most one line.
     pub fn tell(&self, doing: impl Into<String>) {
-        (self.0)(doing.into());
+        (self.tell)(doing.into());
+    }
+
+    /// Tokens of model calls that were made for this call.
+    pub fn spend(&self, usage: Usage) {
+        (self.spend)(usage);
     }
 }
 

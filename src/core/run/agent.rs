@@ -44,6 +44,11 @@ impl Agent {
             ..self.clone()
         }
     }
+
+    /// Without one of the server's tools.
+    pub fn without(&self, tool: &str) -> Self {
+        Self { tools: self.tools.iter().filter(|spec| spec.name != tool).cloned().collect(), ..self.clone() }
+    }
 }
 
 /// Where a call of some name goes.

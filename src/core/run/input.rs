@@ -6,6 +6,7 @@ use crate::core::item::Part;
 use crate::core::journal::Journal;
 use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::UpstreamEvent;
+use crate::core::usage::Usage;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
@@ -21,6 +22,8 @@ pub enum Input {
         call_id: String,
         doing: String,
     },
+    /// Server tools have had models called, which used so many tokens.
+    ToolSpent(Usage),
     ToolDone(ToolDone),
     /// Whether the answer has the form it must have, or what is wrong with it, in words for the model.
     AnswerChecked(Result<(), String>),

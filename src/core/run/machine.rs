@@ -148,11 +148,14 @@ impl Machine {
             Input::Upstream(event) => self.on_upstream(event, &mut out),
             Input::UpstreamClosed(result) => self.on_closed(result, &mut out),
             Input::ToolDoing { call_id, doing } => self.on_tool_doing(&call_id, doing, &mut out),
+            Input::ToolSpent(usage) if matches!(self.phase, Phase::RunningTools(_)) => {
+                out.push(Effect::Emit(RunEvent::Spent { usage }));
+            }
             Input::ToolDone(done) => self.on_tool(done, &mut out),
             Input::AnswerChecked(verdict) => self.on_checked(verdict, &mut out),
             Input::Cancelled(cancel) => self.on_cancelled(cancel, &mut out),
             Input::Deadline => self.on_deadline(&mut out),
-            Input::Submitted | Input::Resumed(_) => {}
+            Input::Submitted | Input::Resumed(_) | Input::ToolSpent(_) => {}
         }
         out
     }

@@ -85,7 +85,7 @@ impl Past {
                 }
                 self.step_is_done = true;
             }
-            RunEvent::Waiting { .. } | RunEvent::Finished { .. } => {}
+            RunEvent::Spent { .. } | RunEvent::Waiting { .. } | RunEvent::Finished { .. } => {}
         }
     }
 

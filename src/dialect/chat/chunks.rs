@@ -52,7 +52,7 @@ impl Projection for ChunkStream {
         match event {
             RunEvent::ItemStarted { index, item } => frames.extend(self.started(*index, item)),
             RunEvent::Delta { index, delta } => frames.extend(self.delta(*index, delta)),
-            RunEvent::StepDone { usage } => self.usage += *usage,
+            RunEvent::StepDone { usage } | RunEvent::Spent { usage } => self.usage += *usage,
             RunEvent::Finished { outcome } => self.finished(outcome, &mut frames),
             RunEvent::Started | RunEvent::Resumed | RunEvent::ItemDone { .. } | RunEvent::Waiting { .. } => {}
         }

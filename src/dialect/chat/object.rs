@@ -27,7 +27,7 @@ impl Gathered {
     pub fn on(&mut self, event: &RunEvent) {
         match event {
             RunEvent::ItemDone { index, item } => self.item(*index, item),
-            RunEvent::StepDone { usage } => self.usage += *usage,
+            RunEvent::StepDone { usage } | RunEvent::Spent { usage } => self.usage += *usage,
             RunEvent::Finished { outcome } => self.outcome = Some(outcome.clone()),
             _ => {}
         }

@@ -33,7 +33,7 @@ impl Compacting {
             RunEvent::ItemDone { item, .. } => {
                 self.output.extend(WireItem::begun(item, ToolActivity::Standard, View::default()))
             }
-            RunEvent::StepDone { usage } => self.usage += *usage,
+            RunEvent::StepDone { usage } | RunEvent::Spent { usage } => self.usage += *usage,
             RunEvent::Finished { outcome } => self.outcome = Some(outcome.clone()),
             _ => {}
         }

@@ -98,7 +98,7 @@ impl Fold {
             RunEvent::ItemStarted { index, item } => self.started(*index, item, &mut out),
             RunEvent::Delta { index, delta } => self.delta(*index, delta, &mut out),
             RunEvent::ItemDone { index, item } => self.done(*index, item, &mut out),
-            RunEvent::StepDone { usage } => self.usage += *usage,
+            RunEvent::StepDone { usage } | RunEvent::Spent { usage } => self.usage += *usage,
             RunEvent::Finished { outcome } => self.finished(outcome, &mut out),
             RunEvent::Started | RunEvent::Resumed | RunEvent::Waiting { .. } => {}
         }

@@ -75,7 +75,7 @@ impl Origin<'_> {
         let Some(body) = self.body.take() else { return String::new() };
         let session = match &self.session {
             SessionKey::Named(session) => Some(session.clone()),
-            SessionKey::ByHistory | SessionKey::ByOpening(_) => None,
+            SessionKey::ByHistory | SessionKey::ByOpening(_) | SessionKey::Shared(_) => None,
         };
         serde_json::to_string(&Carry { body, session, user: self.user.clone() }).unwrap_or_default()
     }
@@ -170,6 +170,7 @@ async fn prepare(gateway: &Gateway, mut from: Origin<'_>, mut asked: ResponsesRe
         max_runs: principal.max_runs,
         brief,
         record: store.then(|| record::Record::Response(record.clone())),
+        ended_at: record.head.ended.clone(),
         carry: if on_disconnect == OnDisconnect::Detach { carry } else { String::new() },
         on_disconnect,
         profile,

@@ -82,7 +82,11 @@ impl Telling {
             None => {
                 let profile = gateway.profile(&asked.model)?;
                 asked.adopt(&profile.agent.sampling);
-                head(run, &profile, asked.settings, asked.view)
+                let mut head = head(run, &profile, asked.settings, asked.view);
+                if let Earlier::Live(live) = earlier {
+                    head.ended = live.ended_at.clone();
+                }
+                head
             }
         };
         Ok(Self { listener: earlier.listen(), head, background, stream })

@@ -5,6 +5,7 @@ import { after, afterEach, before, test } from "node:test";
 import { LLMock } from "@copilotkit/aimock";
 import OpenAI from "openai";
 import { Daemon } from "./daemon.js";
+import { bodies, call, outputs, turn } from "./script.js";
 import { assertPaired } from "./transcript.js";
 
 const INSTRUCTIONS = "You are the house's own agent.";
@@ -41,7 +42,7 @@ afterEach(() => {
 });
 
 /// The bodies of the model calls that aimock got in this test.
-const sent = () => model.getRequests().filter(({ path }) => path.endsWith("/chat/completions")).map(({ body }) => body);
+const sent = () => bodies(model);
 
 const ask = (content, more = {}) =>
   client.chat.completions.create({ model: "nuncio", messages: [{ role: "user", content }], ...more });
@@ -59,17 +60,8 @@ async function stream(content, more = {}) {
   };
 }
 
-const call = (name, args = {}) => ({ name, arguments: args });
-const outputs = (body) => body.messages.filter(({ role }) => role === "tool");
 const calls = (body) => body.messages.flatMap((message) => message.tool_calls ?? []);
 const namesOf = (toolCalls) => toolCalls.map((toolCall) => toolCall.function.name);
-
-/// Matches a request that holds so many tool outputs, the last of which says `contains`.
-const turn = (count, userMessage, contains) => ({
-  userMessage,
-  ...(contains && { toolResultContains: contains }),
-  predicate: (body) => outputs(body).length === count,
-});
 
 test("text passes through, streamed and plain, with the upstream's usage", async () => {
   const usage = { prompt_tokens: 11, completion_tokens: 5, total_tokens: 16 };

@@ -187,7 +187,11 @@ impl Checker {
                 assert!(self.open.is_empty(), "{:?} left open", self.open);
                 self.finished = Some(outcome.clone());
             }
-            RunEvent::Started | RunEvent::Resumed | RunEvent::StepDone { .. } | RunEvent::Waiting { .. } => {}
+            RunEvent::Started
+            | RunEvent::Resumed
+            | RunEvent::StepDone { .. }
+            | RunEvent::Spent { .. }
+            | RunEvent::Waiting { .. } => {}
         }
     }
 }

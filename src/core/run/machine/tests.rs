@@ -101,6 +101,7 @@ fn note(effect: &Effect) -> String {
             },
             RunEvent::ItemDone { index, item } => format!("={index} {}", short(item)),
             RunEvent::StepDone { usage } => format!("step {}+{}", usage.input, usage.output),
+            RunEvent::Spent { usage } => format!("spent {}+{}", usage.input, usage.output),
             RunEvent::Waiting { call_ids } => format!("waiting {}", call_ids.join(" ")),
             RunEvent::Finished { outcome } => match outcome {
                 Outcome::Failed { failure } => {
@@ -375,6 +376,18 @@ fn a_forced_choice_holds_for_the_first_call_and_tokens_are_counted_over_all() {
     assert!(second.last().unwrap().ends_with("2 tools Auto max 30"), "{second:?}");
     play(&mut run, [OPENED, call(0, "c2", "look", "{}"), usage(30), CLOSED]);
     assert_eq!(play(&mut run, [done("c2", "")]).last().unwrap(), "finished Incomplete { reason: OutputTokens }");
+}
+
+/// It is paid for by whom the run is for, and is not what they have limited.
+#[test]
+fn what_tools_spend_is_told_and_is_no_part_of_the_answer() {
+    let mut run = machine(agent(Limits { output_tokens: Some(50), ..Limits::default() }), spec());
+    let spent = || Input::ToolSpent(Usage { input: 900, output: 400, ..Usage::default() });
+    assert_eq!(play(&mut run, [spent(), Input::Submitted]).len(), 1, "nothing runs yet");
+    play(&mut run, [OPENED, call(0, "c1", "act", "{}"), usage(20), CLOSED]);
+    let notes = play(&mut run, [spent(), done("c1", "done")]);
+    assert_eq!(notes[0], "spent 900+400");
+    assert!(notes.last().unwrap().ends_with("max 30"), "{notes:?}");
 }
 
 #[rstest]
