@@ -80,8 +80,14 @@ impl Sandbox {
             level,
             network,
             // A shell of the operator's choice may be anywhere.
-            read: reach.read.iter().chain(&self.shell).cloned().collect(),
-            write: reach.write.to_vec(),
+            read: reach
+                .read
+                .iter()
+                .chain(&self.shell)
+                .filter(|path| !is_below_any(path, reach.write))
+                .cloned()
+                .collect(),
+            write: reach.write.iter().filter(|path| !is_below_any(path, reach.write)).cloned().collect(),
             user: self.user.as_ref().map(|(_, ids)| *ids),
             limits: Limits {
                 memory: settings.memory as u64,
@@ -191,6 +197,14 @@ impl Sandbox {
             "problems": unmet,
         })
     }
+}
+
+/// Whether a path is inside of a folder that commands can write. They have it anyway, and can put a link in its place
+/// that the next command would be led out by.
+fn is_below_any(path: &Path, written: &[PathBuf]) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let is_below = |path: &Path, folder: &Path| path != folder && path.starts_with(folder);
+    written.iter().any(|folder| is_below(path, folder) || is_below(&real(path), &real(folder)))
 }
 
 /// A setting as it is written.

@@ -1,5 +1,6 @@
 //! The same through the running daemon: what a model's commands find.
 
+use crate::attempt::skipped;
 use crate::support::{Daemon, REHEARSAL, client};
 use serde_json::{Value, json};
 
@@ -35,19 +36,23 @@ async fn nothing_of_the_daemon_or_of_another_session_is_seen() {
     let secret = "sk-nobody-shall-see-this";
     let yaml = format!("{REHEARSAL}profiles: {{nuncio: {{}}, strict: {{sandbox: strict}}}}\n");
     let daemon = Daemon::with_environment(&yaml, &[("SECRET", secret)]);
-    outputs(&daemon, "nuncio", "other", "run: echo hers > note; echo hers > /tmp/note").await;
+    outputs(&daemon, "nuncio", "other", "run: echo hers > note; echo hers > $TMPDIR/note").await;
     let folder = daemon.folder.path().display();
     let attempts = format!(
         "run: cat /proc/{pid}/environ /proc/*/environ | tr '\\0' '\\n' | grep -c {secret}; cat {folder}/data/nuncio.db; \
-         cat {folder}/config.yaml; cat ../*/note; cat /tmp/note; kill -9 {pid}; kill -9 -1; kill -9 $PPID; echo tried",
+         cat {folder}/config.yaml; cat ../*/note; cat $TMPDIR/note; kill -9 {pid}; kill -9 -1; kill -9 $PPID; echo tried",
         pid = daemon.pid()
     );
     for model in ["nuncio", "strict"] {
         let told = outputs(&daemon, model, "one", &attempts).await.remove(0);
+        if told.contains("the sandbox's layer") {
+            skipped(model, &told);
+            continue;
+        }
         let lines: Vec<&str> = told.lines().filter(|line| !line.contains(": ")).collect();
         assert!(lines.starts_with(&["0"]) && !told.contains("hers") && !told.contains("SQLite"), "{model}: {told}");
     }
-    assert_eq!(outputs(&daemon, "nuncio", "other", "run: cat note /tmp/note").await, ["hers\nhers"]);
+    assert_eq!(outputs(&daemon, "nuncio", "other", "run: cat note $TMPDIR/note").await, ["hers\nhers"]);
 }
 
 #[tokio::test]

@@ -140,7 +140,9 @@ impl Drop for Daemon {
 
 /// The binary in a clean environment, with its data and its home in `folder`.
 pub fn command(folder: &Path) -> Command {
-    command_of(Path::new(env!("CARGO_BIN_EXE_nuncio")), folder)
+    // A test that is started by another one as another user is told where that one can find it.
+    let binary = std::env::var_os("NUNCIO_UNDER_TEST").unwrap_or(env!("CARGO_BIN_EXE_nuncio").into());
+    command_of(Path::new(&binary), folder)
 }
 
 /// The same with a copy of the binary.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use libc::{SYS_clone, SYS_clone3, SYS_ioctl, SYS_socket, SYS_unshare, c_int, c_long};
+use libc::{SYS_clone, SYS_clone3, SYS_ioctl, SYS_socket, SYS_socketpair, SYS_unshare, c_int, c_long};
 use seccompiler::{
     BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch, sock_filter,
@@ -31,6 +31,7 @@ const REFUSED: &[c_long] = &[
     libc::SYS_fspick,
     libc::SYS_move_mount,
     libc::SYS_open_tree,
+    OPEN_TREE_ATTR,
     libc::SYS_mount_setattr,
     libc::SYS_setns,
     libc::SYS_open_by_handle_at,
@@ -68,6 +69,9 @@ const REFUSED: &[c_long] = &[
     libc::SYS_move_pages,
 ];
 
+/// Since Linux 6.15, under this number everywhere; libc has no name for it yet.
+const OPEN_TREE_ATTR: c_long = 467;
+
 #[cfg(target_arch = "x86_64")]
 const REFUSED_HERE: &[c_long] =
     &[libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt, libc::SYS_uselib, libc::SYS_kexec_file_load];
@@ -93,6 +97,9 @@ const FAMILIES: [c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc
 /// Protocols from here on are TCP by another name (MPTCP, SMC), which Landlock does not know.
 const UNUSUAL_PROTOCOLS: u64 = 256;
 
+/// A bit that the kinds of sockets without a connection share, and streams and their like do not have.
+const DATAGRAMS: u64 = 2;
+
 /// On x86-64 the same calls are there once more for 32-bit pointers, under numbers with this bit.
 const X32: u32 = 0x4000_0000;
 
@@ -109,13 +116,20 @@ pub fn programs(network: Network) -> Result<Vec<BpfProgram>, Error> {
         injects.iter().map(|request| rule([eq(1, u64::from(*request as u32))?])).collect::<Result<_, _>>()?,
     );
     let mut strange = Rules::new();
+    let no_pair = rule([cond(0, SeccompCmpOp::Ne, libc::AF_UNIX as u64)?])?;
     match network {
-        Network::None => drop(refused.insert(SYS_socket, Vec::new())),
+        Network::None => {
+            refused.insert(SYS_socket, Vec::new());
+            // One end of a pair for datagrams can be told to send to any other socket.
+            let datagrams = rule([cond(1, SeccompCmpOp::MaskedEq(DATAGRAMS), DATAGRAMS)?])?;
+            refused.insert(SYS_socketpair, vec![no_pair, datagrams]);
+        }
         Network::Loopback | Network::All => {
             let others = FAMILIES.map(|family| cond(0, SeccompCmpOp::Ne, family as u64));
             let others = SeccompRule::new(others.into_iter().collect::<Result<_, _>>()?)?;
             let unusual = rule([cond(2, SeccompCmpOp::Ge, UNUSUAL_PROTOCOLS)?])?;
             strange.insert(SYS_socket, vec![others, unusual]);
+            strange.insert(SYS_socketpair, vec![no_pair]);
         }
     }
     // Its flags are in memory, where a filter cannot look: as if there was none, and libc takes `clone` instead.
