@@ -38,6 +38,8 @@ async fn a_symlink_swapped_in_does_not_lead_the_file_tools_out() {
 
     let settings = ToolSettings {
         output_limit: 32 << 10,
+        max_image: 1 << 20,
+        terminal_max_output: 1 << 20,
         read_limit: 16 << 20,
         max_matches: 200,
         terminal_max_time: Duration::from_secs(600),
