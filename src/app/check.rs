@@ -1,8 +1,9 @@
 //! `nuncio check`: what would run, without running it.
 
+use super::gateway::{Edges, gateway};
 use super::output::say;
 use super::sandbox::Sandbox;
-use super::{AppError, gateway, processes, servers, store, upstreams};
+use super::{AppError, servers, store, upstreams};
 use crate::config::{Config, Loaded};
 use crate::system;
 use crate::tools::skills::Skills;
@@ -28,15 +29,16 @@ pub async fn run(mut loaded: Loaded) -> Result<(), AppError> {
     }
     let trial = Trial::of(&loaded.config).await?;
     let hub = Arc::new(servers::hub(&trial.config, trial.sandbox.as_ref().unwrap_or(&sandbox))?);
-    let gateway = gateway(&loaded.config, store::check(&loaded.config)?, &sandbox, &processes(&loaded.config), &hub)?;
-    hub.start();
+    let edges = Edges { hub, ..Edges::new(&loaded.config, sandbox)? };
+    let gateway = gateway(&loaded.config, store::check(&loaded.config)?, &edges)?;
+    edges.hub.start();
     let longest = loaded.config.mcp_servers.values().map(|server| server.start_timeout).max().unwrap_or_default();
-    hub.tried(longest.saturating_mul(2)).await;
+    edges.hub.tried(longest.saturating_mul(2)).await;
     for line in skills(&loaded.config) {
         say(&line)?;
     }
-    let edges = (gateway.probe)().await;
-    for upstream in edges.get("upstreams").and_then(Value::as_array).into_iter().flatten() {
+    let report = (gateway.probe)().await;
+    for upstream in report.get("upstreams").and_then(Value::as_array).into_iter().flatten() {
         let text = |key: &str| upstream.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         match upstream.get("models").and_then(Value::as_u64) {
             Some(1) => say(&format!("reached   {}: 1 model", text("name")))?,
@@ -44,10 +46,10 @@ pub async fn run(mut loaded: Loaded) -> Result<(), AppError> {
             None => say(&format!("warning   {}: {}", text("name"), text("problem")))?,
         }
     }
-    for server in edges.get("mcp_servers").and_then(Value::as_array).into_iter().flatten() {
+    for server in report.get("mcp_servers").and_then(Value::as_array).into_iter().flatten() {
         say(&line(server))?;
     }
-    hub.close().await;
+    edges.end().await;
     say("ok")
 }
 

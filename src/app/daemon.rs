@@ -1,7 +1,8 @@
 //! The life of the daemon: it listens, serves, and ends when it is told to.
 
+use super::gateway::{Edges, gateway};
 use super::sandbox::Sandbox;
-use super::{AppError, commands_lock, fault_of, gateway, greeting, processes, servers, store, upstreams, workspaces};
+use super::{AppError, commands_lock, fault_of, greeting, store, upstreams, workspaces};
 use crate::config::{Config, Loaded};
 use crate::http::{CommandsGone, carry_on, router, serve};
 use crate::runs::Runs;
@@ -29,16 +30,16 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
     let source = upstreams::settle(&mut loaded).await;
     let config = &loaded.config;
     let sandbox = make_folders(config).await?;
-    let (processes, hub) = (processes(config), Arc::new(servers::hub(config, &sandbox)?));
-    let gateway = Arc::new(gateway(config, store::open(config)?, &sandbox, &processes, &hub)?);
+    let edges = Edges::new(config, sandbox)?;
+    let gateway = Arc::new(gateway(config, store::open(config)?, &edges)?);
     let runs = Arc::clone(&gateway.runs);
     let gone = commands_gone(config);
     // Before this daemon starts commands of its own, which would be waited for as well.
     if timeout(LAST_COMMANDS, gone.clone()).await.is_err() {
         tracing::warn!("commands of the last daemon do not end; runs that it has left wait for that");
     }
-    sandbox.make_folders(config).map_err(|source| AppError::DataDir { path: config.data_dir.clone(), source })?;
-    hub.start();
+    edges.sandbox.make_folders(config).map_err(|source| AppError::DataDir { path: config.data_dir.clone(), source })?;
+    edges.hub.start();
     carry_on(&gateway, &gone).await;
     let listener = system::listen(&config.server.host, config.server.port)
         .await
@@ -47,7 +48,7 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
     let stop = CancellationToken::new();
     let server = serve::serve(listener, router(gateway), config.server.slow_client_timeout, stop.clone());
     tokio::pin!(server);
-    greeting::print(&loaded, address, &source, &sandbox.summary(&loaded.config));
+    greeting::print(&loaded, address, &source, &edges.sandbox.summary(&loaded.config));
     shutdown::tell_ready();
     tokio::select! {
         () = server.as_mut() => return Ok(()),
@@ -63,8 +64,7 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
         () = wind_down(&runs, config.server.shutdown_grace, &stop, signals.next()) => {}
     }
     // Not before, as a run may still have needed them.
-    processes.end().await;
-    hub.close().await;
+    edges.end().await;
     tracing::info!("stopped");
     Ok(())
 }

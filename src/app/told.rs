@@ -19,12 +19,10 @@ pub struct Told {
 }
 
 impl Told {
-    /// Of the tools that a profile offers, with what they stand on. Looks at the skills for the first time.
+    /// Of the tools that a profile offers, with what they stand on.
     pub fn of(tools: &ToolSet, Means { memory, skills, .. }: Means) -> Self {
         let offers = |name: &str| tools.get(name).is_some();
-        let skills = skills.filter(|_| offers(skill::NAME));
-        skills.iter().for_each(|skills| drop(skills.look()));
-        Self { memory: memory.filter(|_| offers(memory::NAME)), skills }
+        Self { memory: memory.filter(|_| offers(memory::NAME)), skills: skills.filter(|_| offers(skill::NAME)) }
     }
 
     /// The skills first: they change less often than the notes, and a prompt is kept by its beginning.

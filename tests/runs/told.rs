@@ -49,6 +49,28 @@ async fn a_skill_that_is_added_is_told_and_opened_without_a_restart() {
 }
 
 #[tokio::test]
+async fn a_command_can_run_the_script_of_a_skill_and_not_change_it() {
+    let upstream = Server::directed(|_, request: &Request| {
+        let last = request.body["messages"].as_array().unwrap().last().unwrap();
+        match last["role"] == "tool" {
+            true => stream("Run."),
+            false => turn([calls(0, "c", "terminal", &json!({"command": last["content"]}))], "tool_calls"),
+        }
+    })
+    .await;
+    let shelf = tempfile::tempdir().unwrap();
+    skill(shelf.path(), "tea", "---\nname: tea\ndescription: Makes tea.\n---\nRun boil.sh.\n");
+    fs::write(shelf.path().join("tea/boil.sh"), "echo hot water\n").unwrap();
+    let profile = format!("skills: ['{}']", shelf.path().display());
+    let daemon = daemon(&upstream, &Settings { profile: &profile, ..Settings::default() });
+    let folder = shelf.path().join("tea");
+    client::stream(&daemon, &ask(&format!("cd {} && sh boil.sh; touch mine", folder.display()))).await;
+    let told = upstream.requests().pop().unwrap().last().to_owned();
+    assert!(told.starts_with("hot water\n") && told.ends_with("[exit code 1]"), "{told}");
+    assert!(!folder.join("mine").exists());
+}
+
+#[tokio::test]
 async fn without_skills_there_is_no_tool_for_them() {
     let upstream = Server::directed(|_, _| stream("Well.")).await;
     let daemon = daemon(&upstream, &Settings::default());
