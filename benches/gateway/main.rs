@@ -12,6 +12,7 @@ mod passthrough;
 mod processes;
 mod report;
 mod rows;
+mod soak;
 mod target;
 mod upstream;
 
@@ -39,6 +40,9 @@ struct Options {
     /// behind it should answer as fast as the upstream here does, or the figures say nothing.
     #[arg(long)]
     peer: Vec<String>,
+    /// Seconds of everything at once instead, to see that nothing grows.
+    #[arg(long)]
+    soak: Option<u64>,
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -57,7 +61,10 @@ fn main() -> Result<()> {
         (Some("upstream"), _) => runtime.block_on(upstream::serve()),
         (Some("passthrough"), Some(to)) => runtime.block_on(passthrough::serve(to)),
         (Some(role), _) => anyhow::bail!("there is no role {role}"),
-        (None, _) => runtime.block_on(measure(&options)),
+        (None, _) => match options.soak {
+            Some(seconds) => runtime.block_on(soak::soak(Duration::from_secs(seconds))),
+            None => runtime.block_on(measure(&options)),
+        },
     }
 }
 

@@ -26,10 +26,15 @@ impl Process {
         Ok(Self { child, address: line.trim().parse().with_context(|| format!("{role} said {line}"))?, folder: None })
     }
 
-    /// The daemon, as it is but for where its upstream is, and that it may be asked by many.
+    /// The daemon, as it is but for where its upstream is.
     pub fn daemon(upstream: SocketAddr) -> Result<Self> {
+        Self::configured(upstream, "")
+    }
+
+    /// The daemon with more of a configuration.
+    pub fn configured(upstream: SocketAddr, more: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let config = format!("upstreams: {{default: {{base_url: 'http://{upstream}/v1', model: m}}}}\n");
+        let config = format!("{more}upstreams: {{default: {{base_url: 'http://{upstream}/v1', model: m}}}}\n");
         fs::write(folder.path().join("config.yaml"), config)?;
         let mut command = command(Path::new(DAEMON));
         command.current_dir(folder.path()).env("HOME", folder.path()).args(["--port", "0", "--data-dir"]);
@@ -46,6 +51,10 @@ impl Process {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
         line.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(f64::NAN) * 1024.0
+    }
+
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
     }
 
     /// Seconds of processor time so far.
