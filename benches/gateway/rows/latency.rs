@@ -1,0 +1,79 @@
+//! What is added to one answer of 22 events, with nobody else around, and to its first piece of text.
+
+use super::super::answer::Answer;
+use super::super::client::crowd;
+use super::super::figures::{Figures, median, millis};
+use super::super::target::Api;
+use super::Bench;
+use anyhow::Result;
+
+struct Asked {
+    name: &'static str,
+    api: Api,
+    answer: Answer,
+    goal: &'static str,
+    /// Of the first piece of text.
+    first: Option<&'static str>,
+}
+
+const STEP: Answer = Answer { tool: true, ..Answer::USUAL };
+
+const ASKED: [Asked; 5] = [
+    Asked {
+        name: "chat, whole",
+        api: Api::Chat { stream: false },
+        answer: Answer::USUAL,
+        goal: "over direct ≤ 0.25",
+        first: None,
+    },
+    Asked {
+        name: "chat, streamed",
+        api: Api::Chat { stream: true },
+        answer: Answer::USUAL,
+        goal: "over direct ≤ 0.25",
+        first: Some("over direct ≤ 0.3"),
+    },
+    Asked {
+        name: "responses, not stored",
+        api: Api::Responses { store: false },
+        answer: Answer::USUAL,
+        goal: "over direct ≤ 0.4",
+        first: Some("over direct ≤ 0.3"),
+    },
+    Asked {
+        name: "responses, stored",
+        api: Api::Responses { store: true },
+        answer: Answer::USUAL,
+        goal: "over direct ≤ 1.2",
+        first: Some(""),
+    },
+    Asked {
+        name: "chat, with one tool step",
+        api: Api::Chat { stream: true },
+        answer: STEP,
+        goal: "over two calls ≤ 0.2",
+        first: None,
+    },
+];
+
+pub async fn rows(bench: &Bench) -> Result<Vec<Figures>> {
+    let mut rows = Vec::new();
+    for asked in &ASKED {
+        let mut whole = Figures::new(format!("{}: p50, one client", asked.name), "ms").goal(asked.goal);
+        let mut first = Figures::new(format!("{}: p50 to the first text", asked.name), "ms");
+        first.goal = asked.first;
+        for _ in 0..bench.plan.rounds {
+            for target in bench.targets() {
+                // A tool step is a call more; who runs no tools is asked for the answer alone.
+                let answer = if target.responses { asked.answer } else { Answer::USUAL };
+                let crowd = crowd(target.address, &target.ask(asked.api, &answer), 1, bench.plan.turn).await?;
+                let times = |pick: fn(&(_, _)) -> _| -> Vec<f64> { crowd.reads.iter().map(pick).map(millis).collect() };
+                whole.add(&target.name, median(&times(|(_, whole)| *whole)));
+                first.add(&target.name, median(&times(|(first, _)| *first)));
+            }
+        }
+        rows.push(whole);
+        rows.extend(asked.first.map(|_| first));
+    }
+    Ok(rows)
+}
