@@ -120,13 +120,28 @@ fn astray(error: &ReferencingError) -> String {
     ellipsis(&text, MAX_FAULT)
 }
 
+/// All that there is to choose from: the validator's own words name the first few, and the one that is meant may be any.
+fn none_of(value: &str, options: &Value) -> String {
+    let options: Vec<String> = options.as_array().into_iter().flatten().map(Value::to_string).collect();
+    match options.split_last() {
+        Some((last, [])) => format!("{value} is not {last}"),
+        Some((last, others)) => format!("{value} is not one of {} or {last}", others.join(", ")),
+        None => format!("{value} is none of those that there are"),
+    }
+}
+
 fn fault(error: &ValidationError<'_>) -> String {
     let short = match error.instance().as_ref() {
         Value::String(text) => text.len() <= MAX_VALUE,
         Value::Array(_) | Value::Object(_) => false,
         Value::Null | Value::Bool(_) | Value::Number(_) => true,
     };
-    let text = if short { error.to_string() } else { error.masked_with("the value").to_string() };
+    let text = match (error.kind(), short) {
+        (ValidationErrorKind::Enum { options }, true) => none_of(&error.instance().to_string(), options),
+        (ValidationErrorKind::Enum { options }, false) => none_of("the value", options),
+        (_, true) => error.to_string(),
+        (_, false) => error.masked_with("the value").to_string(),
+    };
     let text = match error.instance_path().as_str() {
         "" => text,
         path => format!("at {path}: {text}"),

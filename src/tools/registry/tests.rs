@@ -32,7 +32,7 @@ fn stub(name: &str, parameters: Option<Value>) -> Arc<dyn Tool> {
 fn reader() -> Arc<dyn Tool> {
     let parameters = json!({
         "type": "object",
-        "properties": {"path": {"type": "string"}, "limit": {"type": "integer", "minimum": 1}, "tags": {"type": "array", "items": {"type": "string"}}},
+        "properties": {"path": {"type": "string"}, "limit": {"type": "integer", "minimum": 1}, "tags": {"type": "array", "items": {"type": "string"}}, "as": {"enum": ["text", "lines", "bytes", "words"]}, "to": {"enum": ["me"]}},
         "required": ["path"],
         "additionalProperties": false,
     });
@@ -56,6 +56,12 @@ fn arguments_are_checked_and_every_fault_is_told() {
             json!({"path": 1, "limit": 0, "file": "b"}),
             "\n- at /path: 1 is not of type \"string\"\n- at /limit: 0 is less than the minimum of 1\
              \n- Additional properties are not allowed ('file' was unexpected)"
+                .to_owned(),
+        ),
+        (
+            json!({"path": "a", "as": "list", "to": [&long]}),
+            "\n- at /as: \"list\" is not one of \"text\", \"lines\", \"bytes\" or \"words\"\
+             \n- at /to: the value is not \"me\""
                 .to_owned(),
         ),
         (json!({"path": [&long]}), "\n- at /path: the value is not of type \"string\"".to_owned()),
