@@ -16,8 +16,11 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 
-/// Files in one patch, each of which is held in memory before and after.
+/// Files in one patch.
 const MAX_FILES: usize = 100;
+
+/// All of them together in memory, as so many of the largest that may be patched.
+const MAX_HELD: u64 = 4;
 
 pub struct ApplyPatch;
 
@@ -94,7 +97,8 @@ impl FileTool for ApplyPatch {
         if files.len() > MAX_FILES {
             return Err(nothing_changed(format!("The patch has more than {MAX_FILES} files. Split it.")));
         }
-        let located = files.iter().map(|file| locate(file, scope)).collect::<Result<Vec<_>, _>>()?;
+        let located = files.iter().map(|file| locate(file, scope)).collect::<Result<Vec<_>, _>>();
+        let located = located.map_err(and_nothing_changed)?;
         let _alone = scope.workspace.lock_all(located.iter().flat_map(Located::places));
         let mut staged = Staged::default();
         let mut told = Vec::new();
@@ -160,7 +164,7 @@ impl Staged {
         match (&located.from, &located.to) {
             (Some(from), Some(to)) => {
                 let content = self.content(from, scope)?;
-                let patched = fit::apply(&file.hunks, &content, &name(from)).map_err(nothing_changed)?;
+                let patched = self.fitted(file, &content, from, scope)?;
                 if patched.len() as u64 > scope.settings.read_limit {
                     let limit = text::count(scope.settings.read_limit, "byte");
                     return Err(nothing_changed(format!("{} would have more than {limit}.", name(to))));
@@ -177,13 +181,13 @@ impl Staged {
             }
             (None, Some(to)) => {
                 self.must_be_free(to, scope)?;
-                let content = fit::apply(&file.hunks, "", &name(to)).map_err(nothing_changed)?;
+                let content = self.fitted(file, "", to, scope)?;
                 self.put(to, Some(content));
                 Ok(format!("{}: made", name(to)))
             }
             (Some(from), None) => {
                 let content = self.content(from, scope)?;
-                let left = fit::apply(&file.hunks, &content, &name(from)).map_err(nothing_changed)?;
+                let left = self.fitted(file, &content, from, scope)?;
                 if !file.hunks.is_empty() && !left.is_empty() {
                     let line = left.lines().next().unwrap_or_default();
                     return Err(nothing_changed(format!(
@@ -197,6 +201,19 @@ impl Staged {
             }
             (None, None) => Err(nothing_changed("A file of the patch is `/dev/null` on both sides.".to_owned())),
         }
+    }
+
+    fn fitted(&self, file: &FilePatch, content: &str, place: &Place, scope: &Scope) -> Result<String, ToolError> {
+        let name = text::quoted(&place.to_string());
+        let patched = fit::apply(&file.hunks, content, &name, || scope.check().is_ok()).map_err(nothing_changed)?;
+        // All of them are held until the last one is known to fit.
+        let held = self.contents.values().filter_map(|(_, content)| content.as_ref()).map(String::len);
+        let most = scope.settings.read_limit.saturating_mul(MAX_HELD);
+        if held.fold(patched.len(), usize::saturating_add) as u64 > most {
+            let most = text::count(most, "byte");
+            return Err(nothing_changed(format!("Its files have more than {most} together. Split it.")));
+        }
+        Ok(patched)
     }
 
     fn put(&mut self, place: &Place, content: Option<String>) {

@@ -1,6 +1,7 @@
 //! Patches as a model sends them: all of one is done, or nothing.
 
-use crate::{Desk, names};
+use crate::{Desk, names, settings};
+use nuncio::tools::ToolSettings;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -94,12 +95,12 @@ async fn where_one_part_does_not_fit_nothing_is_changed() {
         ),
         (
             "--- /dev/null\n+++ b/way-out/x\n@@ -0,0 +1 @@\n+y\n",
-            "`way-out/x` is outside the workspace, and only the workspace can be accessed. Give a path relative to it, \
-             such as `notes.txt` or `src/main.rs`; `.` is the workspace itself.",
+            "Nothing was changed. `way-out/x` is outside the workspace, and only the workspace can be accessed. Give a \
+             path relative to it, such as `notes.txt` or `src/main.rs`; `.` is the workspace itself.",
         ),
         (
             "--- /dev/null\n+++ b/a.txt/x\n@@ -0,0 +1 @@\n+y\n",
-            "`a.txt/x` cannot be reached: a part of it is a file, not a folder.",
+            "Nothing was changed. `a.txt/x` cannot be reached: a part of it is a file, not a folder.",
         ),
     ];
     for (bad, expected) in cases {
@@ -114,17 +115,34 @@ async fn where_one_part_does_not_fit_nothing_is_changed() {
 }
 
 #[tokio::test]
+async fn what_a_patch_holds_at_once_has_a_bound() {
+    let desk = Desk::with(ToolSettings { read_limit: 1000, ..settings() });
+    let part = |at: usize| {
+        desk.put(&format!("{at}.txt"), format!("x\n{}\n", "y".repeat(990)));
+        format!("--- a/{at}.txt\n+++ b/{at}.txt\n@@ -1 +1 @@\n-x\n+z\n")
+    };
+    let parts: Vec<String> = (1..=5).map(part).collect();
+    let refused = desk.told("apply_patch", json!({"patch": parts.concat()})).await;
+    assert_eq!(refused, "Nothing was changed. Its files have more than 4,000 bytes together. Split it.");
+    desk.ok("apply_patch", json!({"patch": parts[..4].concat()})).await;
+    assert_eq!(["4.txt", "5.txt"].map(|path| desk.content(path)[..1].to_owned()), ["z", "x"]);
+}
+
+#[tokio::test]
 async fn the_other_form_is_understood_and_a_file_may_be_patched_twice() {
     let desk = Desk::new();
     desk.put("a.py", "class A:\n    def f(self):\n        return 1\n\n    def g(self):\n        return 1\n");
     desk.put("b.py", "x = 1\n");
     let patch = "\
 *** Begin Patch
+
 *** Update File: a.py
+
 @@ class A:
 @@     def g(self):
 -        return 1
 +        return 2
+
 *** Update File: a.py
 @@
      def f(self):
@@ -137,6 +155,9 @@ async fn the_other_form_is_understood_and_a_file_may_be_patched_twice() {
 +x = 2
 *** Add File: c.py
 +y = 1
+
++z = 1
+
 *** End Patch
 ";
     let told = desk.ok("apply_patch", json!({"patch": patch})).await;
@@ -146,6 +167,6 @@ async fn the_other_form_is_understood_and_a_file_may_be_patched_twice() {
     );
     let contents = ["a.py", "lib/b.py", "c.py"].map(|path| desk.content(path));
     let class = "class A:\n    def f(self):\n        return 3\n\n    def g(self):\n        return 2\n";
-    assert_eq!(contents, [class, "x = 2\n", "y = 1\n"]);
+    assert_eq!(contents, [class, "x = 2\n", "y = 1\n\nz = 1\n"]);
     assert_eq!(names(&desk.workspace), ["a.py", "c.py", "lib"]);
 }

@@ -9,7 +9,13 @@ pub(super) fn is_one(patch: &str) -> bool {
 
 pub(super) fn parse(patch: &str) -> Result<Vec<FilePatch>, String> {
     let mut files: Vec<FilePatch> = Vec::new();
+    // Lines with nothing in them, not even a space, that the last hunk ends with so far.
+    let mut bare = 0_usize;
+    let mut is_whole = false;
     for line in patch.trim().lines().skip(1) {
+        if line.starts_with("*** ") || line.starts_with("@@") {
+            without(std::mem::take(&mut bare), &mut files);
+        }
         if let Some(order) = line.strip_prefix("*** ") {
             match order.split_once(": ") {
                 Some(("Add File", name)) => files.push(FilePatch { to: name_of(name), ..FilePatch::default() }),
@@ -22,10 +28,17 @@ pub(super) fn parse(patch: &str) -> Result<Vec<FilePatch>, String> {
                     file.to = name_of(name);
                     file.renames = true;
                 }
-                None if order == "End Patch" => break,
+                None if order.trim_end() == "End Patch" => {
+                    is_whole = true;
+                    break;
+                }
                 None if order == "End of File" => {}
                 _ => return Err(unexpected(line)),
             }
+            continue;
+        }
+        let begins = files.last().is_none_or(|file| file.hunks.last().is_none_or(|hunk| hunk.lines.is_empty()));
+        if line.is_empty() && begins {
             continue;
         }
         let Some(file) = files.last_mut() else { return Err(unexpected(line)) };
@@ -37,16 +50,29 @@ pub(super) fn parse(patch: &str) -> Result<Vec<FilePatch>, String> {
             Some(' ') => (Side::Both, line.get(1..)),
             Some('-') => (Side::Old, line.get(1..)),
             Some('+') => (Side::New, line.get(1..)),
+            // Of a new file there is no line that could be context.
+            None if file.from.is_none() => (Side::New, Some("")),
             None => (Side::Both, Some("")),
             Some(_) => return Err(unexpected(line)),
         };
         if file.hunks.is_empty() {
             file.hunks.push(Hunk { header: "@@".to_owned(), ..Hunk::default() });
         }
+        bare = if line.is_empty() { bare.saturating_add(1) } else { 0 };
         let hunk = file.hunks.last_mut();
         hunk.into_iter().for_each(|hunk| hunk.lines.push((side, rest.unwrap_or_default().to_owned())));
     }
-    Ok(files)
+    match is_whole {
+        true => Ok(files),
+        // Of a patch that was cut off the rest is not known, and a part of it must not be done.
+        false => Err("The patch has no `*** End Patch`: it may be cut off.".to_owned()),
+    }
+}
+
+/// Takes back the empty lines at the end of the last hunk: they are there to be looked at, as context would have a space.
+fn without(bare: usize, files: &mut [FilePatch]) {
+    let hunk = files.last_mut().and_then(|file| file.hunks.last_mut());
+    hunk.into_iter().for_each(|hunk| hunk.lines.truncate(hunk.lines.len().saturating_sub(bare)));
 }
 
 /// A line of `@@` begins a hunk, or narrows down where the one that is still empty is.

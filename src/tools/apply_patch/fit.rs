@@ -16,8 +16,9 @@ const MAX_GUESSES: usize = 5_000_000;
 /// Places named of a hunk that fits at several.
 const MAX_PLACES: usize = 5;
 
-/// The text with all hunks applied. The error says which does not fit, and what is there instead.
-pub(super) fn apply(hunks: &[Hunk], content: &str, name: &str) -> Result<String, String> {
+/// The text with all hunks applied, for as long as somebody waits for it. The error says which does not fit, and what is
+/// there instead.
+pub(super) fn apply(hunks: &[Hunk], content: &str, name: &str, go_on: impl Fn() -> bool) -> Result<String, String> {
     let crlf = has_crlf(content);
     let unified = if crlf { Cow::Owned(content.replace("\r\n", "\n")) } else { Cow::Borrowed(content) };
     let mut newline = unified.is_empty() || unified.ends_with('\n');
@@ -26,6 +27,9 @@ pub(super) fn apply(hunks: &[Hunk], content: &str, name: &str) -> Result<String,
     // Lines of the file that are done with, and by how much the last hunk was off.
     let (mut done, mut drift) = (0_usize, 0_isize);
     for (number, hunk) in hunks.iter().enumerate() {
+        if !go_on() {
+            return Err("The call was cancelled.".to_owned());
+        }
         let hunk_name = format!("Hunk {} of {name} ({})", number.saturating_add(1), text::quoted(&hunk.header));
         let old: Vec<&str> =
             hunk.old_lines().map(|line| if crlf { line.trim_end_matches('\r') } else { line }).collect();
@@ -64,6 +68,40 @@ fn split(content: &str) -> Vec<&str> {
     content.split_inclusive('\n').map(|line| line.strip_suffix('\n').unwrap_or(line)).collect()
 }
 
+/// Where the lines of `wanted`, of which there is at least one, are among others. No line is gone back to, as a file and
+/// a hunk of nothing but the same line could hold up a thread for hours.
+fn occurrences<'a>(lines: &'a [&str], wanted: &'a [&str]) -> impl Iterator<Item = usize> + 'a {
+    let borders = borders(wanted);
+    let mut matched = 0_usize;
+    lines.iter().enumerate().filter_map(move |(at, line)| {
+        matched = longer(wanted, &borders, matched, line);
+        let is_whole = matched == wanted.len() && matched > 0;
+        is_whole.then(|| at.saturating_add(1).saturating_sub(matched))
+    })
+}
+
+/// How many of its lines a text begins with that the start of so many lines ends with as well, short of all of them.
+fn borders(wanted: &[&str]) -> Vec<usize> {
+    let mut borders = Vec::with_capacity(wanted.len());
+    let mut matched = 0_usize;
+    for (at, line) in wanted.iter().enumerate() {
+        matched = if at == 0 { 0 } else { longer(wanted, &borders, matched, line) };
+        borders.push(matched);
+    }
+    borders
+}
+
+/// How many lines from the first on are matched with one more line, after `matched` were.
+fn longer(wanted: &[&str], borders: &[usize], mut matched: usize, line: &str) -> usize {
+    loop {
+        if wanted.get(matched).is_some_and(|next| *next == line) {
+            return matched.saturating_add(1);
+        }
+        let Some(last) = matched.checked_sub(1) else { return 0 };
+        matched = borders.get(last).copied().unwrap_or_default();
+    }
+}
+
 /// Where a hunk may be.
 struct Place<'a> {
     lines: &'a [&'a str],
@@ -80,8 +118,9 @@ impl Place<'_> {
         if self.old.is_empty() {
             return Ok(self.insertion().clamp(from, self.lines.len()));
         }
-        let fits = |at: &usize| self.lines.get(*at..).is_some_and(|rest| rest.starts_with(self.old));
-        let found: Vec<usize> = (from..self.lines.len()).filter(fits).collect();
+        let found: Vec<usize> = occurrences(self.lines.get(from..).unwrap_or_default(), self.old)
+            .map(|at| at.saturating_add(from))
+            .collect();
         match (&*found, self.expected()) {
             ([], _) => Err(self.explain()),
             ([only], _) => Ok(*only),
@@ -128,7 +167,7 @@ impl Place<'_> {
         let new: Vec<&str> = self.hunk.new_lines().collect();
         let rest = self.lines.get(self.done..).unwrap_or_default();
         let changes = self.hunk.lines.iter().any(|(side, _)| *side == Side::New);
-        if changes && rest.windows(new.len().max(1)).any(|window| window == new) {
+        if changes && occurrences(rest, &new).next().is_some() {
             return "does not fit, but its new lines are in the file: it may have been applied already.".to_owned();
         }
         if self.lines.is_empty() {
@@ -169,5 +208,40 @@ impl Place<'_> {
         let lines = self.lines.iter().enumerate().skip(first).take(count);
         let shown: Vec<String> = lines.map(|(at, line)| format!("{}\t{line}", at.saturating_add(1))).collect();
         text::ellipsis(&shown.join("\n"), MAX_SHOWN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All texts of so many lines, each of them one of two.
+    fn texts(length: usize) -> impl Iterator<Item = Vec<&'static str>> {
+        (0..1_usize << length).map(move |bits| (0..length).map(|at| ["a", "b"][bits >> at & 1]).collect())
+    }
+
+    #[test]
+    fn lines_are_found_wherever_they_are() {
+        for lines in texts(8) {
+            for wanted in (1..5).flat_map(texts) {
+                let windows = lines.windows(wanted.len()).enumerate();
+                let expected: Vec<usize> = windows.filter(|(_, lines)| *lines == wanted).map(|(at, _)| at).collect();
+                assert_eq!(occurrences(&lines, &wanted).collect::<Vec<_>>(), expected, "{wanted:?} in {lines:?}");
+            }
+        }
+    }
+
+    /// With every line compared with every other it would take hours.
+    #[test]
+    fn a_file_of_the_same_line_over_and_over_is_searched_once() {
+        let mut lines = vec![(Side::Both, String::new()); 500_000];
+        lines.extend([(Side::Old, "x".to_owned()), (Side::New, "y".to_owned())]);
+        let told = apply(&[Hunk { lines, ..Hunk::default() }], &"\n".repeat(1_000_000), "`f`", || true).unwrap_err();
+        assert!(told.starts_with("Hunk 1 of `f` (``) does not fit"), "{told}");
+    }
+
+    #[test]
+    fn a_patch_that_nobody_waits_for_is_given_up() {
+        assert_eq!(apply(&[Hunk::default()], "", "`f`", || false).unwrap_err(), "The call was cancelled.");
     }
 }

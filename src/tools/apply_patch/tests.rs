@@ -78,6 +78,7 @@ fn what_is_no_patch_is_told() {
             "`b` is in the hunk `@@ -1,3 +1,3 @@` and begins with none of a space, `-` and `+`.",
         ),
         ("diff --git a/x b/x\nGIT binary patch\nliteral 1", "Binary files cannot be patched."),
+        ("*** Begin Patch\n*** Delete File: a\n", "The patch has no `*** End Patch`: it may be cut off."),
         ("*** Begin Patch\n+x", "`+x` is out of place between `*** Begin Patch` and `*** End Patch`."),
     ];
     for (patch, expected) in cases {
@@ -134,7 +135,7 @@ fn a_hunk_goes_where_its_lines_are() {
         ("", vec![at(Some(1), &["-a"])], Err("Hunk 1 of `f` (`@@`) does not fit: the file is empty.")),
     ];
     for (content, hunks, expected) in cases {
-        let applied = fit::apply(&hunks, content, "`f`");
+        let applied = fit::apply(&hunks, content, "`f`", || true);
         assert_eq!(applied.as_deref().map_err(String::as_str), expected, "{hunks:?} on {content:?}");
     }
 }
