@@ -147,6 +147,7 @@ impl Tool for Terminal {
             }
             let mut output = LongOutput::new(context.workspace, settings.output_limit, settings.terminal_max_output);
             let ended = supervisor.run_into(&command, &mut output, time_limit).await.map_err(failure)?;
+            processes.touch(&context.session);
             let (output, rest) = output.finish().await;
             Ok(file_tool::answer(told(ended, output, rest, time_limit)))
         })

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// Sessions that may have processes at the same time.
+/// Sessions that may have processes running at the same time. Where all have ended, their output makes room for others.
 const MAX_SESSIONS: usize = 256;
 
 /// Processes of a session that are kept after their end, to be looked at.
@@ -118,6 +118,7 @@ impl Processes {
         let place = match sessions.get_mut(session) {
             Some(place) => place,
             None => {
+                make_room(&mut sessions);
                 let end = self.0.stop.child_token();
                 self.0.tasks.spawn(self.clone().watch(Arc::clone(session), end.clone()));
                 sessions.entry(Arc::clone(session)).or_insert_with(|| Session {
@@ -156,7 +157,7 @@ impl Processes {
                  action `kill`.",
                 text::number(self.0.limits.per_session as u64)
             )),
-            None if sessions.len() >= MAX_SESSIONS => {
+            None if sessions.len() >= MAX_SESSIONS && sessions.values().all(|session| session.running() > 0) => {
                 full("Not started: too many conversations have processes in the background. Try later.".to_owned())
             }
             _ => Ok(()),
@@ -220,6 +221,18 @@ impl Processes {
     }
 }
 
+/// For one more session the one goes that has nothing running and was not used for the longest time.
+fn make_room(sessions: &mut HashMap<Arc<str>, Session>) {
+    if sessions.len() < MAX_SESSIONS {
+        return;
+    }
+    let ended = sessions.iter().filter(|(_, session)| session.running() == 0);
+    let oldest = ended.min_by_key(|(_, session)| session.used).map(|(id, _)| Arc::clone(id));
+    if let Some(session) = oldest.and_then(|id| sessions.remove(&id)) {
+        session.end.cancel();
+    }
+}
+
 /// Why a command was not started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -234,4 +247,29 @@ pub enum StartError {
 fn tag() -> String {
     let id = Uuid::now_v7().simple().to_string();
     id.chars().skip(28).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_ended_keeps_nobody_from_starting_something() {
+        let processes = Processes::default();
+        let now = Instant::now();
+        let session = |at: usize| {
+            let used = now + Duration::from_secs(((at + 7) % MAX_SESSIONS) as u64);
+            let end = CancellationToken::new();
+            (format!("s{at}").into(), Session { tag: tag(), count: 1, processes: BTreeMap::new(), used, end })
+        };
+        let mut sessions: HashMap<Arc<str>, Session> = (0..MAX_SESSIONS).map(session).collect();
+        processes.check_in(&sessions, "another").unwrap();
+        let oldest = format!("s{}", MAX_SESSIONS - 7);
+        let watched = sessions[&*oldest].end.clone();
+        make_room(&mut sessions);
+        assert_eq!((sessions.len(), sessions.contains_key(&*oldest)), (MAX_SESSIONS - 1, false));
+        assert!(watched.is_cancelled(), "nobody goes on watching it");
+        make_room(&mut sessions);
+        assert_eq!(sessions.len(), MAX_SESSIONS - 1, "there is room");
+    }
 }
