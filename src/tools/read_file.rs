@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::io::BufRead;
 
 /// Bytes shown of one line. What is longer is data or minified code, and one such line would push out all others.
-const LINE_LIMIT: usize = 2000;
+pub const LINE_LIMIT: usize = 2000;
 
 pub struct ReadFile;
 

@@ -54,6 +54,18 @@ async fn of_a_long_output_head_and_tail_are_kept() {
     assert_eq!(desk.content(file), whole);
 }
 
+#[tokio::test]
+async fn in_a_line_that_read_file_would_cut_a_command_reads_on() {
+    let desk = Desk::with(ToolSettings { output_limit: 6000, ..settings() });
+    let answer = run(&desk, "seq -s, 1000 9999").await;
+    let [file] = &*outputs(&desk) else { panic!("one file") };
+    let command = format!("tail -c +3001 {file} | head -c 6000");
+    let line = format!("[all of the output is in `{file}`; `{command}` goes on where it was cut]");
+    assert_eq!(answer.lines().last(), Some(&*line));
+    let more = run(&desk, &command).await;
+    assert!(more.starts_with("1600,1601,") && more.ends_with(",2799,\n[exit code 0]"), "{more}");
+}
+
 /// The files of long output, as they are named to a model, the oldest first.
 fn outputs(desk: &Desk) -> Vec<String> {
     let folder = desk.workspace.join(".nuncio/output");

@@ -1,6 +1,7 @@
 //! The output of a command: head and tail for the model, and all of it in a file of the workspace if that is not all.
 
 use crate::sandbox::{Capture, Captured, OutputLimits, Sink};
+use crate::tools::read_file::LINE_LIMIT;
 use crate::tools::text;
 use crate::tools::workspace::{Place, Workspace};
 use std::io;
@@ -45,6 +46,20 @@ impl LongOutput {
         Ok(kept)
     }
 
+    /// How to read on after the head.
+    fn way_on(limits: OutputLimits, head: &str, place: &Place) -> String {
+        let line = head.matches('\n').count().saturating_add(1);
+        match head.rsplit('\n').next().is_some_and(|last| last.len() > LINE_LIMIT) {
+            // It is a line of which read_file shows less than was shown already.
+            true => format!(
+                "`tail -c +{} {place} | head -c {}` goes on",
+                head.len().saturating_add(1),
+                limits.head.saturating_add(limits.tail)
+            ),
+            false => format!("read_file with offset={line} goes on"),
+        }
+    }
+
     /// What was kept, and a line on where the rest is.
     pub async fn finish(mut self) -> (Captured, Option<String>) {
         if let Some(Ok(kept)) = &mut self.file
@@ -59,8 +74,11 @@ impl LongOutput {
                     true => "all of the output is".to_owned(),
                     false => format!("the first {} of the output are", text::count(kept.written, "byte")),
                 };
-                let line = captured.head.matches('\n').count().saturating_add(1);
-                format!("[{whole} in `{}`; read_file with offset={line} goes on where it was cut]", kept.place)
+                format!(
+                    "[{whole} in `{}`; {} where it was cut]",
+                    kept.place,
+                    Self::way_on(self.limits, &captured.head, &kept.place)
+                )
             }
             Err(error) => format!("[the whole output could not be kept in a file: {error}]"),
         });
