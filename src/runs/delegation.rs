@@ -142,7 +142,7 @@ fn answer(profile: &str, outcome: Option<Outcome>, said: String) -> Result<Strin
     let why = match outcome {
         Some(Outcome::Completed) if said.is_empty() => return Ok(format!("[{profile} is done and has said nothing]")),
         Some(Outcome::Completed) => return Ok(said),
-        Some(Outcome::Failed { failure }) => format!("failed: {failure}"),
+        Some(Outcome::Failed { failure }) => format!("failed: {}.", failure.to_string().trim_end_matches('.')),
         Some(Outcome::Cancelled) => "was stopped.".to_owned(),
         Some(Outcome::Incomplete { reason: Cut::Steps }) => "has used up all its steps.".to_owned(),
         Some(Outcome::Incomplete { reason: Cut::OutputTokens }) => "has used up its tokens.".to_owned(),
