@@ -11,7 +11,7 @@ use crate::core::item::Part;
 use crate::core::ports::tool::{Annotations, Tool, ToolContext, ToolError, ToolSpec};
 use crate::sandbox::{Captured, Command, Ended, SpawnError, Supervisor};
 use crate::tools::{ToolSettings, file_tool, schema, text, workspace};
-use background::Process;
+use background::{OutputFile, Process};
 use futures_util::future::BoxFuture;
 use long_output::LongOutput;
 use processes::{Processes, StartError};
@@ -140,7 +140,8 @@ impl Tool for Terminal {
             let made = tokio::fs::create_dir_all(&context.workspace).await;
             made.map_err(|error| workspace::unusable(&error))?;
             if background {
-                let started = processes.start(&supervisor, &command, summary, &context.session).await;
+                let file = OutputFile { workspace: context.workspace, max: settings.terminal_max_output };
+                let started = processes.start(&supervisor, &command, summary, &context.session, file).await;
                 let process = Unanswered::of(started.map_err(refusal)?);
                 process.0.news(FIRST_LOOK.min(context.time_limit / 2)).await;
                 return Ok(file_tool::answer(process.answered().show_news(settings.output_limit)));

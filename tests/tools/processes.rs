@@ -1,5 +1,6 @@
 //! Commands in the background, as a model works with them: real processes, under the real supervisor.
 
+use crate::terminal::outputs;
 use crate::{Desk, process_limits, settings};
 use nuncio::core::ports::tool::ToolError;
 use nuncio::tools::ToolSettings;
@@ -116,6 +117,27 @@ async fn of_much_output_the_last_is_shown_and_the_rest_can_be_read() {
     end_of(&desk, &id).await;
     let start = process(&desk, "read", &id, json!({"offset": 10})).await;
     assert!(start.starts_with("[… the output before byte "), "{start}");
+}
+
+#[tokio::test]
+async fn what_is_not_kept_here_is_in_a_file() {
+    let whole: String = (100_000..150_000).map(|number| format!("{number}\n")).collect();
+    for (max, kept) in [(16 << 20, "350,000"), (200_000, "200,000")] {
+        let desk = Desk::with(ToolSettings { terminal_max_output: max, ..settings() });
+        let (_, id) = start(&desk, "seq 100000 149999").await;
+        end_of(&desk, &id).await;
+        let answer = process(&desk, "read", &id, json!({})).await;
+        let (told, shown) = answer.split_once('\n').unwrap();
+        let [file] = &*outputs(&desk) else { panic!("one file") };
+        let before = whole.len() - 128 * 1024;
+        let expected = format!(
+            "[… the output before byte {before} cannot be read here any more; the first {kept} bytes of the output are \
+             in `{file}` …]"
+        );
+        assert_eq!(told, expected);
+        assert!(shown.starts_with(&whole[before..before + 1000]), "{shown}");
+        assert_eq!(desk.content(file), whole[..whole.len().min(max as usize)]);
+    }
 }
 
 #[tokio::test]

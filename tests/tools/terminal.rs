@@ -67,7 +67,7 @@ async fn in_a_line_that_read_file_would_cut_a_command_reads_on() {
 }
 
 /// The files of long output, as they are named to a model, the oldest first.
-fn outputs(desk: &Desk) -> Vec<String> {
+pub fn outputs(desk: &Desk) -> Vec<String> {
     let folder = desk.workspace.join(".nuncio/output");
     names(&folder).into_iter().map(|name| format!(".nuncio/output/{name}")).collect()
 }

@@ -1,12 +1,15 @@
 //! One command in the background: the task that owns it, and what others may ask of it.
 
+use super::long_output::Kept;
 use super::ring::Ring;
 use crate::core::ports::tool::ToolError;
 use crate::sandbox::{CommandSignal, Ended, Running, Sink, SpawnError, read_into};
 use crate::tools::text;
 use futures_util::FutureExt;
+use std::io;
+use std::path::Path;
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
@@ -14,7 +17,7 @@ use tokio::sync::{self, mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Bytes kept of an output, the last ones.
+/// Bytes kept of an output in memory, the last ones.
 const KEPT: usize = 128 * 1024;
 
 /// Signals that may wait to be sent.
@@ -46,12 +49,29 @@ struct Log {
     /// The model has been shown the output up to here.
     seen: u64,
     ended: Option<String>,
+    /// Where all of the output is, or why that is nowhere, once it is more than is kept here.
+    file: Option<String>,
+}
+
+/// Where the whole output goes when there is much of it.
+pub struct OutputFile {
+    pub workspace: Arc<Path>,
+    /// Bytes of it.
+    pub max: u64,
+}
+
+/// What takes the output.
+struct Recorder<'p> {
+    process: &'p Process,
+    to: OutputFile,
+    file: Option<io::Result<Kept>>,
 }
 
 /// What the task that owns a command needs.
 pub struct Owned {
     pub running: Running,
     pub output: pipe::Receiver,
+    pub file: OutputFile,
     signals: mpsc::Receiver<CommandSignal>,
 }
 
@@ -59,10 +79,11 @@ impl Process {
     pub fn new(
         (id, summary): (String, String),
         (running, input, output): (Running, pipe::Sender, pipe::Receiver),
+        file: OutputFile,
         end: CancellationToken,
     ) -> (Self, Owned) {
         let (sender, signals) = mpsc::channel(MAX_SIGNALS);
-        let log = Log { output: Ring::new(KEPT), seen: 0, ended: None };
+        let log = Log { output: Ring::new(KEPT), seen: 0, ended: None, file: None };
         let process = Self {
             id,
             summary,
@@ -72,13 +93,13 @@ impl Process {
             signals: sender,
             end,
         };
-        (process, Owned { running, output, signals })
+        (process, Owned { running, output, file, signals })
     }
 
     /// Owns the command until nothing of it is left.
     pub async fn own(&self, owned: Owned, lifetime: Duration) {
-        let Owned { mut running, output, mut signals } = owned;
-        let mut sink = self;
+        let Owned { mut running, output, file, mut signals } = owned;
+        let mut sink = Recorder { process: self, to: file, file: None };
         let mut reading = pin!(read_into(&mut sink, output).fuse());
         let mut overdue = pin!(sleep(lifetime));
         let mut killed = None;
@@ -156,10 +177,11 @@ impl Process {
         let skipped = start.saturating_sub(log.seen);
         let mut shown = String::new();
         if skipped > 0 {
-            let readable = match log.output.start() {
-                kept if kept <= log.seen => format!("read with offset={} shows them", log.seen),
-                kept if kept < start => format!("read with offset={kept} shows what is kept of them"),
-                _ => "they are not kept".to_owned(),
+            let readable = match (log.output.start(), &log.file) {
+                (kept, _) if kept <= log.seen => format!("read with offset={} shows them", log.seen),
+                (_, Some(file)) => file.clone(),
+                (kept, None) if kept < start => format!("read with offset={kept} shows what is kept of them"),
+                (_, None) => "they are not kept".to_owned(),
             };
             shown += &format!("[… {} left out: {readable} …]\n", text::count(skipped, "byte"));
         }
@@ -175,7 +197,8 @@ impl Process {
         let end = start.saturating_add(bytes.len() as u64);
         let mut shown = String::new();
         if offset < start {
-            shown += &format!("[… the output before byte {start} is not kept any more …]\n");
+            let file = log.file.as_ref().map(|file| format!("; {file}")).unwrap_or_default();
+            shown += &format!("[… the output before byte {start} cannot be read here any more{file} …]\n");
         }
         log.seen = log.seen.max(end);
         let more = end < log.output.end();
@@ -231,10 +254,49 @@ impl Process {
     }
 }
 
-impl Sink for &Process {
+impl Recorder<'_> {
+    /// Everything up to here goes to the file first.
+    async fn begin(&self, so_far: &[u8]) -> io::Result<Kept> {
+        let mut kept = Kept::begin(Arc::clone(&self.to.workspace)).await?;
+        kept.write(so_far, self.to.max).await?;
+        Ok(kept)
+    }
+
+    async fn keep(&mut self, bytes: &[u8]) {
+        if self.file.is_none() {
+            let so_far = self.process.log().output.before_loss(bytes.len());
+            let Some(so_far) = so_far else { return };
+            self.file = Some(self.begin(&so_far).await);
+        }
+        let Some(Ok(kept)) = &mut self.file else { return };
+        let written = match kept.write(bytes, self.to.max).await {
+            Ok(()) => kept.flush().await,
+            error => error,
+        };
+        if let Err(error) = written {
+            self.file = Some(Err(error));
+        }
+    }
+
+    fn told(&self) -> Option<String> {
+        Some(match self.file.as_ref()? {
+            Ok(kept) => {
+                format!("the first {} of the output are in `{}`", text::count(kept.written, "byte"), kept.place)
+            }
+            Err(error) => format!("the whole output could not be kept in a file: {error}"),
+        })
+    }
+}
+
+impl Sink for Recorder<'_> {
     async fn take(&mut self, bytes: &[u8]) {
-        self.log().output.push(bytes);
-        self.changes.send_replace(());
+        self.keep(bytes).await;
+        let told = self.told();
+        let mut log = self.process.log();
+        log.output.push(bytes);
+        log.file = told;
+        drop(log);
+        self.process.changes.send_replace(());
     }
 }
 

@@ -1,4 +1,5 @@
 //! The output of a command: head and tail for the model, and all of it in a file of the workspace if that is not all.
+//! What goes on in the background has such a [file](Kept), too.
 
 use crate::sandbox::{Capture, Captured, OutputLimits, Sink};
 use crate::tools::read_file::LINE_LIMIT;
@@ -20,10 +21,11 @@ pub struct LongOutput {
     file: Option<Result<Kept, io::Error>>,
 }
 
-struct Kept {
+/// A file of the workspace that output goes to.
+pub struct Kept {
     file: File,
-    place: Place,
-    written: u64,
+    pub place: Place,
+    pub written: u64,
 }
 
 impl LongOutput {
@@ -33,13 +35,7 @@ impl LongOutput {
     }
 
     async fn begin(&self) -> io::Result<Kept> {
-        let workspace = Arc::clone(&self.workspace);
-        let open = move || {
-            let workspace = Workspace::open(workspace).map_err(|error| io::Error::other(error.to_string()))?;
-            Ok::<_, io::Error>(workspace.new_output()?)
-        };
-        let (file, place) = tokio::task::spawn_blocking(open).await.map_err(io::Error::other)??;
-        let mut kept = Kept { file: File::from_std(file), place, written: 0 };
+        let mut kept = Kept::begin(Arc::clone(&self.workspace)).await?;
         for bytes in self.capture.kept() {
             kept.write(bytes, self.max_file).await?;
         }
@@ -63,7 +59,7 @@ impl LongOutput {
     /// What was kept, and a line on where the rest is.
     pub async fn finish(mut self) -> (Captured, Option<String>) {
         if let Some(Ok(kept)) = &mut self.file
-            && let Err(error) = kept.file.flush().await
+            && let Err(error) = kept.flush().await
         {
             self.file = Some(Err(error));
         }
@@ -102,7 +98,22 @@ impl Sink for LongOutput {
 }
 
 impl Kept {
-    async fn write(&mut self, bytes: &[u8], max: u64) -> io::Result<()> {
+    pub async fn begin(workspace: Arc<Path>) -> io::Result<Self> {
+        let open = move || {
+            let workspace = Workspace::open(workspace).map_err(|error| io::Error::other(error.to_string()))?;
+            Ok::<_, io::Error>(workspace.new_output()?)
+        };
+        let (file, place) = tokio::task::spawn_blocking(open).await.map_err(io::Error::other)??;
+        Ok(Self { file: File::from_std(file), place, written: 0 })
+    }
+
+    /// Until then others may not see what was written.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        self.file.flush().await
+    }
+
+    /// Writes as much as there is room for.
+    pub async fn write(&mut self, bytes: &[u8], max: u64) -> io::Result<()> {
         let room = usize::try_from(max.saturating_sub(self.written)).unwrap_or(usize::MAX);
         let bytes = bytes.get(..room.min(bytes.len())).unwrap_or_default();
         self.file.write_all(bytes).await?;

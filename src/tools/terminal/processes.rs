@@ -1,6 +1,6 @@
 //! Commands in the background, by the session they belong to. They end with its idle time, or the daemon.
 
-use super::background::Process;
+use super::background::{OutputFile, Process};
 use crate::core::ports::tool::ToolError;
 use crate::sandbox::{Command, SpawnError, Streams, Supervisor};
 use crate::tools::text;
@@ -108,6 +108,7 @@ impl Processes {
         command: &Command,
         summary: String,
         session: &Arc<str>,
+        file: OutputFile,
     ) -> Result<Arc<Process>, StartError> {
         // Before anything is started for nothing, and again when it is.
         self.check(session)?;
@@ -134,7 +135,7 @@ impl Processes {
         place.used = Instant::now();
         place.count = place.count.saturating_add(1);
         let id = format!("p{}-{}", place.count, place.tag);
-        let (process, owned) = Process::new((id, summary), (running, input, output), place.end.child_token());
+        let (process, owned) = Process::new((id, summary), (running, input, output), file, place.end.child_token());
         let process = Arc::new(process);
         place.processes.insert(place.count, Arc::clone(&process));
         let (owner, lifetime) = (Arc::clone(&process), self.0.limits.lifetime);

@@ -26,6 +26,12 @@ impl Ring {
         self.start
     }
 
+    /// All that was pushed, if it is still here and some of it would not be with so many bytes more.
+    pub fn before_loss(&self, more: usize) -> Option<Vec<u8>> {
+        let loses = self.start == 0 && self.bytes.len().saturating_add(more) > self.limit;
+        loses.then(|| self.bytes.iter().copied().collect())
+    }
+
     /// The offset of the byte that comes next.
     pub fn end(&self) -> u64 {
         self.start.saturating_add(self.bytes.len() as u64)
