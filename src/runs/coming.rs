@@ -150,6 +150,7 @@ impl Coming {
         let finder = SessionFinder {
             store: Arc::clone(&runs.store),
             principal: Arc::clone(&presence.live.principal),
+            user: who.user.clone(),
             key: session,
             root: Arc::clone(&runs.workspaces),
             fixed: profile.workspace.clone(),

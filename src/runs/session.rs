@@ -28,6 +28,8 @@ pub enum SessionKey {
 pub struct SessionFinder {
     pub store: Arc<dyn Store>,
     pub principal: Arc<str>,
+    /// The person it is for: what two of them say in the same words is not the same conversation.
+    pub user: Option<Arc<str>>,
     pub key: SessionKey,
     /// Where every session has its folder; absolute and without symlinks, as what is found below it must be.
     pub root: Arc<Path>,
@@ -107,10 +109,20 @@ impl SessionFinder {
 
     /// The name of a session that only its history leads to, if this history is known.
     async fn known(&self, history: &[Arc<Item>]) -> Result<Option<String>, StoreError> {
-        match (&self.fixed, &self.key, fingerprint(history, of_client)) {
+        match (&self.fixed, &self.key, self.fingerprint(history, of_client)) {
             (Some(_), _, _) | (_, SessionKey::Named(_) | SessionKey::Shared(_), _) | (_, _, None) => Ok(None),
             (None, _, Some(fingerprint)) => self.store.session(&self.principal, fingerprint).await,
         }
+    }
+
+    /// `None` where nothing has been answered yet: all who ask the same would be taken for one.
+    fn fingerprint(&self, items: &[Arc<Item>], counts: impl Fn(&ToolCall) -> bool) -> Option<Fingerprint> {
+        let mut hash = Sha256::new();
+        if let Some(user) = &self.user {
+            // As long as any other, so that no words that are said can look like a person.
+            hash.update(Sha256::digest(user.as_bytes()));
+        }
+        trace(items, counts, |piece| hash.update(piece)).then(|| hash.finalize().into())
     }
 
     /// Lets later turns find the session by its history, once this run's output is part of it, also if this run has
@@ -128,7 +140,9 @@ impl SessionFinder {
         };
         let Some(name) = name else { return Ok(()) };
         let items: Vec<Arc<Item>> = history.iter().chain(output).cloned().collect();
-        for fingerprint in [fingerprint(&items, of_client), fingerprint(&items, |_| true)].into_iter().flatten() {
+        for fingerprint in
+            [self.fingerprint(&items, of_client), self.fingerprint(&items, |_| true)].into_iter().flatten()
+        {
             self.store.remember_session(&self.principal, fingerprint, name.clone()).await?;
         }
         Ok(())
@@ -167,12 +181,6 @@ async fn own_folder(path: &Path) -> io::Result<PathBuf> {
 fn folder(principal: &str, session: &str) -> String {
     let hash = Sha256::new().chain_update(principal).chain_update([0]).chain_update(session).finalize();
     hex::encode(hash.get(..16).unwrap_or(&hash))
-}
-
-/// `None` where nothing has been answered yet: all who ask the same would be taken for one.
-fn fingerprint(items: &[Arc<Item>], counts: impl Fn(&ToolCall) -> bool) -> Option<Fingerprint> {
-    let mut hash = Sha256::new();
-    trace(items, counts, |piece| hash.update(piece)).then(|| hash.finalize().into())
 }
 
 /// The calls that every client sends back.

@@ -243,6 +243,23 @@ async fn two_who_get_the_same_answer_to_the_same_question_never_meet() {
 }
 
 #[tokio::test]
+async fn people_of_one_key_who_say_the_same_keep_their_own() {
+    let upstream = monotonous().await;
+    let daemon = daemon(&upstream, &Settings::default());
+    let person = |name: &str| format!("X-Hermes-Session-Key: {name}\r\n");
+    let mut folders = Vec::new();
+    for name in ["ada", "bob"] {
+        let turn = work(&upstream, &daemon, &person(name), json!([user("list")])).await;
+        folders.push((name, turn.folder, json!([user("list"), turn.answer, user("more")])));
+    }
+    for (name, folder, history) in &folders {
+        assert_eq!(work(&upstream, &daemon, &person(name), history.clone()).await.folder, *folder, "{name}");
+    }
+    let stranger = work(&upstream, &daemon, &person("eve"), folders[0].2.clone()).await.folder;
+    assert!(folders.iter().all(|(_, folder, _)| *folder != stranger), "{stranger}");
+}
+
+#[tokio::test]
 async fn small_talk_leads_nobody_into_a_session_that_began_after_it() {
     let upstream = monotonous().await;
     let daemon = daemon(&upstream, &Settings::default());
