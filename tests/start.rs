@@ -172,6 +172,17 @@ fn folders_that_cannot_be_written_are_said_before_any_run() {
     }
 }
 
+/// Their folders are shown to commands, which must not see what else the daemon has there.
+#[test]
+fn skills_beside_the_store_stop_the_start() {
+    let folder = folder_with(&format!("{REHEARSAL}skills: {{paths: [data/skills]}}\n"));
+    let skills = folder.path().join("data/skills");
+    fs::create_dir_all(&skills).unwrap();
+    let (code, _, said) = ended(command(folder.path()).arg("check").arg("--data-dir").arg(folder.path().join("data")));
+    let problem = "nuncio: profile `nuncio`: skills: expected a path apart from the data folder ";
+    assert_eq!((code, said.starts_with(problem)), (Some(1), true), "{said}");
+}
+
 #[test]
 fn a_format_that_cannot_be_used_stops_the_start() {
     let schema = "{type: json_schema, json_schema: {name: n, schema: {type: xml}}}";

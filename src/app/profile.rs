@@ -105,6 +105,10 @@ impl Parts<'_> {
         };
         // What a skill brings along is of no use to a command that cannot read it.
         let of_skills = means.skills.as_ref().map(Skills::readable).unwrap_or_default();
+        let apart = of_skills.iter().try_for_each(|folder| self.edges.sandbox.keep_out_of_data(folder));
+        if let Err(reason) = apart {
+            return Err(fault(format!("skills: {reason}")));
+        }
         let read: Vec<_> = profile.read.iter().cloned().chain(of_skills).collect();
         let reach = Reach { read: &read, ..profile.reach() };
         let supervisor = self.edges.sandbox.supervisor(reach).map_err(fault)?;
