@@ -97,8 +97,7 @@ impl FileTool for ApplyPatch {
         if files.len() > MAX_FILES {
             return Err(nothing_changed(format!("The patch has more than {MAX_FILES} files. Split it.")));
         }
-        let located = files.iter().map(|file| locate(file, scope)).collect::<Result<Vec<_>, _>>();
-        let located = located.map_err(and_nothing_changed)?;
+        let located = files.iter().map(|file| locate(file, scope)).collect::<Result<Vec<_>, _>>()?;
         let _alone = scope.workspace.lock_all(located.iter().flat_map(Located::places));
         let mut staged = Staged::default();
         let mut told = Vec::new();

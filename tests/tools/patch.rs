@@ -95,12 +95,12 @@ async fn where_one_part_does_not_fit_nothing_is_changed() {
         ),
         (
             "--- /dev/null\n+++ b/way-out/x\n@@ -0,0 +1 @@\n+y\n",
-            "Nothing was changed. `way-out/x` is outside the workspace, and only the workspace can be accessed. Give a \
-             path relative to it, such as `notes.txt` or `src/main.rs`; `.` is the workspace itself.",
+            "`way-out/x` is outside the workspace, and only the workspace can be accessed. Give a path relative to it, \
+             such as `notes.txt` or `src/main.rs`; `.` is the workspace itself.",
         ),
         (
             "--- /dev/null\n+++ b/a.txt/x\n@@ -0,0 +1 @@\n+y\n",
-            "Nothing was changed. `a.txt/x` cannot be reached: a part of it is a file, not a folder.",
+            "`a.txt/x` cannot be reached: a part of it is a file, not a folder.",
         ),
     ];
     for (bad, expected) in cases {
