@@ -120,6 +120,14 @@ async fn of_much_output_the_last_is_shown_and_the_rest_can_be_read() {
 }
 
 #[tokio::test]
+async fn output_that_never_pauses_holds_up_no_look() {
+    let desk = Desk::new();
+    let (_, id) = start(&desk, "while :; do echo x; sleep 0.01; done").await;
+    let look = process(&desk, "poll", &id, json!({"wait_seconds": 50}));
+    timeout(LONG, look).await.expect("there is something to show");
+}
+
+#[tokio::test]
 async fn what_is_not_kept_here_is_in_a_file() {
     let whole: String = (100_000..150_000).map(|number| format!("{number}\n")).collect();
     for (max, kept) in [(16 << 20, "350,000"), (200_000, "200,000")] {

@@ -26,6 +26,9 @@ const MAX_SIGNALS: usize = 16;
 /// Output mostly comes in several pieces; a look at it waits until none has come for this long.
 const SETTLED: Duration = Duration::from_millis(100);
 
+/// And no longer than this, as there is output that never pauses.
+const SETTLE_LIMIT: Duration = Duration::from_secs(1);
+
 /// How long a process may take to read what it is sent.
 const INPUT_TIME: Duration = Duration::from_secs(5);
 
@@ -156,7 +159,8 @@ impl Process {
         let is_new = |log: &Log| log.ended.is_some() || log.output.end() > log.seen;
         let settled = async {
             while !is_new(&self.log()) && changes.changed().await.is_ok() {}
-            while self.is_running() && timeout(SETTLED, changes.changed()).await.is_ok() {}
+            let pause = async { while self.is_running() && timeout(SETTLED, changes.changed()).await.is_ok() {} };
+            let _ = timeout(SETTLE_LIMIT, pause).await;
         };
         let _ = timeout(limit, settled).await;
     }
