@@ -102,6 +102,9 @@ impl Links {
         self.holders.forget(&entry.link);
         entry.link = gone;
         self.join_with_the_gap_before(id);
+        if let Some(after) = self.gap_after(id) {
+            self.join_with_the_gap_before(&after);
+        }
         self.free(Some(id.to_owned()));
         true
     }
@@ -152,6 +155,12 @@ impl Links {
             });
             self.change(id.as_deref(), |before| before.children = before.children.saturating_sub(1));
         }
+    }
+
+    /// The gap that goes on from this link, which may be deleted before what it stands on.
+    fn gap_after(&self, id: &str) -> Option<String> {
+        let follows = |entry: &Entry| is_gone(&entry.link) && entry.link.previous() == Some(id);
+        self.entries.iter().find(|(_, entry)| follows(entry)).map(|(after, _)| after.clone())
     }
 
     /// One gap is as good as two, and a chain that loses its oldest links for ever must not leave one for each.

@@ -130,6 +130,16 @@ fn the_ends_of_chains_go_first_and_named_conversations_last() {
 }
 
 #[test]
+fn gaps_are_one_gap_whichever_is_deleted_first() {
+    let mut archive = Archive::bounded(9, usize::MAX);
+    begin(&mut archive, "c", None);
+    let ids = ["1", "2", "3", "4"];
+    ids.iter().for_each(|id| archive.keep_response(response(id, None, Some("c"))));
+    assert!(["3", "2"].iter().all(|id| archive.delete_response(id)));
+    assert_eq!((self::ids(archive.chain("4")), archive.links.len()), ("1 - 4".into(), 3));
+}
+
+#[test]
 fn where_every_link_is_the_end_of_a_named_conversation_the_oldest_conversation_goes() {
     let mut archive = Archive::bounded(2, usize::MAX);
     for id in ["a", "b", "c"] {
