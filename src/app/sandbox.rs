@@ -6,7 +6,9 @@ use crate::config::{Config, mcp::McpServer};
 use crate::sandbox::{Broken, Layer, Level, Limits, Network, Policy, Supervisor, UserIds};
 use crate::system;
 use serde_json::{Value, json};
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Who commands run as if nobody is named, the first that there is.
@@ -138,15 +140,27 @@ impl Sandbox {
         if has_servers {
             system::private_folder(&servers)?;
         }
-        let is_off = |holder: &Holder<'_>| holder.reach.sandbox == settings::Level::Off;
-        let without_view = self.broken.contains_key(&Layer::View) || holders(config).any(|holder| is_off(&holder));
-        if self.user.is_some() && without_view {
+        if self.user.is_some() && self.has_paths(config) {
             let folders = [&self.data_dir, &tmp, &self.data_dir.join("workspaces")];
             for folder in folders.into_iter().chain(has_servers.then_some(&servers)) {
                 system::let_pass(folder)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether commands find their folders by the paths that these have outside.
+    fn has_paths(&self, config: &Config) -> bool {
+        let is_off = |holder: Holder<'_>| holder.reach.sandbox == settings::Level::Off;
+        self.broken.contains_key(&Layer::View) || holders(config).any(is_off)
+    }
+
+    /// Who commands run as, and the first folder above the data folder that they have to pass and may not.
+    fn barred(&self, config: &Config) -> Option<(&str, &Path)> {
+        let (name, ids) = self.user.as_ref().filter(|_| self.has_paths(config))?;
+        let is_barred = |folder: &&Path| folder.metadata().is_ok_and(|found| !may_pass(&found, *ids));
+        let folders = self.data_dir.ancestors().skip(1);
+        Some((name, folders.filter(is_barred).last()?))
     }
 
     /// What cannot be promised to a holder, in words.
@@ -177,7 +191,13 @@ impl Sandbox {
             let unmet = self.unmet(&holder).map(|unmet| format!("warning   {name}: sandbox {unmet}"));
             [Some(told), unmet]
         };
-        holders(config).flat_map(of_holder).flatten().collect()
+        let barred = self.barred(config).map(|(who, folder)| {
+            format!(
+                "warning   without a view commands have to pass {}, which {who} may not: choose another --data-dir",
+                folder.display()
+            )
+        });
+        holders(config).flat_map(of_holder).flatten().chain(barred).collect()
     }
 
     /// Each layer and whether it works here, in lines for people.
@@ -224,6 +244,15 @@ fn holders(config: &Config) -> impl Iterator<Item = Holder<'_>> {
     let servers =
         servers.map(|(name, server)| Holder { name: format!("mcp {name}"), reach: server.reach(), is_server: true });
     profiles.chain(servers)
+}
+
+fn may_pass(folder: &Metadata, user: UserIds) -> bool {
+    let bit = match () {
+        () if folder.uid() == user.uid => 0o100,
+        () if folder.gid() == user.gid => 0o010,
+        () => 0o001,
+    };
+    folder.mode() & bit != 0
 }
 
 /// Whether a path is inside of a folder that commands can write. They have it anyway, and can put a link in its place

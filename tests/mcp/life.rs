@@ -121,6 +121,13 @@ fn a_server_without_a_sandbox_is_said_and_has_a_home() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("\nsandbox   mcp free: off, it reaches all that its user does"), "{text}");
     assert!(text.contains("\nwarning   mcp free: it ended with exit code 7; it had written: at home\n"), "{text}");
+    assert!(!text.contains("have to pass"), "{text}");
+    if rustix::process::geteuid().is_root() {
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+        let output = crate::support::command(folder.path()).arg("check").output().unwrap();
+        let told = format!("have to pass {}, which ", folder.path().canonicalize().unwrap().display());
+        assert!(String::from_utf8_lossy(&output.stdout).contains(&told), "{told}");
+    }
 }
 
 #[tokio::test]
