@@ -227,6 +227,9 @@ fn remove(tables: &mut Tables, link: i64) -> Result<(), Fault> {
             params![link, GONE],
         )?;
         join_with_the_gap_before(tables, &found)?;
+        if let Some(after) = gap_after(tables, &found)? {
+            join_with_the_gap_before(tables, &after)?;
+        }
     }
     Ok(())
 }
@@ -244,6 +247,11 @@ fn empty(tables: &mut Tables, found: &Found) -> rusqlite::Result<()> {
 
 fn holds_something(state: i64) -> bool {
     state == KEPT || state == ADDED
+}
+
+/// The gap that goes on from a link, which may be deleted before what it stands on.
+fn gap_after(tables: &Tables, found: &Found) -> rusqlite::Result<Option<Found>> {
+    tables.one(&format!("{FOUND} WHERE parent = ?1 AND state = {GONE}"), [found.link], Found::read)
 }
 
 /// One gap is as good as two, and a chain that loses its oldest links for ever must not leave one for each.

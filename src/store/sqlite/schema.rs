@@ -3,7 +3,12 @@
 use rusqlite::{Connection, Result};
 
 /// One step from each version to the next; what has been released is never changed.
-pub const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+pub const STEPS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// Marks a database as ours: "nunc".
 pub const APPLICATION: i64 = 0x6e75_6e63;

@@ -188,6 +188,14 @@ async fn a_deleted_response_is_a_gap_in_its_conversation(store: &impl Subject) {
     assert_eq!((gap.id(), gap.previous(), gap.conversation(), gap.items().count()), ("d", Some("a"), Some("c"), 0));
     keep(store, "e", "c").await;
     assert_eq!((told(store, "c").await, store.response("ann", "c").await.unwrap()), ("a - e".into(), None));
+    for id in ["f", "g", "h"] {
+        keep(store, id, "c").await;
+    }
+    delete("g").await;
+    assert_eq!(delete("f").await, (true, "a - e - h".into()), "whichever is deleted first");
+    assert_eq!(delete("e").await, (true, "a - h".into()), "between two gaps");
+    assert!(store.delete_response("ann", "h").await.unwrap());
+    keep(store, "e", "c").await;
     assert!(store.delete_conversation("ann", "c").await.unwrap() && store.delete_response("ann", "e").await.unwrap());
     assert_eq!(ids(store.chain("ann", "d").await.unwrap()), "none", "a gap that nothing stands on is none");
     assert_eq!(ids(store.chain("ann", "a").await.unwrap()), "a");

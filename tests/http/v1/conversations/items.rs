@@ -79,7 +79,6 @@ async fn items_are_added_shown_and_listed_in_pages() {
     let call = json!({"type": "mcp_call", "id": "mcp_9", "server_label": "x", "name": "look", "arguments": "{}", "output": "seen"});
     let (status, more) = add(&daemon, &id, json!([call, message("assistant", "I see")])).await;
     let mut shown = call.clone();
-    shown["server_label"] = json!("nuncio");
     shown.as_object_mut().unwrap().extend(
         json!({"status": "completed", "approval_request_id": null, "error": null}).as_object().unwrap().clone(),
     );
