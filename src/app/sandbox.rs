@@ -165,15 +165,21 @@ impl Sandbox {
 
     /// What cannot be promised to a holder, in words.
     fn unmet(&self, holder: &Holder<'_>) -> Option<String> {
-        let layer = self.policy(holder.reach).ok()?.unmet(&self.broken)?;
-        let reason = self.broken.get(&layer).map(String::as_str).unwrap_or_default();
-        let outcome = match (self.settings.require || layer == Layer::User, holder.is_server) {
+        let mut policy = self.policy(holder.reach).ok()?;
+        let mut layers = Vec::new();
+        while let Some(layer) = policy.unmet(&self.broken) {
+            layers.push(layer);
+            policy = policy.without(layer);
+        }
+        let reason = layers.first().and_then(|layer| self.broken.get(layer))?;
+        let outcome = match (self.settings.require || layers.contains(&Layer::User), holder.is_server) {
             (true, false) => "its commands are refused",
             (true, true) => "it is not started",
-            (false, false) => "its commands run without it",
-            (false, true) => "it runs without it",
+            (false, false) => "its commands run without",
+            (false, true) => "it runs without",
         };
-        Some(format!("layer {layer} cannot be put on here, so {outcome}: {reason}"))
+        let (layers, s) = (layers.iter().map(|layer| layer.name()).collect::<Vec<_>>(), plural(&layers));
+        Some(format!("layer{s} {} cannot be put on here, so {outcome}: {reason}", layers.join(", ")))
     }
 
     /// In lines for people: how far the commands of each profile reach, and each server that is a program.
@@ -193,7 +199,7 @@ impl Sandbox {
         };
         let barred = self.barred(config).map(|(who, folder)| {
             format!(
-                "warning   without a view commands have to pass {}, which {who} may not: choose another --data-dir",
+                "warning   without a view commands have to pass {}, which is closed to {who}: choose another --data-dir",
                 folder.display()
             )
         });
@@ -228,6 +234,10 @@ impl Sandbox {
             "problems": unmet,
         })
     }
+}
+
+fn plural<T>(all: &[T]) -> &'static str {
+    if all.len() == 1 { "" } else { "s" }
 }
 
 /// Whose commands are kept from something: a profile, or a server of tools that is a program.

@@ -125,7 +125,7 @@ fn a_server_without_a_sandbox_is_said_and_has_a_home() {
     if rustix::process::geteuid().is_root() {
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
         let output = crate::support::command(folder.path()).arg("check").output().unwrap();
-        let told = format!("have to pass {}, which ", folder.path().canonicalize().unwrap().display());
+        let told = format!("have to pass {}, which is closed to ", folder.path().canonicalize().unwrap().display());
         assert!(String::from_utf8_lossy(&output.stdout).contains(&told), "{told}");
     }
 }
