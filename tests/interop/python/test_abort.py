@@ -2,12 +2,11 @@
 
 import asyncio
 import time
-from pathlib import Path
 
 import pytest
 import rehearsal
 from conftest import strict_client
-from daemon import wait_for
+from daemon import processes, wait_for
 from openai import AsyncOpenAI
 from stand_in import BUSY, SAYS, StandIn
 
@@ -85,12 +84,14 @@ def test_an_abort_kills_the_tool_and_all_it_started(daemon, stream):
     # A child in a session of its own that ignores SIGTERM: only a real reaper gets it.
     name = f"pids-{'stream' if stream else 'plain'}"
     child = f"trap \"\" TERM; echo $$ >> {name}; while :; do sleep 1; done"
-    command = f"setsid sh -c '{child}' & echo $$ >> {name}; sleep 60"
+    command = f"setsid sh -c '{child}' & echo $$ >> {name}; sleep 60; true"
 
     def pids() -> list[str]:
         return [pid for file in daemon.workspace_files(name) for pid in file.read_text().split()]
 
-    asyncio.run(
-        abort_when(daemon, stream, rehearsal.run(command), lambda: wait_for(lambda: len(pids()) == 2, 10, "two pids"))
-    )
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids()), KILL_SECONDS, "both processes are gone")
+    def both_run():
+        wait_for(lambda: len(pids()) == 2, 10, "two pids")
+        assert len(processes(f">> {name}")) >= 2
+
+    asyncio.run(abort_when(daemon, stream, rehearsal.run(command), both_run))
+    wait_for(lambda: not processes(f">> {name}"), KILL_SECONDS, "both processes are gone")

@@ -5,7 +5,7 @@ import json
 import openai
 import pytest
 import rehearsal
-from daemon import wait_for
+from daemon import processes, wait_for
 from open_responses import event_faults, faults
 from openai.types.responses import Response
 
@@ -56,29 +56,22 @@ def test_a_failure_is_kept(client):
 
 
 def test_a_run_is_cancelled_down_to_its_processes(client, daemon):
-    script = "\n".join(["say: Look", "run: echo $$ > background-pid; sleep 60"])
+    script = "\n".join(["say: Look", "run: echo $$ > background-pid; sleep 60; true"])
     response = begin(client, script)
-    (pid,) = wait_for(lambda: written(daemon.workspace_files("background-pid")), 10, "the command runs")
+    wait_for(lambda: written(daemon.workspace_files("background-pid")), 10, "the command runs")
+    assert processes("> background-pid")
     cancelled = client.responses.cancel(response.id)
     assert cancelled.status == "cancelled"
     done = [(item.type, item.status) for item in cancelled.output]
     assert done == [("message", "completed"), ("mcp_call", "failed")]
     wait_for(lambda: daemon.runs_in_flight() == 0, 10, "the run has ended")
-    wait_for(lambda: not alive(pid), 10, "the command has ended")
+    wait_for(lambda: not processes("> background-pid"), 10, "the command has ended")
     assert client.responses.retrieve(response.id) == cancelled
     assert client.responses.cancel(response.id) == cancelled
 
 
 def written(files) -> list[str]:
     return [text for file in files if (text := file.read_text().strip())]
-
-
-def alive(pid: str) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_what_is_over_stays_as_it_is(client):
