@@ -201,8 +201,10 @@ fn a_format_that_cannot_be_used_stops_the_start() {
 fn a_second_daemon_on_the_port_says_so() {
     let daemon = Daemon::rehearsing();
     let port = daemon.address().rsplit(':').next().unwrap().to_owned();
-    let folder = folder_with(REHEARSAL);
+    let folder = folder_with(&format!("{REHEARSAL}mcp_servers: {{it: {{command: sh}}}}\n"));
     let (code, _, said) = ended(command(folder.path()).args(["--port", &port]));
+    // Nor has it begun what it could not have ended: no server of tools, and no run that was left to it.
+    assert!(!folder.path().join("data/mcp/it").exists());
     let expected = format!(
         "nuncio: cannot listen on 127.0.0.1:{port}: Address already in use (os error 98). Choose another address with \
          --host and --port.\n"

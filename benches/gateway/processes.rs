@@ -95,6 +95,6 @@ fn started(mut command: Command) -> Result<(Child, String)> {
     let mut lines = BufReader::new(child.stdout.take().context("no stdout")?).lines();
     let first = lines.next().context("it ended at once")??;
     // Kept open, so that it can go on printing.
-    std::thread::spawn(move || lines.for_each(drop));
+    std::thread::Builder::new().spawn(move || lines.for_each(drop))?;
     Ok((child, first))
 }

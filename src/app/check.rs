@@ -3,7 +3,8 @@
 use super::gateway::{Edges, gateway};
 use super::output::say;
 use super::sandbox::Sandbox;
-use super::{AppError, servers, store, upstreams};
+use super::{AppError, servers, store, upstreams, workspaces};
+use crate::config::mcp::McpServer;
 use crate::config::{Config, Loaded};
 use crate::system;
 use crate::tools::skills::Skills;
@@ -63,11 +64,11 @@ struct Trial {
 impl Trial {
     async fn of(config: &Config) -> Result<Self, AppError> {
         let mut trial = Self { config: config.clone(), sandbox: None };
-        if config.mcp_servers.values().any(|server| server.command.is_some()) {
+        if config.mcp_servers.values().any(McpServer::is_program) {
             let folder = std::env::temp_dir().join(format!("nuncio-check-{}", Uuid::now_v7()));
             let fault = |source| AppError::DataDir { path: folder.clone(), source };
-            system::private_folder(&folder).map_err(fault)?;
             trial.config.data_dir.clone_from(&folder);
+            system::private_folder(&workspaces(&folder)?).map_err(fault)?;
             let sandbox = trial.sandbox.insert(Sandbox::find(&trial.config).await?);
             sandbox.make_folders(&trial.config).map_err(fault)?;
         }

@@ -39,12 +39,13 @@ pub async fn serve(mut loaded: Loaded) -> Result<(), AppError> {
         tracing::warn!("commands of the last daemon do not end; runs that it has left wait for that");
     }
     edges.sandbox.make_folders(config).map_err(|source| AppError::DataDir { path: config.data_dir.clone(), source })?;
-    edges.hub.start();
-    carry_on(&gateway, &gone).await;
+    // Before anything is begun that would be broken off if there is no port. Who connects meanwhile waits.
     let listener = system::listen(&config.server.host, config.server.port)
         .await
         .map_err(|source| AppError::Listen { host: config.server.host.clone(), port: config.server.port, source })?;
     let address = listener.local_addr().map_err(fault_of("the address is unknown"))?;
+    edges.hub.start();
+    carry_on(&gateway, &gone).await;
     let stop = CancellationToken::new();
     let server = serve::serve(listener, router(gateway), config.server.slow_client_timeout, stop.clone());
     tokio::pin!(server);

@@ -2,11 +2,13 @@
 
 use super::{AppError, OWN_BINARY, commands_lock};
 use crate::config::sandbox::{self as settings, Reach};
-use crate::config::{Config, profiles::Profile};
+use crate::config::{Config, mcp::McpServer};
 use crate::sandbox::{Broken, Layer, Level, Limits, Network, Policy, Supervisor, UserIds};
 use crate::system;
 use serde_json::{Value, json};
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Who commands run as if nobody is named, the first that there is.
@@ -72,8 +74,10 @@ impl Sandbox {
             settings::Network::Loopback => Network::Loopback,
             settings::Network::All => Network::All,
         };
-        for path in reach.read.iter().chain(reach.write) {
-            self.keep_out_of_data(path)?;
+        for (key, paths) in [("read", reach.read), ("write", reach.write)] {
+            for (index, path) in paths.iter().enumerate() {
+                self.keep_out_of_data(path).map_err(|error| format!("{key}[{index}]: {error}"))?;
+            }
         }
         let settings = &self.settings;
         let policy = Policy {
@@ -131,43 +135,75 @@ impl Sandbox {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => system::private_folder(&tmp)?,
         }
-        let is_off = |profile: &Profile| profile.sandbox == settings::Level::Off;
-        let without_view = self.broken.contains_key(&Layer::View) || config.profiles.values().any(is_off);
-        if self.user.is_some() && without_view {
-            for folder in [&self.data_dir, &tmp, &self.data_dir.join("workspaces")] {
+        let servers = self.data_dir.join("mcp");
+        let has_servers = config.mcp_servers.values().any(McpServer::is_program);
+        if has_servers {
+            system::private_folder(&servers)?;
+        }
+        if self.user.is_some() && self.has_paths(config) {
+            let folders = [&self.data_dir, &tmp, &self.data_dir.join("workspaces")];
+            for folder in folders.into_iter().chain(has_servers.then_some(&servers)) {
                 system::let_pass(folder)?;
             }
         }
         Ok(())
     }
 
-    /// What cannot be promised to a profile, in words.
-    fn unmet(&self, profile: &Profile) -> Option<String> {
-        let layer = self.policy(profile.reach()).ok()?.unmet(&self.broken)?;
-        let reason = self.broken.get(&layer).map(String::as_str).unwrap_or_default();
-        let outcome = if self.settings.require || layer == Layer::User {
-            "its commands are refused"
-        } else {
-            "its commands run without it"
-        };
-        Some(format!("layer {layer} cannot be put on here, so {outcome}: {reason}"))
+    /// Whether commands find their folders by the paths that these have outside.
+    fn has_paths(&self, config: &Config) -> bool {
+        let is_off = |holder: Holder<'_>| holder.reach.sandbox == settings::Level::Off;
+        self.broken.contains_key(&Layer::View) || holders(config).any(is_off)
     }
 
-    /// In lines for people: how far the commands of each profile reach.
+    /// Who commands run as, and the first folder above the data folder that they have to pass and may not.
+    fn barred(&self, config: &Config) -> Option<(&str, &Path)> {
+        let (name, ids) = self.user.as_ref().filter(|_| self.has_paths(config))?;
+        let is_barred = |folder: &&Path| folder.metadata().is_ok_and(|found| !may_pass(&found, *ids));
+        let folders = self.data_dir.ancestors().skip(1);
+        Some((name, folders.filter(is_barred).last()?))
+    }
+
+    /// What cannot be promised to a holder, in words.
+    fn unmet(&self, holder: &Holder<'_>) -> Option<String> {
+        let mut policy = self.policy(holder.reach).ok()?;
+        let mut layers = Vec::new();
+        while let Some(layer) = policy.unmet(&self.broken) {
+            layers.push(layer);
+            policy = policy.without(layer);
+        }
+        let reason = layers.first().and_then(|layer| self.broken.get(layer))?;
+        let outcome = match (self.settings.require || layers.contains(&Layer::User), holder.is_server) {
+            (true, false) => "its commands are refused",
+            (true, true) => "it is not started",
+            (false, false) => "its commands run without",
+            (false, true) => "it runs without",
+        };
+        let (layers, s) = (layers.iter().map(|layer| layer.name()).collect::<Vec<_>>(), plural(&layers));
+        Some(format!("layer{s} {} cannot be put on here, so {outcome}: {reason}", layers.join(", ")))
+    }
+
+    /// In lines for people: how far the commands of each profile reach, and each server that is a program.
     pub fn summary(&self, config: &Config) -> Vec<String> {
         let user = self.user.as_ref().map(|(name, ids)| format!(", as {name} ({})", ids.uid)).unwrap_or_default();
-        let of_profile = |(id, profile): (&String, &Profile)| {
-            let reach = profile.reach();
+        let of_holder = |holder: Holder<'_>| {
+            let Holder { name, reach, is_server } = &holder;
             let told = match (reach.sandbox, reach.network()) {
                 (settings::Level::Off, _) => {
-                    format!("sandbox   {id}: off, commands reach all that their user does{user}")
+                    let who = if *is_server { "it reaches all that its" } else { "commands reach all that their" };
+                    format!("sandbox   {name}: off, {who} user does{user}")
                 }
-                (level, network) => format!("sandbox   {id}: {}, network {}{user}", word(&level), word(&network)),
+                (level, network) => format!("sandbox   {name}: {}, network {}{user}", word(&level), word(&network)),
             };
-            let unmet = self.unmet(profile).map(|unmet| format!("warning   {id}: sandbox {unmet}"));
+            let unmet = self.unmet(&holder).map(|unmet| format!("warning   {name}: sandbox {unmet}"));
             [Some(told), unmet]
         };
-        config.profiles.iter().flat_map(of_profile).flatten().collect()
+        let barred = self.barred(config).map(|(who, folder)| {
+            format!(
+                "warning   without a view commands have to pass {}, which is closed to {who}: choose another --data-dir",
+                folder.display()
+            )
+        });
+        holders(config).flat_map(of_holder).flatten().chain(barred).collect()
     }
 
     /// Each layer and whether it works here, in lines for people.
@@ -185,10 +221,11 @@ impl Sandbox {
 
     /// For `/health/detailed`.
     pub fn report(&self, config: &Config) -> Value {
-        let unmet: serde_json::Map<String, Value> = config
-            .profiles
-            .iter()
-            .filter_map(|(id, profile)| Some((id.clone(), self.unmet(profile)?.into())))
+        let unmet: serde_json::Map<String, Value> = holders(config)
+            .filter_map(|holder| {
+                let unmet = self.unmet(&holder)?;
+                Some((holder.name, unmet.into()))
+            })
             .collect();
         json!({
             "status": if unmet.is_empty() { "ok" } else { "degraded" },
@@ -197,6 +234,35 @@ impl Sandbox {
             "problems": unmet,
         })
     }
+}
+
+fn plural<T>(all: &[T]) -> &'static str {
+    if all.len() == 1 { "" } else { "s" }
+}
+
+/// Whose commands are kept from something: a profile, or a server of tools that is a program.
+struct Holder<'a> {
+    name: String,
+    reach: Reach<'a>,
+    is_server: bool,
+}
+
+fn holders(config: &Config) -> impl Iterator<Item = Holder<'_>> {
+    let profiles = config.profiles.iter();
+    let profiles = profiles.map(|(id, profile)| Holder { name: id.clone(), reach: profile.reach(), is_server: false });
+    let servers = config.mcp_servers.iter().filter(|(_, server)| server.is_program());
+    let servers =
+        servers.map(|(name, server)| Holder { name: format!("mcp {name}"), reach: server.reach(), is_server: true });
+    profiles.chain(servers)
+}
+
+fn may_pass(folder: &Metadata, user: UserIds) -> bool {
+    let bit = match () {
+        () if folder.uid() == user.uid => 0o100,
+        () if folder.gid() == user.gid => 0o010,
+        () => 0o001,
+    };
+    folder.mode() & bit != 0
 }
 
 /// Whether a path is inside of a folder that commands can write. They have it anyway, and can put a link in its place

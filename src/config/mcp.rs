@@ -111,6 +111,11 @@ impl McpServer {
         }
     }
 
+    /// Whether it is one that is started here.
+    pub fn is_program(&self) -> bool {
+        self.command.is_some()
+    }
+
     pub fn reach(&self) -> Reach<'_> {
         Reach { sandbox: self.sandbox, network: self.network, read: &self.read, write: &self.write }
     }

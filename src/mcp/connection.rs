@@ -14,10 +14,10 @@ use rmcp::RoleClient;
 use rmcp::model::{
     CancelledNotification, CancelledNotificationParam, ClientRequest, PingRequest, RequestId, ServerResult,
 };
-use rmcp::service::{Peer, PeerRequestOptions, RunningService, ServiceError, ServiceExt};
-use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::service::{ClientInitializeError, Peer, PeerRequestOptions, RunningService, ServiceError, ServiceExt};
 use rmcp::transport::async_rw::AsyncRwTransport;
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::transport::streamable_http_client::{StreamableHttpClientTransportConfig, StreamableHttpError};
+use rmcp::transport::{DynamicTransportError, StreamableHttpClientTransport};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -154,6 +154,7 @@ fn fault(error: ServiceError, query: &str) -> CallFault {
     match error {
         ServiceError::McpError(error) => CallFault::Refused(cut(&error.message)),
         ServiceError::UnexpectedResponse => CallFault::Nonsense,
+        ServiceError::TransportSend(error) => CallFault::Gone(one_line(&without_query(&transport(&error), query))),
         other => CallFault::Gone(one_line(&without_query(&chain(&other), query))),
     }
 }
@@ -174,6 +175,23 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+/// What went wrong on the way, in front of which the transport puts the name of its type, and behind which it hides the
+/// reason of an HTTP client.
+fn transport(error: &DynamicTransportError) -> String {
+    match error.error.downcast_ref() {
+        Some(StreamableHttpError::Client(error)) => chain(error as &reqwest::Error),
+        Some(StreamableHttpError::AuthRequired(_)) => "HTTP 401: it wants a token, or another one".to_owned(),
+        _ => chain(&*error.error).trim_end_matches([':', ' ']).to_owned(),
+    }
+}
+
+fn no_greeting(error: &ClientInitializeError) -> String {
+    match error {
+        ClientInitializeError::TransportError { error, .. } => transport(error),
+        other => chain(other),
+    }
 }
 
 /// Starts or reaches a server and greets it. The error says why it did not come to that.
@@ -237,7 +255,7 @@ async fn greet_process(
         }
         Ok(Err(error)) => {
             let ended = timeout(LAST_MOMENT, running.wait()).await;
-            ended.map_or_else(|_| one_line(&chain(&error)), describe)
+            ended.map_or_else(|_| one_line(&no_greeting(&error)), describe)
         }
         Err(_) => late(limit),
     };
@@ -303,7 +321,7 @@ async fn greet_http(
     let service = match timeout(limit, serving).await {
         Ok(Ok(service)) => service,
         Ok(Err(error)) => {
-            let reason = one_line(&without_query(&chain(&error), query_of(url)));
+            let reason = one_line(&without_query(&no_greeting(&error), query_of(url)));
             return Err(fault.get().cloned().unwrap_or(reason));
         }
         Err(_) => return Err(late(limit)),

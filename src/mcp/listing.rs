@@ -9,6 +9,7 @@ use rmcp::model::{
     ClientRequest, ListPromptsRequest, ListResourceTemplatesRequest, ListResourcesRequest, ListToolsRequest,
     PaginatedRequestParams, Prompt, Resource, ResourceTemplate, ServerResult, Tool,
 };
+use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use std::sync::Arc;
 /// Pages that are asked for, and things that are taken of one kind.
 const MAX_PAGES: usize = 64;
 const MAX_LISTED: usize = 512;
+
+/// Bytes of all that is taken of one kind, before it is looked at.
+const MAX_BYTES: usize = 8 << 20;
 
 /// Bytes of the schemas of all tools together: the model is told of them with every question.
 const MAX_SCHEMAS: usize = 1 << 20;
@@ -76,7 +80,10 @@ impl Listing {
         if connection.capabilities.tools {
             let (tools, more) = pages(connection, list_tools).await?;
             if more {
-                listing.note(format!("it lists more than {MAX_LISTED} tools, or without end: the rest is left out"));
+                let bytes = MAX_BYTES >> 20;
+                listing.note(format!(
+                    "it lists more than {MAX_LISTED} tools or {bytes} MiB, or without end: the rest is left out"
+                ));
             }
             listing.take_tools(tools, settings);
         }
@@ -162,12 +169,14 @@ struct Kind<T> {
     read: fn(ServerResult) -> Option<Page<T>>,
 }
 
-async fn pages<T>(connection: &Connection, kind: fn() -> Kind<T>) -> Result<(Vec<T>, bool), CallFault> {
+async fn pages<T: Serialize>(connection: &Connection, kind: fn() -> Kind<T>) -> Result<(Vec<T>, bool), CallFault> {
     let Kind { ask, read } = kind();
-    let (mut all, mut cursor) = (Vec::new(), None::<String>);
+    let (mut all, mut cursor, mut room) = (Vec::new(), None::<String>, MAX_BYTES);
     for _ in 0..MAX_PAGES {
         let params = PaginatedRequestParams::default().with_cursor(cursor.clone());
         let (page, next) = read(connection.request(ask(params)).await?).ok_or(CallFault::Nonsense)?;
+        let Some(left) = room.checked_sub(size(&page)) else { return Ok((all, true)) };
+        room = left;
         all.extend(page);
         if all.len() > MAX_LISTED {
             all.truncate(MAX_LISTED);
@@ -179,6 +188,11 @@ async fn pages<T>(connection: &Connection, kind: fn() -> Kind<T>) -> Result<(Vec
         cursor = next;
     }
     Ok((all, true))
+}
+
+/// About as many bytes as it has come in.
+fn size<T: Serialize>(page: &[T]) -> usize {
+    serde_json::to_vec(page).map_or(usize::MAX, |bytes| bytes.len())
 }
 
 fn list_tools() -> Kind<Tool> {

@@ -17,8 +17,8 @@ use tokio::time::{Instant, Sleep, sleep};
 const BYTES: (f64, f64) = (67_108_864.0, 8_388_608.0);
 const LINE: f64 = 4096.0;
 
-/// Lines of stderr that are kept, and characters of each.
-const LAST_LINES: usize = 5;
+/// Lines of stderr that are kept, and characters of each. Some runtimes put the reason above all frames of their stack.
+const LAST_LINES: usize = 16;
 const MAX_LINE: usize = 300;
 
 /// A server's process and our ends of its pipes.

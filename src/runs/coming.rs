@@ -69,11 +69,12 @@ impl Coming {
         brief: BoxFuture<'static, Result<Brief, ApiError>>,
         first: Input,
     ) -> Option<Outcome> {
-        let planned = match self.brief(brief).await {
-            Ok(brief) => self.plan(brief).await.map_err(|failure| Unbriefed::Over(Outcome::Failed { failure })),
-            Err(unbriefed) => Err(unbriefed),
+        let failed = |failure: Failure| Unbriefed::Over(Outcome::Failed { failure });
+        let planning = async {
+            let brief = brief.await.map_err(|error| failed(error.into()))?;
+            self.plan(brief).await.map_err(failed)
         };
-        match planned {
+        match self.unless_over(planning).await {
             Ok(plan) => self.driver(plan).drive(first).await,
             Err(Unbriefed::Over(outcome)) => Some(self.never_begun(outcome).await),
             Err(Unbriefed::Left) => {
@@ -96,8 +97,9 @@ impl Coming {
         Ok(())
     }
 
-    /// Waits for the brief. Who is ended before that has never begun.
-    async fn brief(&self, brief: BoxFuture<'static, Result<Brief, ApiError>>) -> Result<Brief, Unbriefed> {
+    /// Waits for the plan, which may take as long as a server of tools that the request names. Who is ended before that
+    /// has never begun.
+    async fn unless_over(&self, planning: impl Future<Output = Result<Plan, Unbriefed>>) -> Result<Plan, Unbriefed> {
         let live = &self.presence.live;
         let may_leave = self.on_disconnect == OnDisconnect::Detach && self.scribe.can_be_left();
         let over = |cancel: Cancel| Err(Unbriefed::Over(cancel.outcome()));
@@ -107,7 +109,7 @@ impl Coming {
             () = self.runs.shutdown.cancelled() => over(Cancel::Shutdown),
             () = live.asked.cancelled() => over(Cancel::Asked),
             () = live.log.abandoned(self.on_disconnect) => over(Cancel::Disconnected),
-            brief = brief => brief.map_err(|error| Unbriefed::Over(Outcome::Failed { failure: error.into() })),
+            planned = planning => planned,
         }
     }
 

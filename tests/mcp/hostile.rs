@@ -124,6 +124,11 @@ impl Server {
                 let tools: Vec<Value> = (0..20).map(|at| tool(&format!("t{number}_{at}"))).collect();
                 answer(id, json!({"tools": tools, "nextCursor": number}));
             }
+            "heavy-list" => {
+                let (number, mut tool) = (id.to_string(), tool("echo"));
+                tool["description"] = "x".repeat(7 << 20).into();
+                answer(id, json!({"tools": [tool], "nextCursor": number}));
+            }
             "bad-schema" => answer(id, json!({"tools": [tool("echo"), tool("bad_schema")]})),
             _ => {
                 let tools: Vec<Value> = self.tools.iter().map(String::as_str).chain(TOOLS).map(tool).collect();

@@ -3,6 +3,8 @@
 use crate::{daemon, health, hostile, offered, play, said, until, with};
 use rustix::process::Signal;
 use serde_json::json;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 
 #[tokio::test]
 async fn the_daemon_starts_without_a_server_that_does_not() {
@@ -25,8 +27,9 @@ async fn the_daemon_starts_without_a_server_that_does_not() {
     let expected = "it ended with exit code 7; it had written: no licence found | I give up";
     assert_eq!(error("exits").await, (none(), expected.to_owned()));
     assert_eq!(error("hangs").await, (none(), "it gave no answer within 1 s".to_owned()));
-    let (tools, message) = error("nobody").await;
-    assert!(tools == none() && message.contains("error sending request"), "{message}");
+    let expected = "error sending request for url (http://127.0.0.1:9/mcp): client error (Connect): tcp connect error: \
+                    Connection refused (os error 111)";
+    assert_eq!(error("nobody").await, (none(), expected.to_owned()));
     assert_eq!(health(&daemon, "good").await["last_error"], json!(null));
 }
 
@@ -93,7 +96,8 @@ async fn check_says_what_each_server_offers() {
     std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
     let output = crate::support::command(folder.path()).arg("check").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let lines: Vec<&str> = text.lines().filter(|line| line.contains("   mcp ")).collect();
+    let has_tried = |line: &&str| line.contains("   mcp ") && !line.starts_with("sandbox");
+    let lines: Vec<&str> = text.lines().filter(has_tried).collect();
     let expected = [
         "warning   mcp bad: it ended with exit code 7; it had written: no licence found | I give up",
         "reached   mcp good: 1 tools (echo); `gone` is allowed and not there",
@@ -102,6 +106,28 @@ async fn check_says_what_each_server_offers() {
     assert!(output.status.success() && text.ends_with("ok\n"), "{text}");
     // It was tried elsewhere.
     assert!(!folder.path().join("data").exists());
+}
+
+/// Also where no view hides the folders above its own.
+#[test]
+fn a_server_without_a_sandbox_is_said_and_has_a_home() {
+    let folder = crate::support::temp();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
+    let script = "cd / && echo x > $HOME/x && echo at home >&2; exit 7";
+    let server = format!("{{command: sh, args: [-c, '{script}'], sandbox: off}}");
+    let yaml = format!("{}mcp_servers: {{free: {server}}}\n", crate::REHEARSAL);
+    std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
+    let output = crate::support::command(folder.path()).arg("check").env("TMPDIR", folder.path()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("\nsandbox   mcp free: off, it reaches all that its user does"), "{text}");
+    assert!(text.contains("\nwarning   mcp free: it ended with exit code 7; it had written: at home\n"), "{text}");
+    assert!(!text.contains("have to pass"), "{text}");
+    if rustix::process::geteuid().is_root() {
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+        let output = crate::support::command(folder.path()).arg("check").output().unwrap();
+        let told = format!("have to pass {}, which is closed to ", folder.path().canonicalize().unwrap().display());
+        assert!(String::from_utf8_lossy(&output.stdout).contains(&told), "{told}");
+    }
 }
 
 #[tokio::test]

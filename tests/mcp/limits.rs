@@ -53,14 +53,19 @@ async fn noise_and_lines_without_end_are_no_greeting() {
 
 #[tokio::test]
 async fn a_list_without_end_has_one_here_and_a_tool_without_a_schema_is_left_out() {
-    let servers = [("bad", hostile("bad-schema", "") + "}"), ("endless", hostile("endless-list", "") + "}")];
+    let servers = ["bad-schema", "endless-list", "heavy-list"].map(|mode| hostile(mode, "") + "}");
+    let servers: Vec<(&str, String)> = ["bad", "endless", "heavy"].into_iter().zip(servers).collect();
     let daemon = daemon(&servers, "");
     let line = until(&daemon, "endless", |line| line["state"] == "up").await;
     assert_eq!(line["tools"].as_array().unwrap().len(), 512);
-    assert_eq!(line["notes"], json!(["it lists more than 512 tools, or without end: the rest is left out"]));
+    let more = json!(["it lists more than 512 tools or 8 MiB, or without end: the rest is left out"]);
+    assert_eq!(line["notes"], more);
+    let line = until(&daemon, "heavy", |line| line["state"] == "up").await;
+    assert_eq!((&line["tools"], &line["notes"]), (&json!(["echo"]), &more));
     let line = until(&daemon, "bad", |line| line["state"] == "up").await;
     let note = line["notes"][0].as_str().unwrap();
     assert!(note.starts_with("`bad_schema` is left out: its schema is none:"), "{note}");
     assert_eq!(health(&daemon, "bad").await["tools"], json!(["echo"]));
     assert!(offered(&daemon).await.len() > 512);
+    assert!(memory(&daemon) < LITTLE, "{} KiB", memory(&daemon));
 }

@@ -128,3 +128,25 @@ async fn a_server_that_may_not_be_named_is_refused_before_a_byte_is_sent() {
     assert!(told.starts_with("The MCP server `desk` (`tools[0].server_url`) cannot be used:"), "{told}");
     assert!(told.contains("127.0.0.1:9/mcp") && !told.contains(SECRET), "{told}");
 }
+
+/// One that had to wait for its turn is there before its servers are.
+#[tokio::test]
+async fn a_run_that_waits_for_a_server_can_be_cancelled() {
+    let deaf = Server::directed(|_, _| vec![Act::Hold]).await;
+    let daemon = daemon("127.0.0.1", "127.0.0.1");
+    let post = async |path: &str, body: Value| -> Value {
+        let sent = client().post(daemon.url(path)).json(&body).timeout(crate::PATIENCE).send().await.unwrap();
+        sent.json().await.unwrap()
+    };
+    let cancel = async |response: &Value| {
+        post(&format!("/v1/responses/{}/cancel", response["id"].as_str().unwrap()), json!({})).await["status"].clone()
+    };
+    let conversation = post("/v1/conversations", json!({})).await["id"].clone();
+    let turn = |script: &str, tools: Value| json!({"model": "nuncio", "input": script, "background": true, "conversation": conversation, "tools": tools});
+    let first = post("/v1/responses", turn("stall", json!([]))).await;
+    let server = json!({"type": "mcp", "server_label": "desk", "server_url": url(&deaf), "require_approval": "never"});
+    let second = post("/v1/responses", turn("say: hi", json!([server]))).await;
+    assert_eq!((cancel(&first).await, &second["status"]), (json!("cancelled"), &json!("queued")), "{second}");
+    deaf.asked(1).await;
+    assert_eq!(cancel(&second).await, "cancelled");
+}

@@ -1,6 +1,7 @@
 //! A data folder like the daemon's, two workspaces in it, and things outside that nobody shall get at.
 
 use crate::kit::Kit;
+use crate::support::temp;
 use nuncio::sandbox::{Captured, Command, Ended, Finished, OutputLimits, Policy, SpawnError, Supervisor, UserIds};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -43,7 +44,7 @@ pub struct House {
 impl House {
     #[expect(clippy::new_without_default, reason = "it makes folders")]
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = temp();
         let root = folder.path().canonicalize().unwrap();
         let data = root.join("data");
         let [workspace, other, tmp] = ["workspaces/one", "workspaces/other", "tmp/other"].map(|name| data.join(name));

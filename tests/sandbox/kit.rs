@@ -2,6 +2,7 @@
 //!
 //! Both lie where every user of the machine can run them, which is not so for what cargo builds in a home folder.
 
+use crate::support::temp;
 use rustix::fs::XattrFlags;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -43,7 +44,7 @@ impl Kit {
         let (temp, folder) = match std::env::var_os(NUNCIO) {
             Some(nuncio) => (None, Path::new(&nuncio).parent().unwrap().to_owned()),
             None => {
-                let temp = tempfile::tempdir().unwrap();
+                let temp = temp();
                 let folder = temp.path().canonicalize().unwrap();
                 fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
                 put(Path::new(env!("CARGO_BIN_EXE_nuncio")), &folder.join("nuncio"));

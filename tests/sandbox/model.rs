@@ -3,7 +3,7 @@
 use crate::attempt::{broken, skipped};
 use crate::house::is_root;
 use crate::kit::Kit;
-use crate::support::{self, Daemon};
+use crate::support::{self, Daemon, temp};
 use crate::upstream::{Server, calls, stream, turn};
 use nuncio::sandbox::Layer;
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ impl Daemons {
             }
         })
         .await;
-        let (kit, folder) = (Kit::get(), tempfile::tempdir().unwrap());
+        let (kit, folder) = (Kit::get(), temp());
         let read = format!("read: ['{}']", kit.folder.display());
         let profiles =
             PROFILES.replace("{}", &format!("{{{read}}}")).replace("{network", &format!("{{{read}, network"));

@@ -2,6 +2,7 @@
 
 use crate::house::is_root;
 use crate::kit::{Kit, NUNCIO};
+use crate::support::temp;
 use std::io::Write;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -17,7 +18,7 @@ fn the_same_as_an_ordinary_user() {
         let _ = writeln!(std::io::stderr(), "skipped: the attempts as root, as this is none");
         return;
     }
-    let (kit, temp) = (Kit::get(), tempfile::tempdir().unwrap());
+    let (kit, temp) = (Kit::get(), temp());
     chown(temp.path(), Some(ORDINARY), Some(ORDINARY)).unwrap();
     let mut tests = Command::new(&kit.attacker);
     tests.args(["--skip", "ordinary", "--color", "never"]);

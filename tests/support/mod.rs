@@ -41,6 +41,20 @@ pub const REHEARSAL: &str = "upstreams: {default: {kind: rehearsal}}\n";
 /// A profile whose commands can write to [`Daemon::shared`] too, as they can to no other folder of a test.
 pub const SHARING: &str = "profiles: {nuncio: {write: [shared]}}\n";
 
+/// A folder for a test. Commands of root run as somebody else, who may not pass the folders above a `TMPDIR` that is
+/// below, say, `/root`: it is elsewhere then.
+pub fn temp() -> TempDir {
+    let usual = std::env::temp_dir();
+    let is_passable = |folder: &Path| folder.metadata().is_ok_and(|found| found.permissions().mode() & 0o001 != 0);
+    let suits = |folder: &Path| folder.canonicalize().is_ok_and(|real| real.ancestors().all(is_passable));
+    if !rustix::process::geteuid().is_root() || suits(&usual) {
+        return tempfile::tempdir_in(usual).unwrap();
+    }
+    let others = ["/tmp", "/var/tmp", "/dev/shm"].map(Path::new);
+    let made = others.into_iter().filter(|folder| suits(folder)).find_map(|folder| tempfile::tempdir_in(folder).ok());
+    made.expect("a temporary folder that every user may pass")
+}
+
 impl Daemon {
     /// A folder where commands of the [`SHARING`] profile leave what a test counts.
     pub fn shared(&self) -> PathBuf {
@@ -58,7 +72,7 @@ impl Daemon {
     }
 
     pub fn with_environment(yaml: &str, variables: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = temp();
         std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
         // Commands may run as somebody else.
         std::fs::create_dir(folder.path().join("shared")).unwrap();
@@ -118,7 +132,7 @@ impl Daemon {
     pub fn killed(mut self) -> TempDir {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+        std::mem::replace(&mut self.folder, temp())
     }
 
     /// Waits for the daemon to end by itself.
