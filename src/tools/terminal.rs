@@ -15,9 +15,11 @@ use background::{OutputFile, Process};
 use futures_util::future::BoxFuture;
 use long_output::LongOutput;
 use processes::{Processes, StartError};
+use rustix::io::Errno;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -219,6 +221,29 @@ fn failure(error: SpawnError) -> ToolError {
              processes by their own ids only."
                 .to_owned(),
         ),
+        SpawnError::Supervisor { ref source, .. } | SpawnError::Lifeline(ref source) if has_no_room(source) => {
+            ToolError::TellModel(format!(
+                "The machine has no room for another command now, so it was not run: {source}."
+            ))
+        }
         SpawnError::Supervisor { .. } | SpawnError::Lifeline(_) => ToolError::Fatal(error.to_string()),
+    }
+}
+
+/// Too many files are open, or processes are there, or memory is taken: it may be better soon.
+fn has_no_room(error: &io::Error) -> bool {
+    let passing = [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_is_full_does_not_end_the_run() {
+        let of = |errno: Errno| failure(SpawnError::Lifeline(errno.into()));
+        assert!(matches!(of(Errno::MFILE), ToolError::TellModel(_)));
+        assert!(matches!(of(Errno::PIPE), ToolError::Fatal(_)));
     }
 }
