@@ -215,7 +215,11 @@ impl Server {
     }
 
     fn failed(&self, reason: String, failures: u32) {
-        tracing::warn!(server = self.settings.name, reason, failures, "an MCP server failed");
+        // A server that stays away is told of once more and no more, and one that a request names is its client's affair.
+        match self.settings.transport.is_of_a_request() || failures > PATIENCE {
+            true => tracing::debug!(server = self.settings.name, reason, failures, "an MCP server failed"),
+            false => tracing::warn!(server = self.settings.name, reason, failures, "an MCP server failed"),
+        }
         self.state.send_modify(|state| {
             state.phase = Phase::Waiting;
             state.last_error = Some(LastError::now(reason));

@@ -35,6 +35,13 @@ pub enum Transport {
     },
 }
 
+impl Transport {
+    /// A request has named it, not the operator.
+    pub fn is_of_a_request(&self) -> bool {
+        matches!(self, Self::Http { guard: Some(_), .. })
+    }
+}
+
 impl ServerSettings {
     pub fn takes(&self, tool: &str) -> bool {
         let is_in = |names: &[String]| names.iter().any(|name| name == tool);

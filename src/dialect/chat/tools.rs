@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 type Parsed<T> = Result<T, ApiError>;
 
-/// Reads `tools`. Types that are not `function` are left out: clients offer their own hosted kinds to every server.
+/// Reads `tools`. Most types that are not `function` are left out: clients offer their own hosted kinds to every server.
 /// If nothing else is there the field counts as absent, because only an empty list says "no tools at all".
 pub(super) fn parse(tools: Vec<Value>) -> Parsed<Option<Vec<ToolSpec>>> {
     check_number(&tools)?;
@@ -24,6 +24,11 @@ pub(super) fn parse(tools: Vec<Value>) -> Parsed<Option<Vec<ToolSpec>>> {
         if kind == "custom" {
             let path = fields.path("type");
             let message = format!("`{path}` `custom` is not supported: offer a `function` instead.");
+            return Err(ApiError::invalid(path, message));
+        }
+        if kind == "mcp" {
+            let path = fields.path("type");
+            let message = format!("`{path}` `mcp` is taken by /v1/responses only.");
             return Err(ApiError::invalid(path, message));
         }
         if kind != "function" {

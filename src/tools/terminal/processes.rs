@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 /// Sessions that may have processes running at the same time. Where all have ended, their output makes room for others.
-const MAX_SESSIONS: usize = 256;
+const MAX_SESSIONS: usize = 64;
 
 /// Processes of a session that are kept after their end, to be looked at.
 const MAX_ENDED: usize = 8;

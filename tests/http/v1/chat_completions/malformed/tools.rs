@@ -20,6 +20,7 @@ fn tools() -> Vec<Row> {
         (json!({"tools": [{"type": 5}]}), "tools[0].type", INVALID_TYPE),
         (json!({"tools": [{"name": "f", "description": "A tool of the Responses API"}]}), "tools[0].type", None),
         (json!({"tools": [{"type": "custom", "custom": {"name": "f"}}]}), "tools[0].type", None),
+        (json!({"tools": [{"type": "mcp", "server_label": "x"}]}), "tools[0].type", None),
         (json!({"tools": [{"type": "function"}]}), "tools[0].function", None),
         (json!({"tools": [{"type": "function", "function": "f"}]}), "tools[0].function", INVALID_TYPE),
         (json!({"tools": [{"type": "function", "name": "f", "parameters": {}}]}), "tools[0].function", None),
