@@ -329,6 +329,10 @@ fn debug(value: &impl std::fmt::Debug) -> String {
     "1:19: mcp_servers.a.url: expected a URL without user and password; a token belongs in `bearer_token_env`\n\
      config.yaml:1:44: mcp_servers.a.args: expected nothing: it goes with `command`"
 )]
+#[case::server_with_two_tokens(
+    "mcp_servers: {a: {url: 'http://h/mcp', headers: {authorization: x}, bearer_token_env: HOME}}\n",
+    "1:50: mcp_servers.a.headers.authorization: expected this or `bearer_token_env`: both are the same header"
+)]
 #[case::server_with_an_unset_variable(
     "mcp_servers: {a: {command: x, pass_env: [HOME, UNSET], bearer_token_env: HOME}}\n",
     "1:48: mcp_servers.a.pass_env[1]: expected the name of a variable that is set, not its value\n\

@@ -173,6 +173,11 @@ impl McpServer {
         for (name, value) in &self.headers {
             upstreams::check_header(&value::join(&format!("{at}.headers"), name), name, value, problems);
         }
+        let authorized = self.headers.keys().find(|name| name.eq_ignore_ascii_case("authorization"));
+        if let Some(name) = authorized.filter(|_| self.bearer_token_env.is_some()) {
+            let expected = "expected this or `bearer_token_env`: both are the same header";
+            problems.add(value::join(&format!("{at}.headers"), name), expected);
+        }
         let token = self.bearer_token.as_ref().is_none_or(upstreams::is_header_value);
         let expected = "expected a token of visible ASCII characters; a header carries no others";
         problems.expect(token, format!("{at}.bearer_token_env"), expected);

@@ -16,6 +16,7 @@ use futures_util::future::BoxFuture;
 use long_output::LongOutput;
 use processes::{Processes, StartError};
 use rustix::io::Errno;
+use rustix::process::Signal;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -195,7 +196,7 @@ fn told(ended: Ended, output: Captured, rest: Option<String>, time_limit: Durati
     }
     text += &match ended {
         Ended::Exit(code) => format!("[exit code {code}]"),
-        Ended::Signal(signal) => format!("[killed by signal {signal}]"),
+        Ended::Signal(signal) => format!("[{}]", killed_by(signal)),
         Ended::TimedOut => format!("[killed: time limit of {} s reached]", time_limit.as_secs_f64()),
         Ended::Overdue => {
             let limit = time_limit.as_secs_f64();
@@ -211,6 +212,16 @@ fn refusal(error: StartError) -> ToolError {
         StartError::Refused(text) => ToolError::TellModel(text),
         StartError::Spawn(error) => failure(error),
     }
+}
+
+/// With the limit that a signal stands for.
+fn killed_by(signal: i32) -> String {
+    let why = match signal {
+        signal if signal == Signal::XCPU.as_raw() => ": its processor time is used up (sandbox.cpu_time)",
+        signal if signal == Signal::XFSZ.as_raw() => ": a file became larger than it may (sandbox.file_size)",
+        _ => "",
+    };
+    format!("killed by signal {signal}{why}")
 }
 
 fn failure(error: SpawnError) -> ToolError {

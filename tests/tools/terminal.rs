@@ -21,6 +21,14 @@ async fn the_output_comes_with_how_the_command_ended() {
         ("printf 'no newline'; exit 3", "no newline\n[exit code 3]"),
         ("true", "[no output]\n[exit code 0]"),
         ("kill -9 $$", "[no output]\n[killed by signal 9]"),
+        (
+            "ulimit -S -t 1; while :; do :; done",
+            "[no output]\n[killed by signal 24: its processor time is used up (sandbox.cpu_time)]",
+        ),
+        (
+            "ulimit -S -f 1; exec head -c 99999 /dev/zero > large",
+            "[no output]\n[killed by signal 25: a file became larger than it may (sandbox.file_size)]",
+        ),
         ("no-such-command 2>/dev/null", "[no output]\n[exit code 127]"),
         ("cat", "[no output]\n[exit code 0]"), // there is no input to wait for
         ("printf 'a\\0b\\377'", "a\u{FFFD}b\u{FFFD}\n[exit code 0]"),

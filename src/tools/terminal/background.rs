@@ -307,7 +307,7 @@ impl Sink for Recorder<'_> {
 fn how(ended: Result<Ended, SpawnError>) -> String {
     match ended {
         Ok(Ended::Exit(code)) => format!("exit code {code}"),
-        Ok(Ended::Signal(signal)) => format!("killed by signal {signal}"),
+        Ok(Ended::Signal(signal)) => super::killed_by(signal),
         Ok(Ended::TimedOut | Ended::Overdue) => "killed".to_owned(),
         Err(SpawnError::Command(reason)) => reason,
         Err(SpawnError::Lost) => "its supervisor was killed, most likely by the command itself".to_owned(),
