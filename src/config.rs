@@ -183,18 +183,11 @@ fn complete(
         if let Some(workspace) = &mut profile.workspace {
             resolve(workspace, format!("{at}.workspace"), env, sources, &mut problems);
         }
-        for (name, paths) in [("read", &mut profile.read), ("write", &mut profile.write)] {
-            for (index, path) in paths.iter_mut().enumerate() {
-                resolve(path, format!("{at}.{name}[{index}]"), env, sources, &mut problems);
-            }
-        }
-        for (index, path) in profile.skills.iter_mut().flatten().enumerate() {
-            resolve(path, format!("{at}.skills[{index}]"), env, sources, &mut problems);
-        }
+        resolve_all(&mut profile.read, &format!("{at}.read"), env, sources, &mut problems);
+        resolve_all(&mut profile.write, &format!("{at}.write"), env, sources, &mut problems);
+        resolve_all(profile.skills.iter_mut().flatten(), &format!("{at}.skills"), env, sources, &mut problems);
     }
-    for (index, path) in document.skills.paths.iter_mut().enumerate() {
-        resolve(path, format!("skills.paths[{index}]"), env, sources, &mut problems);
-    }
+    resolve_all(&mut document.skills.paths, "skills.paths", env, sources, &mut problems);
     for (name, upstream) in &mut document.upstreams {
         upstream.fetch_key(&value::join("upstreams", name), env, &mut problems);
         if let Some(base_url) = &mut upstream.base_url {
@@ -257,11 +250,8 @@ fn complete_servers(
         if let Some(cwd) = &mut server.cwd {
             resolve(cwd, format!("{at}.cwd"), env, sources, problems);
         }
-        for (name, paths) in [("read", &mut server.read), ("write", &mut server.write)] {
-            for (index, path) in paths.iter_mut().enumerate() {
-                resolve(path, format!("{at}.{name}[{index}]"), env, sources, problems);
-            }
-        }
+        resolve_all(&mut server.read, &format!("{at}.read"), env, sources, problems);
+        resolve_all(&mut server.write, &format!("{at}.write"), env, sources, problems);
     }
 }
 
@@ -270,6 +260,19 @@ fn resolve(path: &mut PathBuf, key: String, env: &Environment<'_>, sources: &Sou
     match env.absolute(path, base(&key, env, sources)) {
         Ok(absolute) => *path = absolute,
         Err(message) => problems.add(key, message),
+    }
+}
+
+/// The same for a list of paths.
+fn resolve_all<'a>(
+    paths: impl IntoIterator<Item = &'a mut PathBuf>,
+    key: &str,
+    env: &Environment<'_>,
+    sources: &Sources,
+    problems: &mut Problems<'_>,
+) {
+    for (index, path) in paths.into_iter().enumerate() {
+        resolve(path, format!("{key}[{index}]"), env, sources, problems);
     }
 }
 

@@ -18,7 +18,7 @@ use super::layers::namespaces;
 use super::protocol;
 
 /// Networks that are held at a time. One that is forgotten lives on for the processes that are in it.
-const MAX_HELD: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+const MAX_HELD: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
 /// A network, and the users it belongs to unless these are the machine's.
 #[derive(Debug)]
