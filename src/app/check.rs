@@ -28,7 +28,12 @@ pub async fn run(mut loaded: Loaded) -> Result<(), AppError> {
     for line in sandbox.summary(&loaded.config).iter().chain(&sandbox.layers()) {
         say(line)?;
     }
-    let trial = Trial::of(&loaded.config).await?;
+    let mut trial = Trial::of(&loaded.config).await?;
+    if sandbox.workers().is_some() {
+        for name in trial.leave_folders_alone() {
+            say(&format!("untried   mcp {name}: its `cwd` would be given to the user that it runs as"))?;
+        }
+    }
     let hub = Arc::new(servers::hub(&trial.config, trial.sandbox.as_ref().unwrap_or(&sandbox))?);
     let edges = Edges { hub, ..Edges::new(&loaded.config, sandbox)? };
     let gateway = gateway(&loaded.config, store::check(&loaded.config)?, &edges)?;
@@ -62,6 +67,17 @@ struct Trial {
 }
 
 impl Trial {
+    /// Leaves out the servers that have a folder, which would be given to the user that commands run as: the daemon does
+    /// that, a check changes nothing. Returns their names.
+    fn leave_folders_alone(&mut self) -> Vec<String> {
+        let mut left_out = Vec::new();
+        self.config.mcp_servers.retain(|name, server| {
+            left_out.extend(server.cwd.is_some().then(|| name.clone()));
+            server.cwd.is_none()
+        });
+        left_out
+    }
+
     async fn of(config: &Config) -> Result<Self, AppError> {
         let mut trial = Self { config: config.clone(), sandbox: None };
         if config.mcp_servers.values().any(McpServer::is_program) {

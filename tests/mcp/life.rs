@@ -108,6 +108,22 @@ async fn check_says_what_each_server_offers() {
     assert!(!folder.path().join("data").exists());
 }
 
+#[test]
+fn a_check_gives_no_folder_away() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = crate::support::temp();
+    let own = folder.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    let owner = std::fs::metadata(&own).unwrap().uid();
+    let yaml = format!("{}mcp_servers: {{here: {{command: 'false', cwd: own}}}}\n", crate::REHEARSAL);
+    std::fs::write(folder.path().join("config.yaml"), yaml).unwrap();
+    let output = crate::support::command(folder.path()).arg("check").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let word = if rustix::process::geteuid().is_root() { "untried   mcp here: " } else { "warning   mcp here: " };
+    assert!(text.contains(word) && output.status.success(), "{text}");
+    assert_eq!(std::fs::metadata(&own).unwrap().uid(), owner);
+}
+
 /// Also where no view hides the folders above its own.
 #[test]
 fn a_server_without_a_sandbox_is_said_and_has_a_home() {
