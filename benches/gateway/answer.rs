@@ -1,6 +1,7 @@
 //! What the upstream says, steered by the last message: `bench: chunks=20 delay_ms=0 tool=0`.
 
 use bytes::Bytes;
+use memchr::memmem;
 use std::time::Duration;
 
 /// Begins what a message says to the upstream.
@@ -33,7 +34,7 @@ impl Answer {
 
     /// What the last message of a request asks for.
     pub fn asked(body: &[u8]) -> Self {
-        let at = body.windows(WORD.len()).rposition(|window| window == WORD.as_bytes());
+        let at = memmem::find_iter(body, WORD).last();
         let text = at.and_then(|at| body.get(at..)).map(String::from_utf8_lossy).unwrap_or_default();
         let number = |name: &str| {
             let rest = text.split_once(name).map_or("", |(_, rest)| rest);

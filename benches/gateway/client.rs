@@ -10,6 +10,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use memchr::memmem;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -71,7 +72,7 @@ impl Connection {
         let mut body = self.send(ask).await?.into_body();
         while let Some(frame) = body.frame().await {
             let data = frame?.into_data().unwrap_or_default();
-            if data.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes()) {
+            if memmem::find(&data, TOKEN.as_bytes()).is_some() {
                 return Ok(begun.elapsed());
             }
         }
@@ -86,7 +87,7 @@ impl Connection {
         let (mut read, mut last) = (Read::default(), None);
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame?.into_data() else { continue };
-            let tokens = data.windows(TOKEN.len()).filter(|window| *window == TOKEN.as_bytes()).count();
+            let tokens = memmem::find_iter(&data, TOKEN).count();
             if tokens > 0 && read.tokens == 0 {
                 read.first = begun.elapsed();
             }

@@ -10,6 +10,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, header, server};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use memchr::memmem;
 use std::convert::Infallible;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep_until};
@@ -36,7 +37,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, hyper::Err
     }
     let body = request.into_body().collect().await?.to_bytes();
     let answer = Answer::asked(&body);
-    if !body.windows(13).any(|window| window == b"\"stream\":true") {
+    if memmem::find(&body, b"\"stream\":true").is_none() {
         return Ok(json(answer.object()));
     }
     let events = stream::iter(answer.events().into_iter().map(|event| Ok(Frame::data(event))));

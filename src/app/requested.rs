@@ -5,7 +5,7 @@ use crate::config::{Config, profiles};
 use crate::core::asked::{AskedServer, Withheld};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::ports::equipment::Equipped;
-use crate::core::ports::tool::{Tool, ToolSpec, Toolset};
+use crate::core::ports::tool::{Tool, ToolList, Toolset};
 use crate::mcp::{Hub, OWN_TOOLS, ServerSettings, Transport, Visit};
 use crate::tools::registry::ToolSet;
 use crate::web::guard::Guard;
@@ -81,7 +81,7 @@ impl Requested {
 struct Joined {
     own: Arc<dyn Toolset>,
     theirs: ToolSet,
-    specs: Arc<[ToolSpec]>,
+    specs: ToolList,
     with_effects: Arc<HashSet<String>>,
     _visits: Vec<Visit>,
 }
@@ -99,8 +99,8 @@ impl Joined {
 }
 
 impl Toolset for Joined {
-    fn specs(&self) -> Arc<[ToolSpec]> {
-        Arc::clone(&self.specs)
+    fn specs(&self) -> ToolList {
+        self.specs.clone()
     }
 
     fn with_effects(&self) -> Arc<HashSet<String>> {

@@ -19,6 +19,13 @@ use std::io;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
+/// Writes that may follow one another without a pause, and how long one is. Models are slower, and nobody reads as fast.
+const HASTY: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Bytes of a write, beyond which it would be cut apart on its way. A frame that is larger leaves alone.
+const BURST: usize = 8 * 1024;
+
 /// What there is to tell a client.
 pub enum Next {
     Frame(Bytes),
@@ -55,14 +62,16 @@ pub struct Feed<P> {
     keepalive: Duration,
     /// When the last frame left. Most of what a run does makes no frame, so its events cannot tell.
     last_frame: Instant,
+    /// Writes without a pause between them.
+    hasty: u32,
     /// The run goes on in another process.
     is_left: bool,
 }
 
 impl<P: Projection + 'static> Feed<P> {
     pub fn new(listener: Listener, mut projection: P, keepalive: Duration) -> Self {
-        let frames = projection.open().into();
-        Self { frames, projection, listener: Some(listener), keepalive, last_frame: Instant::now(), is_left: false }
+        let (frames, last_frame) = (projection.open().into(), Instant::now());
+        Self { frames, projection, listener: Some(listener), keepalive, last_frame, hasty: 0, is_left: false }
     }
 
     /// Waits until the upstream has taken the call, or the run has ended without that. Can be dropped at any time.
@@ -86,16 +95,12 @@ impl<P: Projection + 'static> Feed<P> {
     fn into_response(self) -> Response {
         let body = Body::from_stream(
             unfold(self, |mut feed| async move {
-                let frame = match feed.next().await {
-                    Some(Next::Frame(frame)) => frame,
-                    Some(Next::Silence) => KEEPALIVE,
+                match feed.next_burst().await {
+                    Some(burst) => Some((Ok::<Bytes, io::ErrorKind>(burst), feed)),
                     // Broken off and not ended, so that the client takes it up again where the run goes on.
-                    None if std::mem::take(&mut feed.is_left) => {
-                        return Some((Err(io::ErrorKind::ConnectionAborted), feed));
-                    }
-                    None => return None,
-                };
-                Some((Ok::<Bytes, io::ErrorKind>(frame), feed))
+                    None if std::mem::take(&mut feed.is_left) => Some((Err(io::ErrorKind::ConnectionAborted), feed)),
+                    None => None,
+                }
             })
             .map_err(io::Error::from),
         );
@@ -122,6 +127,36 @@ impl<P: Projection + 'static> Feed<P> {
         };
         self.last_frame = Instant::now();
         Some(next)
+    }
+
+    /// What is to be written next, in one piece. A write costs more than what is in it, so of an upstream that says much at
+    /// once the first words leave one by one and what follows them together. `None` once all has been told.
+    async fn next_burst(&mut self) -> Option<Bytes> {
+        let next = self.last_frame + PAUSE;
+        let Next::Frame(first) = self.next().await? else { return Some(KEEPALIVE) };
+        self.hasty = if Instant::now() < next { self.hasty.saturating_add(1) } else { 0 };
+        if let Some(listener) = self.listener.as_ref().filter(|_| self.hasty >= HASTY) {
+            listener.pause(next.into()).await;
+        }
+        let mut burst = Vec::new();
+        while burst.len().max(first.len()) < BURST {
+            let Some(frame) = self.ready() else { break };
+            if burst.is_empty() {
+                burst.extend_from_slice(&first);
+            }
+            burst.extend_from_slice(&frame);
+        }
+        self.last_frame = Instant::now();
+        Some(if burst.is_empty() { first } else { burst.into() })
+    }
+
+    /// The next frame, if there is one already.
+    fn ready(&mut self) -> Option<Bytes> {
+        while self.frames.is_empty() {
+            let told = self.listener.as_mut()?.ready()?;
+            self.take(Some(told));
+        }
+        self.frames.pop_front()
     }
 
     fn take(&mut self, told: Option<Told>) {

@@ -24,6 +24,7 @@ use crate::core::ports::upstream::ToolChoice;
 use crate::core::run::{Cancel, Input, Machine, OnDisconnect, RunSpec};
 use crate::core::transcript::{restore_turns, turn_keys};
 use crate::dialect::error::ApiError;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -140,13 +141,13 @@ impl Coming {
         Ok(Plan { machine, tools, who, answer, history, session, off_record, previous, place })
     }
 
-    pub fn driver(self, plan: Plan) -> Driver {
+    pub fn driver(self, plan: Plan) -> Box<Driver> {
         let wall_time = self.profile.agent.limits.wall_time;
         self.driver_until(plan, Instant::now().checked_add(wall_time).unwrap_or_else(far_away))
     }
 
     /// The same, with a deadline of its own.
-    pub fn driver_until(self, plan: Plan, deadline: Instant) -> Driver {
+    pub fn driver_until(self, plan: Plan, deadline: Instant) -> Box<Driver> {
         let Self { runs, presence, permit, profile, scribe, on_disconnect } = self;
         let Plan { machine, tools, who, answer, history, session, off_record, previous, place } = plan;
         let finder = SessionFinder {
@@ -160,7 +161,7 @@ impl Coming {
         };
         let limits = &profile.agent.limits;
         let bounds = Bounds { tool_time: limits.tool_time, tool_output: limits.tool_output, deadline };
-        Driver {
+        Box::new(Driver {
             machine,
             upstream: Arc::clone(&profile.upstream),
             toolbox: Toolbox::new(tools, who, presence.live.run, bounds, finder),
@@ -177,17 +178,18 @@ impl Coming {
             draining: runs.draining.clone(),
             shutdown: runs.shutdown.child_token(),
             deadline,
-        }
+        })
     }
 }
 
 /// Tells the log how a run ended.
-pub async fn told(run: impl Future<Output = Option<Outcome>>) -> Option<Outcome> {
+pub fn told(run: impl Future<Output = Option<Outcome>>) -> impl Future<Output = Option<Outcome>> {
     let begun = Instant::now();
-    let outcome = run.await;
-    let word = outcome.as_ref().map_or("left to the next process".to_owned(), word);
-    tracing::info!(outcome = word, ms = begun.elapsed().as_millis() as u64, "run ended");
-    outcome
+    // Not awaited in an async block, which would have room for the run twice.
+    run.inspect(move |outcome| {
+        let word = outcome.as_ref().map_or("left to the next process".to_owned(), word);
+        tracing::info!(outcome = word, ms = begun.elapsed().as_millis() as u64, "run ended");
+    })
 }
 
 /// Gives the turns of the history back what the server did in them.

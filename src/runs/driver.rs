@@ -9,6 +9,7 @@ use super::toolbox::{Ready, Toolbox};
 use super::turns::Place;
 use crate::core::event::{Outcome, RunEvent};
 use crate::core::item::{Item, Origin, ToolCall};
+use crate::core::ports::store::StoreError;
 use crate::core::ports::tool::ToolError;
 use crate::core::ports::upstream::{Upstream, UpstreamStream};
 use crate::core::run::{Cancel, Effect, Input, Limits, Machine, OnDisconnect, ToolDone};
@@ -49,6 +50,8 @@ pub struct Driver {
 /// What comes next.
 enum Next {
     Input(Input),
+    /// What was being written is, or is not.
+    Written(Result<(), StoreError>),
     /// The daemon is to stop, and another process will go on with the run.
     Leave,
 }
@@ -66,35 +69,47 @@ struct Held {
 
 impl Driver {
     /// Ends with the run's outcome, once it has let go of everything that the run had started; `None` if the run was left
-    /// for another process to go on with. `first` is how the run begins, or goes on.
-    pub async fn drive(mut self, first: Input) -> Option<Outcome> {
+    /// for another process to go on with. `first` is how the run begins, or goes on. In a box, as the future of a run is
+    /// moved about before it begins, and is there for as long as the run.
+    pub async fn drive(mut self: Box<Self>, first: Input) -> Option<Outcome> {
         let live = Arc::clone(&self.presence.live);
         let deadline = Box::pin(sleep_until(self.deadline));
         let mut held = Held { upstream: None, deadline, outcome: None, unkept: false, unheard: false };
-        let mut input = first;
-        loop {
+        let mut next = Some(first);
+        while let Some(input) = next {
             self.carry_out(input, &mut held).await;
             if let Some(outcome) = held.outcome {
                 return Some(outcome);
             }
+            next = self.next_input(&live, &mut held).await;
+        }
+        self.scribe.leave().await;
+        None
+    }
+
+    /// What the machine is to hear next; `None` once another process can go on with the run.
+    async fn next_input(&mut self, live: &LiveRun, held: &mut Held) -> Option<Input> {
+        loop {
             // What comes without a wait is written together with what waits for it already.
-            let next = match self.next(&live, &mut held).now_or_never() {
+            let next = match self.next(live, held).now_or_never() {
                 Some(next) => next,
-                None => match self.write(&mut held).await {
-                    Ok(()) => self.next(&live, &mut held).await,
-                    Err(cancel) => Next::Input(Input::Cancelled(cancel)),
+                None => {
+                    self.scribe.begin_to_write();
+                    self.next(live, held).await
+                }
+            };
+            let told = match next {
+                Next::Input(input) => return Some(input),
+                Next::Written(result) => self.scribe.tell_written(result).await,
+                Next::Leave => match self.scribe.write().await {
+                    Ok(()) => return None,
+                    stopped => stopped,
                 },
             };
-            input = match next {
-                Next::Input(input) => input,
-                Next::Leave => match self.write(&mut held).await {
-                    Ok(()) => {
-                        self.scribe.leave().await;
-                        return None;
-                    }
-                    Err(cancel) => Input::Cancelled(cancel),
-                },
-            };
+            if let Err(cancel) = told {
+                held.unheard = true;
+                return Some(Input::Cancelled(cancel));
+            }
         }
     }
 
@@ -122,6 +137,7 @@ impl Driver {
                 held.deadline = Box::pin(sleep(Limits::LAST_CALL));
                 Input::Deadline
             }
+            result = self.scribe.written() => return Next::Written(result),
             event = upstream => match event {
                 Some(Ok(event)) => Input::Upstream(event),
                 Some(Err(failure)) => {
@@ -247,12 +263,6 @@ impl Driver {
         let told = self.scribe.tell(event).await;
         held.unheard |= told.is_err();
         told
-    }
-
-    async fn write(&mut self, held: &mut Held) -> Result<(), Cancel> {
-        let written = self.scribe.write().await;
-        held.unheard |= written.is_err();
-        written
     }
 }
 

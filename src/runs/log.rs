@@ -1,11 +1,12 @@
 //! What a run has told so far, and those who listen: any number, from any place on, each at its own pace.
 
+use crate::core::event::RunEvent;
 use crate::core::journal::{Cursor, Journal, Told};
 use crate::core::run::OnDisconnect;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// The log of one run. The run appends, [`Listener`]s read.
 #[derive(Debug, Default)]
@@ -13,8 +14,12 @@ pub struct RunLog {
     state: Mutex<State>,
     /// Something was appended, or the log was closed.
     told: Notify,
-    /// A listener has read on, come or gone. The run alone waits for that.
+    /// All has been told.
+    ended: Notify,
+    /// A listener has read as far as the run waits for, or none is left to read. The run alone waits for that.
     heard: Notify,
+    /// A listener has come or gone. The run alone waits for that too.
+    moved: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -26,6 +31,9 @@ struct State {
     /// How far each listener is, by its number.
     listeners: Vec<(u64, u64)>,
     next_listener: u64,
+    /// The run waits until the foremost listener has at most so many events before it. Nobody else needs to be woken for
+    /// each event that is read.
+    awaited: Option<u64>,
     /// When the last listener left; `None` while there is one, or before the first.
     left_at: Option<Instant>,
 }
@@ -44,23 +52,31 @@ impl RunLog {
     }
 
     pub fn append(&self, told: Told) {
+        let is_end = matches!(told.event, RunEvent::Finished { .. });
         self.lock().journal.push(told);
         self.told.notify_waiters();
+        if is_end {
+            self.ended.notify_waiters();
+        }
     }
 
     /// Nothing more will be told.
     pub fn close(&self) {
-        self.lock().closed.get_or_insert_with(Instant::now);
-        self.told.notify_waiters();
+        self.close_as(false);
     }
 
     /// Nothing more will be told here, but by another process.
     pub fn leave(&self) {
+        self.close_as(true);
+    }
+
+    fn close_as(&self, left: bool) {
         let mut state = self.lock();
         state.closed.get_or_insert_with(Instant::now);
-        state.left = true;
+        state.left |= left;
         drop(state);
         self.told.notify_waiters();
+        self.ended.notify_waiters();
     }
 
     /// It goes on, or was closed no longer ago than this.
@@ -90,13 +106,13 @@ impl RunLog {
         state.listeners.push((number, 0));
         state.left_at = None;
         drop(state);
-        self.heard.notify_one();
+        self.moved.notify_one();
         Listener { log: Arc::clone(self), number, cursor: Cursor::default() }
     }
 
     /// Waits until the listener that is ahead of the others has at most `ahead` events before it, or there is none.
     pub async fn keep_pace(&self, ahead: u64) {
-        while self.lock().lag() > ahead {
+        while self.lock().is_behind(ahead) {
             self.heard.notified().await;
         }
     }
@@ -107,13 +123,13 @@ impl RunLog {
             let left_at = self.lock().left_at;
             match (policy, left_at) {
                 (OnDisconnect::Detach, _) => return std::future::pending().await,
-                (_, None) => self.heard.notified().await,
+                (_, None) => self.moved.notified().await,
                 (OnDisconnect::Cancel, Some(_)) => return,
                 (OnDisconnect::Grace(time), Some(left_at)) => {
                     let Some(end) = left_at.checked_add(time) else { return std::future::pending().await };
                     tokio::select! {
                         () = sleep_until(end) => return,
-                        () = self.heard.notified() => {}
+                        () = self.moved.notified() => {}
                     }
                 }
             }
@@ -122,6 +138,24 @@ impl RunLog {
 }
 
 impl State {
+    fn is_over(&self) -> bool {
+        self.closed.is_some() || self.journal.outcome().is_some()
+    }
+
+    /// Says so, and has the run woken once that is over.
+    fn is_behind(&mut self, ahead: u64) -> bool {
+        let is_behind = self.lag() > ahead;
+        self.awaited = is_behind.then_some(ahead);
+        is_behind
+    }
+
+    /// Whether the run is to be woken.
+    fn has_caught_up(&mut self) -> bool {
+        let caught_up = self.awaited.is_some_and(|ahead| self.lag() <= ahead);
+        self.awaited = self.awaited.filter(|_| !caught_up);
+        caught_up
+    }
+
     fn lag(&self) -> u64 {
         let front = self.listeners.iter().map(|(_, at)| *at).max();
         front.map_or(0, |front| self.journal.len().saturating_sub(front))
@@ -153,6 +187,20 @@ impl Listener {
         }
     }
 
+    /// Waits until then, or until all has been told, whatever is told meanwhile. Can be dropped at any time.
+    pub async fn pause(&self, until: Instant) {
+        // Made before the look, so that an end in between wakes it.
+        let ended = self.log.ended.notified();
+        if !self.log.lock().is_over() {
+            let _ = timeout_at(until, ended).await;
+        }
+    }
+
+    /// The next event, if it was told already.
+    pub fn ready(&mut self) -> Option<Told> {
+        self.take().unwrap_or_default()
+    }
+
     fn take(&mut self) -> Result<Option<Told>, NotYet> {
         let mut state = self.log.lock();
         let Some(told) = state.journal.next(&mut self.cursor) else {
@@ -161,8 +209,11 @@ impl Listener {
         if let Some((_, at)) = state.listeners.iter_mut().find(|(number, _)| *number == self.number) {
             *at = self.cursor.at;
         }
+        let caught_up = state.has_caught_up();
         drop(state);
-        self.log.heard.notify_one();
+        if caught_up {
+            self.log.heard.notify_one();
+        }
         Ok(Some(told))
     }
 }
@@ -177,15 +228,19 @@ impl Drop for Listener {
         if state.listeners.is_empty() {
             state.left_at = Some(Instant::now());
         }
+        let caught_up = state.has_caught_up();
         drop(state);
-        self.log.heard.notify_one();
+        self.log.moved.notify_one();
+        if caught_up {
+            self.log.heard.notify_one();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::event::{Delta, RunEvent};
+    use crate::core::event::Delta;
     use std::pin::pin;
 
     fn word(sequence: u64) -> Told {

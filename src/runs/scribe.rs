@@ -3,6 +3,7 @@
 
 use super::live::LiveRun;
 use crate::core::event::{Outcome, RunEvent};
+use crate::core::id::RunId;
 use crate::core::item::Item;
 use crate::core::journal::{Journal, Told};
 use crate::core::ports::journals::{Batch, Ending, Fence, Promise};
@@ -10,7 +11,9 @@ use crate::core::ports::store::{Store, StoreError};
 use crate::core::run::{Cancel, OnDisconnect};
 use crate::dialect::record::Record;
 use crate::dialect::responses::events::Numbering;
-use std::sync::Arc;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -59,11 +62,54 @@ pub struct Book {
     pub written: u64,
     batch: Vec<Told>,
     promise: Promise,
+    /// What is being written while the run goes on. There is one such at a time, so that all of it comes in order.
+    writing: Option<Writing>,
+}
+
+/// A batch on its way to the disk, which nobody has heard yet.
+struct Writing {
+    told: Vec<Told>,
+    promise: Promise,
+    /// Never locked: in a mutex it can be part of what is shared, which a future alone cannot.
+    done: Mutex<BoxFuture<'static, Result<(), StoreError>>>,
+}
+
+impl Writing {
+    async fn done(&mut self) -> Result<(), StoreError> {
+        self.done.get_mut().unwrap_or_else(PoisonError::into_inner).await
+    }
 }
 
 impl Book {
     pub fn new(store: Arc<dyn Store>, fence: Fence, written: u64) -> Self {
-        Self { store, fence, written, batch: Vec::new(), promise: Promise::Process }
+        Self { store, fence, written, batch: Vec::new(), promise: Promise::Process, writing: None }
+    }
+
+    /// Has written what waits for it, unless something is being written already.
+    fn begin_to_write(&mut self, run: RunId) {
+        if self.writing.is_some() || self.batch.is_empty() {
+            return;
+        }
+        let told = std::mem::take(&mut self.batch);
+        let promise = std::mem::replace(&mut self.promise, Promise::Process);
+        let (store, fence) = (Arc::clone(&self.store), self.fence);
+        let batch = Batch { at: self.written, told: told.clone(), promise, end: None };
+        let done = async move { store.append(run, fence, batch).await }.boxed();
+        self.writing = Some(Writing { told, promise, done: Mutex::new(done) });
+    }
+
+    /// What has been written, once it is. Nothing where nothing is being written.
+    fn has_written(&mut self, result: Result<(), StoreError>) -> Result<Vec<Told>, Cancel> {
+        let Some(Writing { told, promise, .. }) = self.writing.take() else { return Ok(Vec::new()) };
+        if let Err(error) = result {
+            tracing::error!(%error, "what a run has told could not be stored, so it ends");
+            // Nobody has heard it. It goes on record with the end, or not at all.
+            self.batch.splice(..0, told);
+            self.promise = self.promise.max(promise);
+            return Err(Cancel::Unrecorded);
+        }
+        self.written = self.written.saturating_add(told.len() as u64);
+        Ok(told)
     }
 }
 
@@ -116,21 +162,38 @@ impl Scribe {
         self.write().await
     }
 
-    /// Writes what waits for it, and tells it.
-    pub async fn write(&mut self) -> Result<(), Cancel> {
-        let Some(book) = self.book.as_mut().filter(|book| !book.batch.is_empty()) else { return Ok(()) };
-        let told = std::mem::take(&mut book.batch);
-        let promise = std::mem::replace(&mut book.promise, Promise::Process);
-        let batch = Batch { at: book.written, told: told.clone(), promise, end: None };
-        if let Err(error) = book.store.append(self.live.run, book.fence, batch).await {
-            tracing::error!(%error, "what a run has told could not be stored, so it ends");
-            // Nobody has heard it. It goes on record with the end, or not at all.
-            (book.batch, book.promise) = (told, promise);
-            return Err(Cancel::Unrecorded);
+    /// Has what waits for it written while the run goes on; [`Scribe::written`] says when it is.
+    pub fn begin_to_write(&mut self) {
+        let run = self.live.run;
+        self.book.iter_mut().for_each(|book| book.begin_to_write(run));
+    }
+
+    /// Waits for what is being written, for ever if nothing is. Can be dropped at any time.
+    pub async fn written(&mut self) -> Result<(), StoreError> {
+        match self.book.as_mut().and_then(|book| book.writing.as_mut()) {
+            Some(writing) => writing.done().await,
+            None => std::future::pending().await,
         }
-        book.written = book.written.saturating_add(told.len() as u64);
+    }
+
+    /// Tells what has been written.
+    pub async fn tell_written(&mut self, result: Result<(), StoreError>) -> Result<(), Cancel> {
+        let Some(book) = &mut self.book else { return Ok(()) };
+        let told = book.has_written(result)?;
         told.into_iter().for_each(|told| self.live.log.append(told));
         self.keep_pace().await
+    }
+
+    /// Writes all that waits for it, and tells it.
+    pub async fn write(&mut self) -> Result<(), Cancel> {
+        loop {
+            self.begin_to_write();
+            if self.book.as_ref().is_none_or(|book| book.writing.is_none()) {
+                return Ok(());
+            }
+            let result = self.written().await;
+            self.tell_written(result).await?;
+        }
     }
 
     /// Waits until the listener has caught up, as long as it may be slow.
@@ -156,6 +219,7 @@ impl Scribe {
     /// from, `turn` what it has its conversation's head with.
     pub async fn tell_end(&mut self, outcome: Outcome, previous: Option<String>, turn: Option<Fence>) {
         let told = self.number(RunEvent::Finished { outcome: outcome.clone() });
+        self.end_writing().await;
         let (Some(mut book), Some(record)) = (self.book.take(), &self.live.record) else {
             return self.live.log.append(told);
         };
@@ -171,6 +235,16 @@ impl Scribe {
             tracing::error!(%error, "the end of a run could not be stored");
             self.live.has_ended();
             self.store_later(&*book.store, book.fence, batch, error).await;
+        }
+    }
+
+    /// Waits for what is being written. If that fails, it goes on record with the end.
+    async fn end_writing(&mut self) {
+        let Some(book) = self.book.as_mut() else { return };
+        let Some(writing) = book.writing.as_mut() else { return };
+        let result = writing.done().await;
+        if let Ok(told) = book.has_written(result) {
+            told.into_iter().for_each(|told| self.live.log.append(told));
         }
     }
 

@@ -34,6 +34,7 @@ use fault::{Condition, Fault};
 use futures_util::future::BoxFuture;
 use links::{Numbered, Written};
 use lock::Lock;
+use notes::Shelf;
 use opening::{Opened, open};
 use reader::Readers;
 use rusqlite::Connection;
@@ -48,6 +49,7 @@ pub struct SqliteStore {
     readers: Readers,
     clock: Arc<Clock>,
     touched: Arc<Touched>,
+    shelf: Arc<Shelf>,
     condition: Condition,
     // These two in this order: the lock is free once the writer has closed the database.
     writer: Writer,
@@ -110,7 +112,16 @@ impl SqliteStore {
         let writer = Writer::start(tables, condition.clone())
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         let readers = Readers::new(path, condition.clone());
-        Ok(Self { path: path.to_owned(), readers, clock, touched, condition, writer, _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            readers,
+            clock,
+            touched,
+            shelf: Arc::default(),
+            condition,
+            writer,
+            _lock: lock,
+        })
     }
 
     async fn order<T: Send + 'static>(

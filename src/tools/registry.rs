@@ -1,6 +1,6 @@
 //! The tools of a daemon by name, each with its schema compiled once.
 
-use crate::core::ports::tool::{Tool, ToolSpec, Toolset};
+use crate::core::ports::tool::{Tool, ToolList, Toolset};
 use crate::schema::Schema;
 use crate::tools::text;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct ToolSet {
     tools: Arc<BTreeMap<String, Entry>>,
     /// Kept ready, as every run takes them.
-    specs: Arc<[ToolSpec]>,
+    specs: ToolList,
     with_effects: Arc<HashSet<String>>,
 }
 
@@ -116,8 +116,8 @@ impl ToolSet {
 }
 
 impl Toolset for ToolSet {
-    fn specs(&self) -> Arc<[ToolSpec]> {
-        Arc::clone(&self.specs)
+    fn specs(&self) -> ToolList {
+        self.specs.clone()
     }
 
     fn with_effects(&self) -> Arc<HashSet<String>> {

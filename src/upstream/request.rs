@@ -7,7 +7,8 @@ use crate::core::format::{FormatSupport, OutputFormat};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::{ModelRequest, ToolChoice};
 use format::ResponseFormat;
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Error, Serialize, SerializeMap, Serializer};
+use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
@@ -58,7 +59,8 @@ impl Serialize for Body<'_> {
             body.serialize_entry("response_format", &ResponseFormat::new(format))?;
         }
         if !tools.is_empty() {
-            body.serialize_entry("tools", &tools.iter().map(Offer::new).collect::<Vec<_>>())?;
+            let offers = |tools: &'_ [ToolSpec]| to_raw_value(&tools.iter().map(Offer::new).collect::<Vec<_>>());
+            body.serialize_entry("tools", tools.written(offers).ok_or_else(|| S::Error::custom("the tools"))?)?;
             if let Some(choice) = wire_choice(tool_choice) {
                 body.serialize_entry("tool_choice", &choice)?;
             }

@@ -7,7 +7,7 @@ use nuncio::core::event::{Cut, Outcome, RunEvent};
 use nuncio::core::failure::{Failure, FailureKind};
 use nuncio::core::item::{Item, Message, Part, Role};
 use nuncio::core::ports::equipment::{Equipment, Equipped};
-use nuncio::core::ports::tool::{Annotations, Tool, ToolContext, ToolError, ToolSpec, Toolset, Who};
+use nuncio::core::ports::tool::{Annotations, Tool, ToolContext, ToolError, ToolList, ToolSpec, Toolset, Who};
 use nuncio::core::ports::upstream::{
     FinishReason, ModelRequest, ToolCallFragment, Upstream, UpstreamEvent, UpstreamStream,
 };
@@ -77,7 +77,7 @@ impl Equipment for Only {
 }
 
 impl Toolset for Only {
-    fn specs(&self) -> Arc<[ToolSpec]> {
+    fn specs(&self) -> ToolList {
         [self.0.spec.clone()].into()
     }
 

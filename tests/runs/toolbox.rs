@@ -7,7 +7,7 @@ use nuncio::core::event::{Delta, Outcome, RunEvent};
 use nuncio::core::failure::Failure;
 use nuncio::core::item::{Item, Message, Part, Role, text_of};
 use nuncio::core::ports::equipment::{Equipment, Equipped};
-use nuncio::core::ports::tool::{Annotations, Tool, ToolContext, ToolError, ToolSpec, Toolset, Who};
+use nuncio::core::ports::tool::{Annotations, Tool, ToolContext, ToolError, ToolList, ToolSpec, Toolset, Who};
 use nuncio::core::ports::upstream::{
     FinishReason, ModelRequest, ToolCallFragment, Upstream, UpstreamEvent, UpstreamStream,
 };
@@ -104,7 +104,7 @@ impl Equipment for Doers {
 }
 
 impl Toolset for Doers {
-    fn specs(&self) -> Arc<[ToolSpec]> {
+    fn specs(&self) -> ToolList {
         self.0.iter().map(|doer| doer.spec.clone()).collect()
     }
 

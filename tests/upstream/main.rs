@@ -10,6 +10,7 @@ mod server;
 use futures_util::StreamExt;
 use nuncio::core::failure::Failure;
 use nuncio::core::item::{Item, Message, Role};
+use nuncio::core::ports::tool::ToolList;
 use nuncio::core::ports::upstream::{
     FinishReason, ModelRequest, ToolCallFragment, ToolChoice, Upstream, UpstreamEvent, UpstreamStream,
 };
@@ -51,7 +52,7 @@ fn question() -> ModelRequest {
     ModelRequest {
         instructions: Some("Be brief.".into()),
         items: vec![Arc::new(Item::Message(Message::of(Role::User, "Hello")))],
-        tools: Arc::new([]),
+        tools: ToolList::default(),
         tool_choice: ToolChoice::Auto,
         format: None,
         params: Arc::default(),

@@ -1,5 +1,9 @@
 //! The port to a tool that the daemon runs for the model.
 
+mod list;
+
+pub use list::ToolList;
+
 use crate::core::id::RunId;
 use crate::core::item::{Part, ToolHome};
 use crate::core::usage::Usage;
@@ -47,7 +51,7 @@ impl Annotations {
 /// The tools that one run offers, by name.
 pub trait Toolset: Send + Sync {
     /// What a model is offered.
-    fn specs(&self) -> Arc<[ToolSpec]>;
+    fn specs(&self) -> ToolList;
 
     /// Names of the tools that change something.
     fn with_effects(&self) -> Arc<HashSet<String>>;

@@ -4,7 +4,7 @@ use crate::core::failure::Failure;
 use crate::core::format::{FormatSupport, OutputFormat};
 use crate::core::item::Item;
 use crate::core::logprob::Logprob;
-use crate::core::ports::tool::ToolSpec;
+use crate::core::ports::tool::ToolList;
 use crate::core::sealed::Block;
 use crate::core::usage::Usage;
 use futures_util::Stream;
@@ -37,7 +37,7 @@ pub struct ModelRequest {
     /// The profile's core instructions; they stand before every item, joined with the client's own system text.
     pub instructions: Option<Arc<str>>,
     pub items: Vec<Arc<Item>>,
-    pub tools: Arc<[ToolSpec]>,
+    pub tools: ToolList,
     pub tool_choice: ToolChoice,
     /// The form that the final answer must have; never plain text.
     pub format: Option<Arc<OutputFormat>>,

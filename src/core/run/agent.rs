@@ -6,7 +6,7 @@ use crate::core::failure::{Failure, FailureKind};
 use crate::core::format::{FormatSupport, OutputFormat};
 use crate::core::item::ToolHome;
 use crate::core::ports::equipment::Equipped;
-use crate::core::ports::tool::ToolSpec;
+use crate::core::ports::tool::ToolList;
 use crate::core::ports::upstream::ToolChoice;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Agent {
     pub instructions: Option<Arc<str>>,
-    pub tools: Arc<[ToolSpec]>,
+    pub tools: ToolList,
     /// Names of the tools that change something: once one has started, a client's retry would repeat it.
     pub with_effects: Arc<HashSet<String>>,
     pub limits: Limits,
@@ -64,7 +64,7 @@ pub(super) enum Owner {
 /// The tools one run offers: the client's, and those of the server that no client tool hides.
 #[derive(Clone, Debug)]
 pub(super) struct Offer {
-    pub specs: Arc<[ToolSpec]>,
+    pub specs: ToolList,
     client: HashSet<String>,
 }
 
@@ -72,12 +72,12 @@ impl Offer {
     pub fn new(agent: &Agent, spec: &RunSpec) -> Self {
         let brought = spec.tools.as_deref();
         if spec.tool_choice == ToolChoice::None || brought.is_some_and(<[_]>::is_empty) {
-            return Self { specs: Arc::default(), client: HashSet::new() };
+            return Self { specs: ToolList::default(), client: HashSet::new() };
         }
         let allowed = spec.allowed_tools.as_deref();
         if brought.is_none() && allowed.is_none() {
             // The common case shares the profile's list: schemas are large and requests are many.
-            return Self { specs: Arc::clone(&agent.tools), client: HashSet::new() };
+            return Self { specs: agent.tools.clone(), client: HashSet::new() };
         }
         let brought = brought.unwrap_or_default();
         let mut client: HashSet<String> = brought.iter().map(|tool| tool.name.clone()).collect();
@@ -89,7 +89,7 @@ impl Offer {
     }
 
     /// Without the server's tools.
-    pub fn clients_alone(&self) -> Arc<[ToolSpec]> {
+    pub fn clients_alone(&self) -> ToolList {
         self.specs.iter().filter(|tool| self.client.contains(&tool.name)).cloned().collect()
     }
 

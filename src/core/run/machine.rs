@@ -181,8 +181,8 @@ impl Machine {
         let (tools, tool_choice) = match self.is_last_call() {
             // What would only be refused is not offered.
             false if self.allowance.is_used_up() => (self.offer.clients_alone(), tool_choice),
-            false => (Arc::clone(&self.offer.specs), tool_choice),
-            true => (Arc::default(), ToolChoice::Auto),
+            false => (self.offer.specs.clone(), tool_choice),
+            true => (Default::default(), ToolChoice::Auto),
         };
         let left = self.tokens_left();
         let mut items = self.window.show(&self.view(), left);

@@ -3,6 +3,7 @@
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::id::RunId;
 use crate::core::item::{Compaction, Item, Message, Role};
+use crate::core::ports::tool::ToolList;
 use crate::core::ports::upstream::{FinishReason, ModelRequest, ToolChoice, UpstreamEvent};
 use crate::core::usage::Usage;
 use serde_json::{Map, Value};
@@ -53,7 +54,7 @@ impl Summary {
         ModelRequest {
             instructions: Some(instructions),
             items: items.into_iter().chain([demand]).collect(),
-            tools: Arc::default(),
+            tools: ToolList::default(),
             tool_choice: ToolChoice::Auto,
             format: None,
             params: Arc::new(params.map(|(key, value)| (key.clone(), value.clone())).collect()),

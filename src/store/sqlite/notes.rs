@@ -1,4 +1,5 @@
-//! Notebooks, a row each: they are read and changed as a whole, and are never large.
+//! Notebooks, a row each: they are read and changed as a whole, and are never large. Every run begins with one, so those
+//! that were read last are kept in memory.
 
 use super::SqliteStore;
 use super::fault::Fault;
@@ -8,7 +9,64 @@ use crate::core::ports::journals::Promise;
 use crate::core::ports::notes::{Notes, Scope};
 use crate::core::ports::store::StoreError;
 use futures_util::future::BoxFuture;
+use lru::LruCache;
 use rusqlite::{Connection, params};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Notebooks that are kept in memory.
+const OPEN: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// What was read and has not been changed since. Nobody but this process's writer changes notebooks: the database is
+/// locked for others.
+pub struct Shelf(Mutex<Open>);
+
+struct Open {
+    notebooks: LruCache<(String, Scope), Notebook>,
+    /// Changes so far. What was read before one may be older than that.
+    changes: u64,
+}
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Self(Mutex::new(Open { notebooks: LruCache::new(OPEN), changes: 0 }))
+    }
+}
+
+impl Shelf {
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The notebook, or how many changes there had been when it was looked for.
+    fn find(&self, key: &(String, Scope)) -> Result<Notebook, u64> {
+        let mut open = self.lock();
+        open.notebooks.get(key).cloned().ok_or(open.changes)
+    }
+
+    fn keep(&self, key: (String, Scope), notebook: &Notebook, changes: u64) {
+        let mut open = self.lock();
+        if open.changes == changes {
+            open.notebooks.put(key, notebook.clone());
+        }
+    }
+
+    /// Something was changed, and perhaps more than one: a new notebook may have taken an old one's place.
+    fn clear(&self) {
+        let mut open = self.lock();
+        open.changes = open.changes.wrapping_add(1);
+        open.notebooks.clear();
+    }
+}
+
+/// Goes with a change to the writer, which drops it once that is committed: who has ordered it may be gone by then.
+struct Changing(Arc<Shelf>);
+
+impl Drop for Changing {
+    fn drop(&mut self) {
+        self.0.clear();
+    }
+}
 
 fn find(db: &Connection, principal: &str, scope: Scope) -> Result<Option<Notebook>, Fault> {
     let sql = "SELECT notebook FROM notes
@@ -55,8 +113,17 @@ fn make_room(tables: &mut Tables, principal: i64) -> Result<(), Fault> {
 
 impl Notes for SqliteStore {
     fn notebook(&self, principal: &str, scope: Scope) -> BoxFuture<'_, Result<Notebook, StoreError>> {
-        let principal = principal.to_owned();
-        Box::pin(self.ask(move |db| Ok(find(db, &principal, scope)?.unwrap_or_default())))
+        let key = (principal.to_owned(), scope);
+        Box::pin(async move {
+            let changes = match self.shelf.find(&key) {
+                Ok(notebook) => return Ok(notebook),
+                Err(changes) => changes,
+            };
+            let principal = key.0.clone();
+            let notebook = self.ask(move |db| Ok(find(db, &principal, scope)?.unwrap_or_default())).await?;
+            self.shelf.keep(key, &notebook, changes);
+            Ok(notebook)
+        })
     }
 
     fn change_notes(
@@ -66,8 +133,16 @@ impl Notes for SqliteStore {
         asked: NoteChange,
         max_size: usize,
     ) -> BoxFuture<'_, Result<Changed, StoreError>> {
-        let principal = principal.to_owned();
-        let work = move |tables: &mut Tables| change(tables, &principal, scope, &asked, max_size);
-        Box::pin(self.order(Promise::Outcome, work))
+        let (principal, changing) = (principal.to_owned(), Changing(Arc::clone(&self.shelf)));
+        let work = move |tables: &mut Tables| {
+            let _until_committed = &changing;
+            change(tables, &principal, scope, &asked, max_size)
+        };
+        Box::pin(async move {
+            let changed = self.order(Promise::Outcome, work).await;
+            // The writer answers before it drops what it was given.
+            self.shelf.clear();
+            changed
+        })
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::core::item::Part;
-use crate::core::ports::tool::{Annotations, ToolContext, ToolError};
+use crate::core::ports::tool::{Annotations, ToolContext, ToolError, ToolSpec};
 use crate::schema::MAX_FAULT;
 use futures_util::future::BoxFuture;
 use serde_json::json;

@@ -2,7 +2,7 @@ use super::*;
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::item::{Item, Message, Origin, Part, Role, Status, ToolCall, ToolOutput};
 use crate::core::logprob::{Likely, Logprob};
-use crate::core::ports::tool::ToolSpec;
+use crate::core::ports::tool::{ToolList, ToolSpec};
 use crate::core::ports::upstream::{FinishReason, UpstreamEvent};
 use crate::core::run::SUMMARY_INSTRUCTIONS;
 use crate::core::run::demand::REPAIR;
@@ -43,7 +43,7 @@ fn request(items: Vec<Item>) -> ModelRequest {
     ModelRequest {
         instructions: Some("Be brief.".into()),
         items: items.into_iter().map(Arc::new).collect(),
-        tools: Arc::new([tool("terminal"), tool("get_weather")]),
+        tools: [tool("terminal"), tool("get_weather")].into(),
         tool_choice: ToolChoice::Auto,
         format: None,
         params: Arc::default(),
@@ -281,7 +281,7 @@ async fn it_says_back_what_reached_it() {
 
 #[tokio::test]
 async fn without_tools_it_tells_instead_of_calling() {
-    let off = |items| ModelRequest { tools: Arc::new([]), ..request(items) };
+    let off = |items| ModelRequest { tools: ToolList::default(), ..request(items) };
     let script = "say: Now. \nrun: ls\nthen\nrun: id\nthen\nsay: b";
     let started = says("Now.\nI would call `terminal` now, but no tools are offered.");
     assert_eq!(play(off(vec![user(script)])).await, started);
@@ -321,7 +321,7 @@ async fn housekeeping_gets_a_plausible_answer() {
     ];
     for (instructions, message, expected) in cases {
         let instructions = Some(instructions.into());
-        let request = ModelRequest { instructions, tools: Arc::new([]), ..request(vec![user(message)]) };
+        let request = ModelRequest { instructions, tools: ToolList::default(), ..request(vec![user(message)]) };
         assert_eq!(play(request).await, says(expected), "{message}");
     }
 }
@@ -331,7 +331,7 @@ async fn a_conversation_is_summed_up_by_its_questions() {
     let instructions = Some(format!("{SUMMARY_INSTRUCTIONS}\n\nBe brief.").into());
     let items =
         vec![user("run: ls\nthen"), called("c", "terminal"), returned("c", "a", false), user("And?"), user("Now.")];
-    let request = ModelRequest { instructions, tools: Arc::new([]), ..request(items) };
+    let request = ModelRequest { instructions, tools: ToolList::default(), ..request(items) };
     assert_eq!(play(request).await, says("The rehearsal was asked:\n- run: ls\n- And?"));
 }
 

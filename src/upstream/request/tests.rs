@@ -2,6 +2,7 @@ use super::*;
 use crate::core::format::{JsonSchema, Shape};
 use crate::core::item::{Item, Message, Origin, Part, Phase, Reasoning, Role, Status, ToolCall, ToolHome, ToolOutput};
 use crate::core::logprob::{Likely, Logprob};
+use crate::core::ports::tool::ToolList;
 use crate::core::sealed::Sealed;
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ fn request(items: Vec<Item>) -> ModelRequest {
     ModelRequest {
         instructions: None,
         items: items.into_iter().map(Arc::new).collect(),
-        tools: Arc::new([]),
+        tools: ToolList::default(),
         tool_choice: ToolChoice::Auto,
         format: None,
         params: Arc::default(),
@@ -239,7 +240,7 @@ fn params_pass_and_never_override_what_is_ours() {
     assert_eq!(body(&request), expected);
 
     request.max_output_tokens = Some(50);
-    request.tools = Arc::new([
+    request.tools = ToolList::from([
         tool("ls"),
         ToolSpec {
             description: Some("Reads.".into()),
@@ -376,7 +377,7 @@ fn a_call_of_another_servers_tool_goes_by_the_name_that_it_is_offered_by() {
     let Item::ToolCall(made) = call("c1", "read", "{}") else { unreachable!() };
     let calls = [home("read"), home("gone"), None].map(|home| Item::ToolCall(ToolCall { home, ..made.clone() }));
     let mut request = request([vec![said(Role::User, "go")], calls.into()].concat());
-    request.tools = Arc::new([tool("read"), ToolSpec { home: home("read"), ..tool("files__read") }]);
+    request.tools = ToolList::from([tool("read"), ToolSpec { home: home("read"), ..tool("files__read") }]);
     let body = body(&request);
     let names = body["messages"][1]["tool_calls"].as_array().unwrap().iter().map(|call| &call["function"]["name"]);
     assert_eq!(names.collect::<Vec<_>>(), ["files__read", "read", "read"]);
