@@ -83,9 +83,7 @@ impl Record {
     ) -> Ending {
         match self {
             Self::Response(record) => record.ending(previous, turn, outcome, made_something),
-            Self::Chat(chat) => {
-                Ending { at: chat.clock.map_or(0, |clock| clock()), previous: None, conversation: None }
-            }
+            Self::Chat(chat) => Ending { at: chat.clock.map_or(0, |clock| clock()), ..Ending::default() },
         }
     }
 }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// Writes that may follow one another without a pause, and how long one is. Models are slower, and nobody reads as fast.
-const HASTY: u32 = 4;
+const HASTY: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Bytes of a write, beyond which it would be cut apart on its way. A frame that is larger leaves alone.

@@ -91,7 +91,11 @@ impl Driver {
     async fn next_input(&mut self, live: &LiveRun, held: &mut Held) -> Option<Input> {
         loop {
             // What comes without a wait is written together with what waits for it already.
-            let next = match self.next(live, held).now_or_never() {
+            let mut at_once = None;
+            if self.scribe.has_to_write() {
+                at_once = self.next(live, held).now_or_never();
+            }
+            let next = match at_once {
                 Some(next) => next,
                 None => {
                     self.scribe.begin_to_write();
@@ -161,8 +165,8 @@ impl Driver {
 
     /// Feeds one input and carries out what follows from it, inputs that arise on the way included.
     async fn carry_out(&mut self, input: Input, held: &mut Held) {
-        let mut inputs = VecDeque::from([(input, None)]);
-        while let Some((input, ready)) = inputs.pop_front() {
+        let (mut first, mut inputs) = (Some((input, None)), VecDeque::new());
+        while let Some((input, ready)) = first.take().or_else(|| inputs.pop_front()) {
             for effect in self.machine.on(input) {
                 match effect {
                     // The cancel is on its way to the machine, and nothing more may begin before it is there.
@@ -197,7 +201,7 @@ impl Driver {
                     false => Ok(()),
                 };
                 match written {
-                    Ok(()) => self.toolbox.launch(ready),
+                    Ok(()) => self.toolbox.launch(*ready),
                     Err(cancel) => {
                         held.unheard = true;
                         inputs.push_back((Input::Cancelled(cancel), None));
@@ -208,12 +212,12 @@ impl Driver {
     }
 
     /// Makes a call ready, and gives what the machine is to hear of it.
-    async fn prepare(&mut self, call: &ToolCall) -> (Input, Option<Ready>) {
+    async fn prepare(&mut self, call: &ToolCall) -> (Input, Option<Box<Ready>>) {
         tracing::debug!(tool = call.name, call = call.call_id, "tool call");
         match self.toolbox.prepare(call, &self.history).await {
             Ok(ready) => {
                 let (call_id, doing) = (ready.call_id.clone(), ready.doing.clone());
-                (Input::ToolDoing { call_id, doing }, Some(ready))
+                (Input::ToolDoing { call_id, doing }, Some(Box::new(ready)))
             }
             Err(done) => {
                 match &done.result {

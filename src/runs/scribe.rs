@@ -162,6 +162,11 @@ impl Scribe {
         self.write().await
     }
 
+    /// Something waits to be written, and nothing is being written.
+    pub fn has_to_write(&self) -> bool {
+        self.book.as_ref().is_some_and(|book| book.writing.is_none() && !book.batch.is_empty())
+    }
+
     /// Has what waits for it written while the run goes on; [`Scribe::written`] says when it is.
     pub fn begin_to_write(&mut self) {
         let run = self.live.run;
@@ -223,11 +228,11 @@ impl Scribe {
         let (Some(mut book), Some(record)) = (self.book.take(), &self.live.record) else {
             return self.live.log.append(told);
         };
-        let has_made = |told: &Told| matches!(told.event, RunEvent::ItemDone { .. });
-        let made_something =
-            book.batch.iter().any(has_made) || self.live.log.read(|journal| !journal.items().is_empty());
-        let end = Some(record.ending(previous, turn, &outcome, made_something));
         book.batch.push(told);
+        let mut journal = self.live.log.read(Journal::clone);
+        book.batch.iter().cloned().for_each(|told| journal.push(told));
+        let ending = record.ending(previous, turn, &outcome, !journal.items().is_empty());
+        let end = Some(Ending { journal: Some(Arc::new(journal)), ..ending });
         let batch = Batch { at: book.written, told: book.batch.clone(), promise: Promise::Outcome, end };
         let written = self.store_end(&*book.store, book.fence, &batch).await;
         book.batch.into_iter().for_each(|told| self.live.log.append(told));

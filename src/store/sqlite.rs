@@ -191,6 +191,9 @@ impl Store for SqliteStore {
     fn items(&self, principal: &str, keys: &[ItemKey]) -> BoxFuture<'_, Result<Vec<Found>, StoreError>> {
         let (principal, keys) = (principal.to_owned(), keys.to_owned());
         Box::pin(async move {
+            if keys.is_empty() {
+                return Ok(Vec::new());
+            }
             let find = move |db: &Connection| keys.iter().map(|key| items::find(db, &principal, key)).collect();
             let found: Vec<_> = self.ask(find).await?;
             Ok(found.into_iter().map(|found| self.used(found)).collect())

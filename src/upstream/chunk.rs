@@ -25,9 +25,9 @@ pub struct Chunk {
     #[serde(default, deserialize_with = "objects")]
     choices: Vec<Choice>,
     #[serde(default, deserialize_with = "object")]
-    usage: Option<WireUsage>,
+    usage: Option<Box<WireUsage>>,
     /// Set instead of or beside `choices` when the server gives up in mid-answer.
-    error: Option<Value>,
+    error: Option<Box<Value>>,
 }
 
 /// A payload that is no chunk. Serde's own words are not told, as they quote what was sent.
@@ -42,16 +42,16 @@ pub enum Unreadable {
 #[derive(Deserialize)]
 struct Choice {
     #[serde(default, deserialize_with = "object")]
-    delta: Option<Delta>,
+    delta: Option<Box<Delta>>,
     /// What a server that does not stream sends for `delta`.
     #[serde(default, deserialize_with = "object")]
-    message: Option<Delta>,
+    message: Option<Box<Delta>>,
     #[serde(default, deserialize_with = "object")]
-    logprobs: Option<WireLogprobs>,
+    logprobs: Option<Box<WireLogprobs>>,
     #[serde(default)]
     finish_reason: Loose,
     #[serde(default)]
-    error: Option<Value>,
+    error: Option<Box<Value>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -70,7 +70,7 @@ struct Delta {
     tool_calls: Vec<WireCall>,
     /// What `tool_calls` was called before there could be several.
     #[serde(deserialize_with = "object")]
-    function_call: Option<WireFunction>,
+    function_call: Option<Box<WireFunction>>,
 }
 
 #[derive(Deserialize)]
@@ -80,7 +80,7 @@ struct WireCall {
     #[serde(default)]
     id: Loose,
     #[serde(default, deserialize_with = "object")]
-    function: Option<WireFunction>,
+    function: Option<Box<WireFunction>>,
     #[serde(flatten)]
     extra: Map<String, Value>,
 }
@@ -98,9 +98,9 @@ struct WireUsage {
     prompt_tokens: Loose,
     completion_tokens: Loose,
     #[serde(deserialize_with = "object")]
-    prompt_tokens_details: Option<InputDetails>,
+    prompt_tokens_details: Option<Box<InputDetails>>,
     #[serde(deserialize_with = "object")]
-    completion_tokens_details: Option<OutputDetails>,
+    completion_tokens_details: Option<Box<OutputDetails>>,
     /// DeepSeek's place for `cached_tokens`.
     prompt_cache_hit_tokens: Loose,
     /// Anthropic's place for it, seen through gateways.
@@ -137,7 +137,7 @@ pub struct Answer {
 }
 
 impl Chunk {
-    pub fn parse(payload: &[u8]) -> Result<Self, Unreadable> {
+    pub fn parse(payload: &[u8]) -> Result<Box<Self>, Unreadable> {
         let chunk = serde_json::from_slice(payload).or_else(|_| {
             // By way of a `Value`, which takes the last of two equal keys where a struct refuses both.
             let value: Value = serde_json::from_str(&mend(payload))?;
@@ -149,7 +149,7 @@ impl Chunk {
     /// The error object in this chunk, wherever the server put it.
     pub fn take_error(&mut self) -> Option<Value> {
         let in_choice = || self.choices.first_mut().and_then(|choice| choice.error.take());
-        let error = self.error.take().or_else(in_choice)?;
+        let error = *self.error.take().or_else(in_choice)?;
         // Some servers send the key with every chunk, empty.
         (error.as_object().is_none_or(|error| !error.is_empty()) && error != "" && error != false).then_some(error)
     }
@@ -157,12 +157,12 @@ impl Chunk {
     /// Adds this chunk's events to `events` and the rest to `answer`. False if the model itself reports an error.
     pub fn read(self, answer: &mut Answer, events: &mut VecDeque<UpstreamEvent>) -> bool {
         if let Some(usage) = self.usage {
-            answer.usage = Some(usage.into());
+            answer.usage = Some((*usage).into());
         }
         // One choice is all that is ever asked for.
         let Some(choice) = self.choices.into_iter().next() else { return true };
         answer.has_choice = true;
-        let mut logprobs = choice.logprobs.map(WireLogprobs::read).unwrap_or_default();
+        let mut logprobs = choice.logprobs.map(|logprobs| logprobs.read()).unwrap_or_default();
         for (delta, whole) in [(choice.message, true), (choice.delta, false)] {
             if let Some(delta) = delta {
                 delta.read(whole, take(&mut logprobs), answer, events);
@@ -207,7 +207,7 @@ impl Delta {
         push(text, UpstreamEvent::Text, events);
         push(refusal, UpstreamEvent::Refusal, events);
         let legacy = self.function_call.map(|function| WireCall {
-            index: Loose::Other(Value::from(0)),
+            index: Loose::Other(Box::new(0.into())),
             id: Loose::Nothing,
             function: Some(function),
             extra: Map::new(),

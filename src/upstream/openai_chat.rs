@@ -36,7 +36,8 @@ fn maker(server: &Server, model: &str) -> Arc<str> {
 impl Upstream for OpenAiChat {
     fn call(&self, request: ModelRequest) -> UpstreamStream {
         let (server, model, maker) = (Arc::clone(&self.server), Arc::clone(&self.model), Arc::clone(&self.maker));
-        let call = Call { server, model, maker, state: State::Ready(request) };
+        // In a box, as it is handed over with each event.
+        let call = Box::new(Call { server, model, maker, state: State::Ready(request) });
         let events = stream::unfold(call, |mut call| async move { Some((call.next().await?, call)) });
         Box::pin(events.fuse())
     }

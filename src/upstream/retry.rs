@@ -70,8 +70,17 @@ impl Chain {
 impl Upstream for Chain {
     fn call(&self, request: ModelRequest) -> UpstreamStream {
         let candidates = Arc::clone(&self.candidates);
-        let call =
-            Call { candidates, request, at: 0, repeats: 0, attempt: None, opened: false, said: false, refusal: None };
+        // In a box, as it is handed over with each event.
+        let call = Box::new(Call {
+            candidates,
+            request,
+            at: 0,
+            repeats: 0,
+            attempt: None,
+            opened: false,
+            said: false,
+            refusal: None,
+        });
         let events = stream::unfold(call, |mut call| async move { Some((call.next().await?, call)) });
         Box::pin(events.fuse())
     }

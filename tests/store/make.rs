@@ -95,7 +95,7 @@ pub fn lease(owner: &str, until: Millis) -> Lease {
 
 /// What goes with the last event of a run that goes on from `previous`.
 pub fn ending(at: u64, previous: Option<&str>) -> Option<Ending> {
-    Some(Ending { at, previous: previous.map(str::to_owned), conversation: None })
+    Some(Ending { at, previous: previous.map(str::to_owned), ..Ending::default() })
 }
 
 pub fn batch(at: u64, told: &[Told], promise: Promise) -> Batch {

@@ -424,7 +424,7 @@ impl Model {
         }
         if held.told.last().is_some_and(|told| matches!(told.event, RunEvent::Finished { .. })) {
             held.over = true;
-            let Ending { at, previous, conversation } = batch.end.unwrap_or_default();
+            let Ending { at, previous, conversation, .. } = batch.end.unwrap_or_default();
             let (conversation, fence) = conversation.unzip();
             let begun = StoredResponse { previous, conversation, ..held.begun.response.clone() };
             let response = told_to(begun, &held.told, Some(at));

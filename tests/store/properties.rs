@@ -14,6 +14,7 @@ use proptest::sample::select;
 use serde_json::Map;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 /// One thing asked of a store. Responses and runs are given by their number, from the first one on. `late` says by how
 /// much a conversation's fence is not that of who has the head.
@@ -261,7 +262,13 @@ impl<S: Subject> Trial<'_, S> {
                     let head = late_fence(model, owner.unwrap_or("ann"), &id, *late);
                     (id, head)
                 });
-                let end = Some(Ending { at: ENDED_AT, previous, conversation });
+                // Every other run is ended by one who has heard all of it.
+                let heard = owner.filter(|_| number % 2 == 0).and_then(|who| model.tail(who, run(*number), 0));
+                let journal = heard.map(|mut heard| {
+                    told.iter().cloned().for_each(|told| heard.journal.push(told));
+                    Arc::new(heard.journal)
+                });
+                let end = Some(Ending { at: ENDED_AT, previous, conversation, journal });
                 let batch = Batch { at, told, promise: Promise::Outcome, end };
                 let appended = store.append(run(*number), Fence(*fence), batch.clone()).await;
                 prop_assert_eq!(appended, model.append(run(*number), Fence(*fence), batch));

@@ -122,7 +122,7 @@ pub struct Batch {
 }
 
 /// What is known of a response at its end.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ending {
     /// Unix seconds.
     pub at: u64,
@@ -130,6 +130,8 @@ pub struct Ending {
     pub previous: Option<String>,
     /// The conversation that it becomes the head of, and the fence of who has that.
     pub conversation: Option<(String, Fence)>,
+    /// All that was told, the batch with it included: who has heard it all spares the store to read it back.
+    pub journal: Option<Arc<Journal>>,
 }
 
 /// What must survive, once it is written.

@@ -80,14 +80,14 @@ impl Record {
         let ended_well = matches!(outcome, Outcome::Completed | Outcome::ClientTools);
         let conversation = self.head.settings.conversation.as_ref().filter(|_| ended_well || made_something);
         let conversation = conversation.map(|conversation| conversation.id.clone()).zip(turn);
-        Ending { at: self.head.ended.get().unwrap_or_default(), previous, conversation }
+        Ending { at: self.head.ended.get().unwrap_or_default(), previous, conversation, journal: None }
     }
 
     /// The response of a run that is over.
     pub fn stored(&self, previous: Option<String>, turn: Option<Fence>, journal: Journal) -> StoredResponse {
         let output: Arc<[_]> = journal.items().into();
         let ended = journal.outcome().map(|outcome| self.ending(previous, turn, outcome, !output.is_empty()));
-        let Ending { at, previous, conversation } = ended.unwrap_or_default();
+        let Ending { at, previous, conversation, .. } = ended.unwrap_or_default();
         StoredResponse {
             previous,
             conversation: conversation.map(|(id, _)| id),

@@ -102,7 +102,7 @@ impl Runs {
         if journal.outcome().is_none() {
             return Ok(None);
         }
-        if let Some(Ending { at, previous, conversation }) = batch.end {
+        if let Some(Ending { at, previous, conversation, .. }) = batch.end {
             let conversation = conversation.map(|(id, _)| id);
             going.response = StoredResponse { ended_at: Some(at), previous, conversation, ..going.response.clone() };
         }

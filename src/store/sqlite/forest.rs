@@ -158,7 +158,7 @@ pub fn end(tables: &mut Tables, link: i64, ended: &Ended) -> Result<(), Fault> {
     let begun = get(tables, link)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     let (place, ended_at, conversation) = match &ended.ending {
         None => (Place { parent: begun.parent, conversation: None }, None, None),
-        Some(Ending { at, previous, conversation }) => {
+        Some(Ending { at, previous, conversation, .. }) => {
             let (previous, conversation) = (previous.as_deref(), conversation.as_ref());
             let place = Place::of(tables, begun.principal, Some(&begun), previous, conversation)?;
             let conversation = place.conversation_id(conversation);
@@ -171,9 +171,12 @@ pub fn end(tables: &mut Tables, link: i64, ended: &Ended) -> Result<(), Fault> {
         "UPDATE links SET state = 1, parent = ?2, conversation = ?3, stored = ?4, used = ?4, bytes = ?5, keys = ?6
                WHERE pk = ?1";
     let bytes = begun.bytes.saturating_add(ended.journal.len() as u64);
-    tables.execute(sql, params![link, place.parent, conversation, tables.clock.tick(), bytes, ended.keys])?;
+    let brought = tables.one("SELECT keys FROM links WHERE pk = ?1", [link], |row| row.get::<_, Option<Vec<u8>>>(0))?;
+    let mut keys = brought.flatten().unwrap_or_default();
+    keys.extend_from_slice(&ended.keys);
+    tables.execute(sql, params![link, place.parent, conversation, tables.clock.tick(), bytes, keys])?;
     tables.count(begun.principal, KEPT, bytes);
-    items::add(tables, link, &ended.keys)?;
+    items::add(tables, link, &keys)?;
     place.take(tables, link, begun.parent)
 }
 

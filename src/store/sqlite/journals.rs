@@ -10,6 +10,7 @@ use crate::core::ports::journals::{
 };
 use crate::core::ports::store::StoreError;
 use futures_util::future::BoxFuture;
+use std::sync::Arc;
 
 impl Journals for SqliteStore {
     fn begin(&self, new: NewRun, lease: Lease) -> BoxFuture<'_, Result<Begun, StoreError>> {
@@ -34,7 +35,12 @@ impl Journals for SqliteStore {
             let mut journal = Journal::default();
             told.into_iter().for_each(|told| journal.push(told));
             if journal.outcome().is_some() {
-                let ended = self.ask(move |db| Ended::of(db, run, fence, &journal, end)).await?;
+                let (events, heard) = (journal.len(), end.as_ref().and_then(|end| end.journal.clone()));
+                let whole = match heard.filter(|heard| heard.len() == at.saturating_add(events)) {
+                    Some(heard) => heard,
+                    None => Arc::new(self.ask(move |db| runs::whole(db, run, fence, &journal)).await?),
+                };
+                let ended = Ended::of(&whole, events, end).map_err(|fault| self.condition.note(fault))?;
                 return self.order(promise, move |tables| runs::end(tables, run, fence, at, &ended)).await;
             }
             let (events, text) = (journal.len(), journal.pack());

@@ -3,6 +3,7 @@
 use super::fault::explain;
 use super::lock::{Lock, LockError};
 use super::schema::{APPLICATION, PAGE_SIZE, migrate, version};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
@@ -129,6 +130,8 @@ fn set_up(db: &Connection) -> rusqlite::Result<()> {
 fn configure(db: &Connection) -> rusqlite::Result<()> {
     db.busy_timeout(PATIENCE)?;
     db.set_prepared_statement_cache_capacity(64);
+    // Statements are prepared once, whatever is asked of them; otherwise some would be anew with each value.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // What is stored must be in no other file.
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update(None, "cache_size", -8192)

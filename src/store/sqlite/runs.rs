@@ -154,29 +154,25 @@ pub struct Ended {
     pub journal: String,
     pub outcome: Option<String>,
     pub ending: Option<Ending>,
-    /// See [`items::numbers`].
+    /// Of what was made; see [`items::numbers`].
     pub keys: Vec<u8>,
 }
 
 impl Ended {
-    /// Puts together what was told and the last of it. This may take a while, so it is not the writer that does it: who
-    /// holds a run is the only one who appends to it.
-    pub fn of(
-        db: &Connection,
-        run: RunId,
-        fence: Fence,
-        last: &Journal,
-        ending: Option<Ending>,
-    ) -> Result<Self, Fault> {
-        let link = held(db, run, fence)?.link;
-        let mut journal = told(db, link, 0)?;
-        let at = journal.len();
-        journal.extend(last);
-        let mut statement = db.prepare_cached("SELECT keys FROM links WHERE pk = ?1")?;
-        let mut keys: Vec<u8> = statement.query_row([link], |row| row.get(0))?;
-        keys.extend(items::numbers(journal.items().iter()));
-        Ok(Self { at, journal: journal.pack(), outcome: links::outcome(&journal)?, ending, keys })
+    /// All that was told, before the last events and with them. This may take a while, so it is not the writer that does
+    /// it: who holds a run is the only one who appends to it.
+    pub fn of(journal: &Journal, last: u64, ending: Option<Ending>) -> Result<Self, Fault> {
+        let keys = items::numbers(journal.items().iter());
+        let at = journal.len().saturating_sub(last);
+        Ok(Self { at, journal: journal.pack(), outcome: links::outcome(journal)?, ending, keys })
     }
+}
+
+/// What was told of a run, put together with the last of it.
+pub fn whole(db: &Connection, run: RunId, fence: Fence, last: &Journal) -> Result<Journal, Fault> {
+    let mut journal = told(db, held(db, run, fence)?.link, 0)?;
+    journal.extend(last);
+    Ok(journal)
 }
 
 /// Ends a run, if its journal is still as long as it was when it was put together, and as `at` says.

@@ -170,7 +170,7 @@ async fn turn(store: &SqliteStore, previous: Option<String>) -> String {
     let run = RunId::new(Uuid::now_v7());
     let begun = response(&run.answer("resp_"), previous.as_deref(), 1000);
     let id = begun.id.clone();
-    let ending = Ending { at: 7, previous: begun.previous.clone(), conversation: None };
+    let ending = Ending { at: 7, previous: begun.previous.clone(), ..Ending::default() };
     let new = NewRun { run, principal: "ann".into(), response: begun, request: "{}".into(), key: None };
     store.begin(new, Lease { owner: "p".into(), until: 0 }).await.unwrap();
     for (at, told) in [(0, vec![]), (0, vec![Told { sequence: 2, event: RunEvent::Started }]), (1, vec![finished(3)])] {

@@ -6,13 +6,14 @@ use std::marker::PhantomData;
 
 /// A JSON value of which only objects are of interest, and lists of them.
 pub enum Lenient<T> {
-    Object(T),
+    /// In a box: an object is handed from one to the next several times before it is read.
+    Object(Box<T>),
     List(Vec<Self>),
     Other,
 }
 
 impl<T> Lenient<T> {
-    pub fn into_object(self) -> Option<T> {
+    pub fn into_object(self) -> Option<Box<T>> {
         match self {
             Self::Object(object) => Some(object),
             Self::List(_) | Self::Other => None,
@@ -21,14 +22,14 @@ impl<T> Lenient<T> {
 
     fn into_objects(self) -> Vec<T> {
         match self {
-            Self::List(list) => list.into_iter().filter_map(Self::into_object).collect(),
+            Self::List(list) => list.into_iter().filter_map(Self::into_object).map(|object| *object).collect(),
             Self::Object(_) | Self::Other => Vec::new(),
         }
     }
 }
 
 /// Reads a field that should be an object.
-pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Box<T>>, D::Error> {
     Lenient::deserialize(deserializer).map(Lenient::into_object)
 }
 
@@ -53,7 +54,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for LenientVisitor<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Lenient<T>, A::Error> {
-        T::deserialize(de::value::MapAccessDeserializer::new(map)).map(Lenient::Object)
+        T::deserialize(de::value::MapAccessDeserializer::new(map)).map(|object| Lenient::Object(Box::new(object)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Lenient<T>, A::Error> {

@@ -48,7 +48,7 @@ impl WireLikely {
         let Loose::Text(token) = self.token else { return None };
         let byte = |value: &Value| value.as_u64().and_then(|byte| u8::try_from(byte).ok());
         let bytes = match &self.bytes {
-            Loose::Other(Value::Array(bytes)) => bytes.iter().map(byte).collect(),
+            Loose::Other(value) => value.as_array().and_then(|bytes| bytes.iter().map(byte).collect()),
             _ => None,
         };
         // Strict clients want the bytes, and not every server has them.

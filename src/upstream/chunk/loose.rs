@@ -10,7 +10,8 @@ pub enum Loose {
     #[default]
     Nothing,
     Text(String),
-    Other(Value),
+    /// In a box, as it is rare and large.
+    Other(Box<Value>),
 }
 
 impl Loose {
@@ -43,7 +44,7 @@ impl Loose {
     pub fn into_name(self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text).filter(|text| !text.is_empty()),
-            Self::Other(value @ Value::Number(_)) => Some(value.to_string()),
+            Self::Other(value) if value.is_number() => Some(value.to_string()),
             _ => None,
         }
     }
@@ -99,26 +100,26 @@ impl<'de> Visitor<'de> for LooseVisitor {
     }
 
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<Loose, E> {
-        Ok(Loose::Other(value.into()))
+        Ok(Loose::Other(Box::new(value.into())))
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Loose, E> {
-        Ok(Loose::Other(value.into()))
+        Ok(Loose::Other(Box::new(value.into())))
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<Loose, E> {
-        Ok(Loose::Other(value.into()))
+        Ok(Loose::Other(Box::new(value.into())))
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Loose, E> {
-        Ok(Loose::Other(value.into()))
+        Ok(Loose::Other(Box::new(value.into())))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Loose, A::Error> {
-        Value::deserialize(de::value::SeqAccessDeserializer::new(seq)).map(Loose::Other)
+        Value::deserialize(de::value::SeqAccessDeserializer::new(seq)).map(|value| Loose::Other(Box::new(value)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Loose, A::Error> {
-        Value::deserialize(de::value::MapAccessDeserializer::new(map)).map(Loose::Other)
+        Value::deserialize(de::value::MapAccessDeserializer::new(map)).map(|value| Loose::Other(Box::new(value)))
     }
 }

@@ -139,7 +139,8 @@ async fn a_run_ends_in_its_conversation_whatever_that_is_by_then(store: &impl Su
     }
     let end = async |number, previous: Option<&str>, conversation: Option<&str>| {
         let previous = previous.map(str::to_owned);
-        let end = Some(Ending { at: 5, previous, conversation: conversation.map(|id| (id.to_owned(), Fence::FIRST)) });
+        let conversation = conversation.map(|id| (id.to_owned(), Fence::FIRST));
+        let end = Some(Ending { at: 5, previous, conversation, journal: None });
         let batch = Batch { at: 0, told: events(&["done"]), promise: Promise::Outcome, end };
         store.append(run(number), Fence(1), batch).await.unwrap();
         let response = store.response("ann", &id(number)).await.unwrap().unwrap();

@@ -115,7 +115,7 @@ async fn a_run_that_was_overtaken_does_not_end_in_its_conversation(store: &impl 
     store.begin(new_run(1, "ann", None), lease("p1", 9)).await.unwrap();
     assert_eq!((take(store, "p1", 0, 9).await, take(store, "p2", 9, 99).await), (taken(1), taken(2)));
     let end = async |conversation| {
-        let end = Some(Ending { at: 5, previous: Some("i".into()), conversation });
+        let end = Some(Ending { at: 5, previous: Some("i".into()), conversation, journal: None });
         let batch = Batch { at: 0, told: events(&["done"]), promise: Promise::Outcome, end };
         store.append(run(1), Fence(1), batch).await
     };
