@@ -36,7 +36,7 @@ use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-/// The whole service. The layers read from the bottom up: the last one sees a request first.
+/// The whole service. The first of the layers sees a request first.
 pub fn router(gateway: Arc<Gateway>) -> Router {
     let open = Router::new().route("/health", get(health::plain)).route("/v1/health", get(health::plain));
     let keyed = Router::new()
@@ -67,15 +67,18 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&gateway), auth::require_key));
     open.method_not_allowed_fallback(error::wrong_method)
         .merge(keyed)
-        .layer(guard::cors(&gateway.settings.cors_origins))
-        .layer(from_fn_with_state(Arc::clone(&gateway), guard::keep_browsers_out))
-        .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(from_fn_with_state(Arc::clone(&gateway), linger::read_the_rest))
-        // Also on what is refused before CORS is looked at: a cache must not give one page's refusal to another.
-        .layer(fixed_header(header::VARY, "origin"))
-        .layer(fixed_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(fixed_header(header::REFERRER_POLICY, "no-referrer"))
-        .layer(from_fn(request_id::tag))
+        // In one piece: each piece costs every request some allocations.
+        .layer((
+            from_fn(request_id::tag),
+            fixed_header(header::REFERRER_POLICY, "no-referrer"),
+            fixed_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            // Also on what is refused before CORS is looked at: a cache must not give one page's refusal to another.
+            fixed_header(header::VARY, "origin"),
+            from_fn_with_state(Arc::clone(&gateway), linger::read_the_rest),
+            CatchPanicLayer::custom(error::panicked),
+            from_fn_with_state(Arc::clone(&gateway), guard::keep_browsers_out),
+            guard::cors(&gateway.settings.cors_origins),
+        ))
         .with_state(gateway)
 }
 

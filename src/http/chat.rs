@@ -105,7 +105,7 @@ impl Shown {
         }
         // A client that leaves drops this handler, and its listener with it.
         let mut gathered = Gathered::default();
-        while let Some(told) = listener.next().await {
+        while let Some(told) = listener.next_at_leisure().await {
             gathered.on(&told.event);
         }
         Ok(Json(gathered.into_object(head)?).into_response())

@@ -17,7 +17,7 @@ use futures_util::stream::unfold;
 use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 /// Writes that may follow one another without a pause, and how long one is. Models are slower, and nobody reads as fast.
 const HASTY: u32 = 3;
@@ -136,7 +136,7 @@ impl<P: Projection + 'static> Feed<P> {
         let Next::Frame(first) = self.next().await? else { return Some(KEEPALIVE) };
         self.hasty = if Instant::now() < next { self.hasty.saturating_add(1) } else { 0 };
         if let Some(listener) = self.listener.as_ref().filter(|_| self.hasty >= HASTY) {
-            listener.pause(next.into()).await;
+            let _ = timeout_at(next.into(), listener.pause()).await;
         }
         let mut burst = Vec::new();
         while burst.len().max(first.len()) < BURST {

@@ -6,7 +6,7 @@ use crate::core::run::OnDisconnect;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 /// The log of one run. The run appends, [`Listener`]s read.
 #[derive(Debug, Default)]
@@ -14,8 +14,8 @@ pub struct RunLog {
     state: Mutex<State>,
     /// Something was appended, or the log was closed.
     told: Notify,
-    /// All has been told.
-    ended: Notify,
+    /// All has been told, or the run waits to be heard: a listener that pauses must not pause any longer.
+    pressing: Notify,
     /// A listener has read as far as the run waits for, or none is left to read. The run alone waits for that.
     heard: Notify,
     /// A listener has come or gone. The run alone waits for that too.
@@ -56,7 +56,7 @@ impl RunLog {
         self.lock().journal.push(told);
         self.told.notify_waiters();
         if is_end {
-            self.ended.notify_waiters();
+            self.pressing.notify_waiters();
         }
     }
 
@@ -76,7 +76,7 @@ impl RunLog {
         state.left |= left;
         drop(state);
         self.told.notify_waiters();
-        self.ended.notify_waiters();
+        self.pressing.notify_waiters();
     }
 
     /// It goes on, or was closed no longer ago than this.
@@ -110,9 +110,15 @@ impl RunLog {
         Listener { log: Arc::clone(self), number, cursor: Cursor::default() }
     }
 
+    /// The listener that is ahead of the others has more than so many events before it.
+    pub fn is_ahead(&self, ahead: u64) -> bool {
+        self.lock().lag() > ahead
+    }
+
     /// Waits until the listener that is ahead of the others has at most `ahead` events before it, or there is none.
     pub async fn keep_pace(&self, ahead: u64) {
         while self.lock().is_behind(ahead) {
+            self.pressing.notify_waiters();
             self.heard.notified().await;
         }
     }
@@ -138,8 +144,8 @@ impl RunLog {
 }
 
 impl State {
-    fn is_over(&self) -> bool {
-        self.closed.is_some() || self.journal.outcome().is_some()
+    fn is_pressing(&self) -> bool {
+        self.awaited.is_some() || self.closed.is_some() || self.journal.outcome().is_some()
     }
 
     /// Says so, and has the run woken once that is over.
@@ -187,13 +193,23 @@ impl Listener {
         }
     }
 
-    /// Waits until then, or until all has been told, whatever is told meanwhile. Can be dropped at any time.
-    pub async fn pause(&self, until: Instant) {
-        // Made before the look, so that an end in between wakes it.
-        let ended = self.log.ended.notified();
-        if !self.log.lock().is_over() {
-            let _ = timeout_at(until, ended).await;
+    /// Waits until all has been told, or the run waits to be heard, whatever is told meanwhile. Can be dropped at any
+    /// time.
+    pub async fn pause(&self) {
+        // Made before the look, so that what becomes pressing in between wakes it.
+        let pressing = self.log.pressing.notified();
+        if !self.log.lock().is_pressing() {
+            pressing.await;
         }
+    }
+
+    /// The next event, for one who does not care for it before all are there.
+    pub async fn next_at_leisure(&mut self) -> Option<Told> {
+        if let Some(told) = self.ready() {
+            return Some(told);
+        }
+        self.pause().await;
+        self.next().await
     }
 
     /// The next event, if it was told already.

@@ -208,7 +208,7 @@ impl Scribe {
             return Err(Cancel::Overflow);
         }
         // A run that goes on without a listener does not wait for one either.
-        if self.pace.on_disconnect == OnDisconnect::Detach {
+        if self.pace.on_disconnect == OnDisconnect::Detach || !log.is_ahead(EVENTS_AHEAD) {
             return Ok(());
         }
         tokio::select! {

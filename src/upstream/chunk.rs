@@ -138,7 +138,9 @@ pub struct Answer {
 
 impl Chunk {
     pub fn parse(payload: &[u8]) -> Result<Box<Self>, Unreadable> {
-        let chunk = serde_json::from_slice(payload).or_else(|_| {
+        // As text, of which not each string must be looked at for being that.
+        let chunk = str::from_utf8(payload).map_err(drop).and_then(|text| serde_json::from_str(text).map_err(drop));
+        let chunk = chunk.or_else(|()| {
             // By way of a `Value`, which takes the last of two equal keys where a struct refuses both.
             let value: Value = serde_json::from_str(&mend(payload))?;
             Lenient::deserialize(value)

@@ -1,6 +1,7 @@
 //! A small reader of server-sent events: bytes in, `data` payloads out, bounded whatever the server sends.
 
 use bytes::{Buf, Bytes};
+use memchr::memchr2;
 
 /// The longest event a server may send. Far above any real delta, far below what would hurt the daemon.
 pub const MAX_EVENT_BYTES: usize = 8 * 1024 * 1024;
@@ -62,7 +63,7 @@ impl SseReader {
                     input.advance(1);
                 }
             }
-            let Some(end) = input.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+            let Some(end) = memchr2(b'\n', b'\r', input) else {
                 self.check(input.len())?;
                 self.line.extend_from_slice(input);
                 input.clear();

@@ -108,7 +108,7 @@ impl Telling {
 /// The answer that is no stream. A client that leaves drops this, and its listener with it.
 async fn whole(mut listener: Listener, head: Head) -> Result<Response, Rejection> {
     let mut fold = Fold::new(head);
-    while let Some(told) = listener.next().await {
+    while let Some(told) = listener.next_at_leisure().await {
         fold.on(&told.event);
     }
     Ok(Json(fold.into_answer()?).into_response())
