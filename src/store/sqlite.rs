@@ -3,6 +3,7 @@
 //! One thread writes ([`writer`]), two connections read ([`reader`]); what is answered for is on the disk, as far as its
 //! [`Promise`] asks. `docs/durability.md` says what that means for whoever runs the daemon.
 
+mod chains;
 mod clock;
 mod conversations;
 mod eviction;
@@ -28,6 +29,7 @@ pub use opening::OpenError;
 
 use crate::core::ports::journals::{Fence, Millis, Promise};
 use crate::core::ports::store::{Chain, Fingerprint, Found, Health, ItemKey, Store, StoreError, StoredResponse, Turn};
+use chains::Chains;
 use clock::Clock;
 use eviction::{Touched, Used};
 use fault::{Condition, Fault};
@@ -49,6 +51,7 @@ pub struct SqliteStore {
     readers: Readers,
     clock: Arc<Clock>,
     touched: Arc<Touched>,
+    chains: Arc<Chains>,
     shelf: Arc<Shelf>,
     condition: Condition,
     // These two in this order: the lock is free once the writer has closed the database.
@@ -102,10 +105,10 @@ impl SqliteStore {
         };
         let last = db.query_row("SELECT max((SELECT coalesce(max(used), 0) FROM links), (SELECT coalesce(max(used), 0) FROM conversations), (SELECT coalesce(max(changed), 0) FROM notes))", [], |row| row.get(0));
         let condition = Condition::of(path);
-        let touched = Arc::<Touched>::default();
+        let (touched, chains) = (Arc::<Touched>::default(), Arc::<Chains>::default());
         let started = last.and_then(|last| {
             let clock = Arc::new(Clock::after(last, settings.clock));
-            Ok((Tables::new(db, limits, Arc::clone(&clock), Arc::clone(&touched))?, clock))
+            Ok((Tables::new(db, limits, Arc::clone(&clock), Arc::clone(&touched), Arc::clone(&chains))?, clock))
         });
         let (tables, clock) = started.map_err(|error| opening::of_database(path, &error))?;
         condition.count(tables.totals.responses);
@@ -117,6 +120,7 @@ impl SqliteStore {
             readers,
             clock,
             touched,
+            chains,
             shelf: Arc::default(),
             condition,
             writer,
@@ -203,8 +207,9 @@ impl Store for SqliteStore {
     fn chain(&self, principal: &str, id: &str) -> BoxFuture<'_, Result<Option<Chain>, StoreError>> {
         let (principal, id) = (principal.to_owned(), id.to_owned());
         Box::pin(async move {
-            let found = self.ask(move |db| links::chain(db, &principal, &id)).await?;
-            Ok(self.used(found))
+            let known = Arc::clone(&self.chains);
+            let found = self.ask(move |db| links::chain(db, &principal, &id, &known)).await?;
+            Ok(found.and_then(|read| self.used(read.end().map(|end| (end, read.links)))))
         })
     }
 

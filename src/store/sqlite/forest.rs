@@ -134,6 +134,7 @@ pub fn put(tables: &mut Tables, principal: &str, new: &Written, state: i64, run:
         Some(old) => {
             items::forget(tables, old.link)?;
             tables.uncount(old);
+            tables.changed.push(old.link);
             let sql = "UPDATE links SET parent = ?2, state = ?3, conversation = ?4, stored = ?5, used = ?5, bytes = ?6,
                        run = ?7, keys = ?8 WHERE pk = ?1";
             tables.execute(sql, params![old.link, place.parent, state, conversation, now, bytes, run, new.keys])?;
@@ -239,6 +240,7 @@ fn remove(tables: &mut Tables, link: i64) -> Result<(), Fault> {
 
 /// Forgets what a link holds.
 fn empty(tables: &mut Tables, found: &Found) -> rusqlite::Result<()> {
+    tables.changed.push(found.link);
     if holds_something(found.state) {
         items::forget(tables, found.link)?;
         tables.execute("DELETE FROM contents WHERE link = ?1", [found.link])?;

@@ -1,12 +1,13 @@
 //! Links as they are written and read: each with its own part alone, and with a pointer to what it goes on from.
 
+use super::chains::{Chains, Read};
 use super::fault::Fault;
 use super::id::{Id, Kept};
 use super::items;
 use crate::core::event::Outcome;
 use crate::core::journal::Journal;
 use crate::core::ports::journals::Fence;
-use crate::core::ports::store::{AddedItems, Chain, Link, StoredResponse, Turn};
+use crate::core::ports::store::{AddedItems, Link, StoredResponse, Turn};
 use rusqlite::{Connection, Row, params};
 use std::sync::Arc;
 
@@ -132,8 +133,41 @@ pub fn of_link(db: &Connection, link: i64) -> Result<Link, Fault> {
     Ok(read(row)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?)
 }
 
-/// The chain that ends with a link, whose number goes with it.
-pub fn chain(db: &Connection, principal: &str, id: &str) -> Result<Numbered<Chain>, Fault> {
+/// The chain that ends with a link, of which only that is read where the others are known.
+pub fn chain(db: &Connection, principal: &str, id: &str, known: &Chains) -> Result<Option<Read>, Fault> {
+    let changes = known.changes();
+    let read = match gone_on_from(db, principal, id, known)? {
+        Some(read) => Some(read),
+        None => whole_chain(db, principal, id)?,
+    };
+    if let Some(read) = &read {
+        known.keep(read, changes);
+    }
+    Ok(read)
+}
+
+/// The chain of a link that goes on from one that is known.
+fn gone_on_from(db: &Connection, principal: &str, id: &str, known: &Chains) -> Result<Option<Read>, Fault> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM links {TABLES}
+         WHERE links.id = ?1 AND links.principal = (SELECT pk FROM principals WHERE name = ?2)"
+    ))?;
+    let mut rows = statement.query(params![Id(id), principal])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let (number, state, parent): (i64, i64, Option<i64>) = (row.get(0)?, row.get(1)?, row.get(3)?);
+    if let Some(read) = known.ending_with(number) {
+        return Ok(Some(read));
+    }
+    let Some(mut chain) = parent.and_then(|parent| known.ending_with(parent)) else { return Ok(None) };
+    if state == RUNNING {
+        return Ok(None);
+    }
+    let Some(link) = read(row)? else { return Ok(None) };
+    chain.push(number, link);
+    Ok(Some(chain))
+}
+
+fn whole_chain(db: &Connection, principal: &str, id: &str) -> Result<Option<Read>, Fault> {
     // From the end to the first one; a circle would end where it closes.
     let mut statement = db.prepare_cached(&format!(
         "WITH RECURSIVE chain (link, parent) AS (
@@ -145,18 +179,16 @@ pub fn chain(db: &Connection, principal: &str, id: &str) -> Result<Numbered<Chai
          SELECT {COLUMNS} FROM chain CROSS JOIN links ON links.pk = chain.link {TABLES}"
     ))?;
     let mut rows = statement.query(params![Id(id), principal])?;
-    let (mut last, mut next, mut chain) = (None, None, Chain::new());
+    let (mut next, mut chain) = (None, Read::default());
     while let Some(row) = rows.next()? {
         let (number, state): (i64, i64) = (row.get(0)?, row.get(1)?);
         if state == RUNNING || next.is_some_and(|next| next != Some(number)) {
             return Ok(None);
         }
         let Some(link) = read(row)? else { return Ok(None) };
-        last = last.or(Some(number));
         next = Some(row.get::<_, Option<i64>>(3)?);
-        chain.push(link);
+        chain.push(number, link);
     }
     chain.reverse();
-    let is_whole = next == Some(None);
-    Ok(last.filter(|_| is_whole).map(|last| (last, chain)))
+    Ok(Some(chain).filter(|_| next == Some(None)))
 }

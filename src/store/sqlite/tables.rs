@@ -1,5 +1,6 @@
 //! The tables as the writer has them: what an order may do, in a transaction with others.
 
+use super::chains::Chains;
 use super::clock::Clock;
 use super::eviction::Touched;
 use super::fault::Fault;
@@ -14,6 +15,9 @@ pub struct Tables {
     pub limits: Limits,
     pub clock: Arc<Clock>,
     pub touched: Arc<Touched>,
+    pub chains: Arc<Chains>,
+    /// Links that are not what they were before the transaction, which may be known from then.
+    pub changed: Vec<i64>,
     pub totals: Totals,
     /// Who has stored a link since room was last made.
     pub writers: Vec<i64>,
@@ -60,10 +64,30 @@ pub struct Share {
 }
 
 impl Tables {
-    pub fn new(db: Connection, limits: Limits, clock: Arc<Clock>, touched: Arc<Touched>) -> rusqlite::Result<Self> {
+    pub fn new(
+        db: Connection,
+        limits: Limits,
+        clock: Arc<Clock>,
+        touched: Arc<Touched>,
+        chains: Arc<Chains>,
+    ) -> rusqlite::Result<Self> {
         let totals = Totals::count(&db)?;
-        let (erased, loose, busy_until, synchronous, writers) = (false, true, None, "", Vec::new());
-        Ok(Self { db, limits, clock, touched, totals, writers, erased, loose, busy_until, synchronous })
+        let (changed, writers) = (Vec::new(), Vec::new());
+        let (erased, loose, busy_until, synchronous) = (false, true, None, "");
+        Ok(Self {
+            db,
+            limits,
+            clock,
+            touched,
+            chains,
+            changed,
+            totals,
+            writers,
+            erased,
+            loose,
+            busy_until,
+            synchronous,
+        })
     }
 
     /// Everything or nothing. Says whether anything was written.
@@ -80,6 +104,7 @@ impl Tables {
         let (totals, erased, changes) = (self.totals.clone(), self.erased, self.db.total_changes());
         self.execute("BEGIN IMMEDIATE", [])?;
         let done = work(self).and_then(|()| Ok(self.execute("COMMIT", [])?));
+        self.chains.forget(&std::mem::take(&mut self.changed));
         if let Err(fault) = done {
             (self.totals, self.erased) = (totals, erased);
             self.writers.clear();
