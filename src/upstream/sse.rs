@@ -44,6 +44,10 @@ impl SseReader {
     /// The next whole payload in `input`, which is consumed up to its end; `None` when `input` is used up.
     pub fn next(&mut self, input: &mut Bytes) -> Result<Option<&[u8]>, EventTooLong> {
         let told = self.read(input)?;
+        if input.is_empty() {
+            // It would keep the connection's buffer from being used again.
+            *input = Bytes::new();
+        }
         Ok(told.then_some(&self.data))
     }
 
