@@ -6,6 +6,7 @@ mod failure;
 pub mod health;
 pub mod openai_chat;
 mod patience;
+mod pieces;
 mod reader;
 pub mod registry;
 pub mod rehearsal;

@@ -86,7 +86,8 @@ impl Call {
     async fn open(&mut self, request: &ModelRequest) -> Result<UpstreamEvent, Failure> {
         let (limit_field, format_support) = (self.server.limit_field(), self.server.format_support());
         let body = Body { model: &self.model, maker: &self.maker, request, limit_field, format_support };
-        let body = serde_json::to_vec(&body)
+        let body = body
+            .written()
             .map_err(|error| Failure::new(FailureKind::Internal, format!("the request cannot be written: {error}")))?;
         let (response, patience) = self.server.open(body).await?;
         self.state = State::Reading(Box::new(Reader::new(response, patience, Arc::clone(&self.maker))));

@@ -3,16 +3,16 @@
 mod format;
 mod messages;
 
+use super::pieces::Pieces;
 use crate::core::format::{FormatSupport, OutputFormat};
 use crate::core::ports::tool::ToolSpec;
 use crate::core::ports::upstream::{ModelRequest, ToolChoice};
 use format::ResponseFormat;
-use serde::ser::{Error, Serialize, SerializeMap, Serializer};
-use serde_json::value::to_raw_value;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
-/// A call on its way to one model; its serialised form is the body.
+/// A call on its way to one model. Its serialised form is the body without the tools.
 pub struct Body<'a> {
     pub model: &'a str,
     /// Only what this model has sealed itself goes back to it.
@@ -28,6 +28,26 @@ const OURS: [&str; 7] = ["model", "messages", "stream", "stream_options", "tools
 
 /// The two names of one limit.
 const LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
+
+impl Body<'_> {
+    /// What is sent. The tools come last and are written once for all calls that offer them: they are most of a short
+    /// call.
+    pub fn written(&self) -> serde_json::Result<Pieces> {
+        let mut body = serde_json::to_vec(self)?;
+        let tools = &self.request.tools;
+        if tools.is_empty() {
+            return Ok([body.into()].into_iter().collect());
+        }
+        let end = body.pop();
+        body.extend_from_slice(b",\"tools\":");
+        let tools = tools.written(|tools| {
+            let offers: Vec<Offer<'_>> = tools.iter().map(Offer::new).collect();
+            // Values, strings and numbers can be written to memory.
+            serde_json::to_vec(&offers).unwrap_or_default()
+        });
+        Ok([body.into(), tools, end.into_iter().collect()].into_iter().collect())
+    }
+}
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -58,12 +78,8 @@ impl Serialize for Body<'_> {
         if let Some(format) = sent {
             body.serialize_entry("response_format", &ResponseFormat::new(format))?;
         }
-        if !tools.is_empty() {
-            let offers = |tools: &'_ [ToolSpec]| to_raw_value(&tools.iter().map(Offer::new).collect::<Vec<_>>());
-            body.serialize_entry("tools", tools.written(offers).ok_or_else(|| S::Error::custom("the tools"))?)?;
-            if let Some(choice) = wire_choice(tool_choice) {
-                body.serialize_entry("tool_choice", &choice)?;
-            }
+        if let Some(choice) = wire_choice(tool_choice).filter(|_| !tools.is_empty()) {
+            body.serialize_entry("tool_choice", &choice)?;
         }
         body.end()
     }

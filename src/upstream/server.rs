@@ -2,12 +2,13 @@
 
 use super::failure;
 use super::patience::{Overdue, Patience};
+use super::pieces::Pieces;
 use super::secrets::Secrets;
 use super::settings::{MaxTokensField, UpstreamSettings};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::format::FormatSupport;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use reqwest::{Body, Client, Response, StatusCode, Url, redirect};
 use secrecy::ExposeSecret;
 use std::error::Error;
 use std::sync::Arc;
@@ -97,9 +98,9 @@ impl Server {
     }
 
     /// Sends a request for a completion. Gives the accepted answer, and how long to wait for more of it.
-    pub(super) async fn open(&self, body: Vec<u8>) -> Result<(Response, Patience), Failure> {
+    pub(super) async fn open(&self, body: Pieces) -> Result<(Response, Patience), Failure> {
         let start = Instant::now();
-        let request = self.client.post(self.completions.clone()).headers(self.headers.clone()).body(body);
+        let request = self.client.post(self.completions.clone()).headers(self.headers.clone()).body(Body::wrap(body));
         let response = match timeout(self.first_byte_timeout, request.send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(self.unreachable(&error)),

@@ -44,10 +44,8 @@ impl Echo {
     pub fn of(self, request: &ModelRequest) -> String {
         let format_support = FormatSupport::Passed;
         let body = Body { model: "rehearsal", maker: "rehearsal", request, limit_field: "max_tokens", format_support };
-        let mut body = match serde_json::to_value(&body) {
-            Ok(Value::Object(body)) => body,
-            _ => Map::new(),
-        };
+        let written = body.written().map(|body| body.joined());
+        let mut body: Map<String, Value> = written.and_then(|body| serde_json::from_slice(&body)).unwrap_or_default();
         let mut take = |key: &str| body.remove(key).unwrap_or_default();
         let found = match self {
             Self::System => {

@@ -61,7 +61,7 @@ fn body(request: &ModelRequest) -> Value {
 
 fn body_with(request: &ModelRequest, format_support: FormatSupport) -> Value {
     let body = Body { model: "m", maker: "it", request, limit_field: "max_tokens", format_support };
-    serde_json::from_slice(&serde_json::to_vec(&body).unwrap()).unwrap()
+    serde_json::from_slice(&body.written().unwrap().joined()).unwrap()
 }
 
 fn messages(request: &ModelRequest) -> Value {

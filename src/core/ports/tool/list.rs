@@ -1,7 +1,7 @@
 //! The tools that a model is offered, as runs share them.
 
 use super::ToolSpec;
-use serde_json::value::RawValue;
+use bytes::Bytes;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
@@ -12,14 +12,13 @@ pub struct ToolList(Arc<List>);
 #[derive(Debug, Default)]
 struct List {
     specs: Vec<ToolSpec>,
-    written: OnceLock<Option<Box<RawValue>>>,
+    written: OnceLock<Bytes>,
 }
 
 impl ToolList {
-    /// The list as JSON for an upstream, which is written once for all model calls that offer it. Upstreams have one form
-    /// for it; `None` where it could not be written.
-    pub fn written(&self, write: impl FnOnce(&[ToolSpec]) -> serde_json::Result<Box<RawValue>>) -> Option<&RawValue> {
-        self.0.written.get_or_init(|| write(&self.0.specs).ok()).as_deref()
+    /// The list as an upstream is sent it, written once for all model calls that offer it: there is one form of it.
+    pub fn written(&self, write: impl FnOnce(&[ToolSpec]) -> Vec<u8>) -> Bytes {
+        self.0.written.get_or_init(|| write(&self.0.specs).into()).clone()
     }
 }
 
