@@ -33,8 +33,9 @@ pub struct Toolbox {
     places: Arc<Semaphore>,
     /// Held by all calls at work; a call that must be alone takes it for itself.
     company: Arc<RwLock<()>>,
-    /// What calls say that they are doing, with their ids.
-    activity: (mpsc::Sender<Doing>, mpsc::Receiver<Doing>),
+    /// What calls say that they are doing, with their ids. Most runs have none, and the room for it would be the half of
+    /// theirs.
+    activity: Option<(mpsc::Sender<Doing>, mpsc::Receiver<Doing>)>,
     /// Words told since a call has ended, or since it was seen that none has.
     words: usize,
     /// What calls have spent and the run was not told yet.
@@ -100,7 +101,7 @@ impl Toolbox {
             calls: HashMap::new(),
             places: Arc::new(Semaphore::new(MAX_AT_WORK)),
             company: Arc::default(),
-            activity: mpsc::channel(MAX_ACTIVITY),
+            activity: None,
             words: 0,
             spent: Arc::default(),
             later: None,
@@ -144,8 +145,9 @@ impl Toolbox {
         Ok(Ready { call_id: call.call_id.clone(), doing: tool.summary(&arguments), tool, arguments, context })
     }
 
-    fn activity_of(&self, call_id: Arc<str>) -> Activity {
-        let (activity, spent) = (self.activity.0.clone(), Arc::clone(&self.spent));
+    fn activity_of(&mut self, call_id: Arc<str>) -> Activity {
+        let (activity, _) = self.activity.get_or_insert_with(|| mpsc::channel(MAX_ACTIVITY));
+        let (activity, spent) = (activity.clone(), Arc::clone(&self.spent));
         let tell = move |doing: String| {
             // What finds no room is lost, as a person could not have read it.
             let _ = activity.try_send((Arc::clone(&call_id), ellipsis(&doing, MAX_DOING)));
@@ -213,9 +215,15 @@ impl Toolbox {
                 return Some(self.ended(ended));
             }
         }
+        let words = async {
+            match &mut self.activity {
+                Some((_, words)) => words.recv().await,
+                None => None,
+            }
+        };
         tokio::select! {
             biased;
-            Some((call_id, doing)) = self.activity.1.recv(), if !self.running.is_empty() => {
+            Some((call_id, doing)) = words, if !self.running.is_empty() => {
                 self.words = self.words.saturating_add(1);
                 Some(Input::ToolDoing { call_id: call_id.to_string(), doing })
             }

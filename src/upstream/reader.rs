@@ -8,6 +8,8 @@ use crate::core::failure::{Failure, FailureKind};
 use crate::core::logprob::Logprob;
 use crate::core::ports::upstream::{ToolCallFragment, UpstreamEvent};
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use reqwest::Response;
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
@@ -26,7 +28,8 @@ const EVENT_BYTES: usize = 64;
 
 /// An answer being read.
 pub struct Reader {
-    response: Response,
+    /// Without the head of the answer, which would keep a buffer of its connection.
+    body: BoxStream<'static, reqwest::Result<Bytes>>,
     patience: Patience,
     form: Form,
     /// What has been received and not yet read.
@@ -50,7 +53,7 @@ impl Reader {
     /// `maker` names the model to those who keep what it has sealed.
     pub fn new(response: Response, patience: Patience, maker: Arc<str>) -> Self {
         Self {
-            response,
+            body: response.bytes_stream().boxed(),
             patience,
             form: Form::Unknown,
             chunk: Bytes::new(),
@@ -94,16 +97,19 @@ impl Reader {
 
     /// Reads what is left of a complete answer, so that its connection can serve the next call.
     pub async fn give_back(mut self) {
-        let rest = async { while let Ok(Some(_)) = self.response.chunk().await {} };
+        let rest = async { while let Some(Ok(_)) = self.body.next().await {} };
         timeout(BODY_LAG, rest).await.ok();
     }
 
     /// The next piece of the body, `None` at its end.
     async fn receive(&mut self, server: &Server) -> Result<Option<Bytes>, Failure> {
-        match self.patience.wait(self.response.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk),
+        match self.patience.wait(self.body.next()).await {
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
             _ if self.answer.finish.is_some() => Ok(None),
-            Ok(Err(error)) => Err(broken(server, format_args!("broke off in mid-answer: {}", root_cause(&error)))),
+            Ok(Some(Err(error))) => {
+                Err(broken(server, format_args!("broke off in mid-answer: {}", root_cause(&error))))
+            }
             Err(overdue) => Err(server.failure(FailureKind::UpstreamTimeout, overdue)),
         }
     }
