@@ -1,5 +1,6 @@
 //! Micro benches of the pure parts, so that a regression has a name: `cargo bench --bench micro`.
 
+use bytes::Bytes;
 use divan::{Bencher, black_box};
 use nuncio::core::event::{Delta, RunEvent};
 use nuncio::core::id::RunId;
@@ -11,6 +12,10 @@ use nuncio::dialect::activity::ToolActivity;
 use nuncio::dialect::chat::chunks::ChunkStream;
 use nuncio::dialect::chat::request;
 use nuncio::dialect::chat::wire::AnswerHead;
+use nuncio::dialect::responses;
+use nuncio::dialect::responses::events::EventStream;
+use nuncio::dialect::responses::fold::{EndTime, Head};
+use nuncio::upstream::sse::SseReader;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -36,6 +41,41 @@ fn chat_projection(bencher: Bencher) {
     let mut stream = ChunkStream::new(&head, false, ToolActivity::Standard);
     let event = RunEvent::Delta { index: 0, delta: Delta::Text("token ".into()) };
     bencher.bench_local(|| stream.on(black_box(&event)));
+}
+
+/// The same into that of a response.
+#[divan::bench]
+fn responses_projection(bencher: Bencher) {
+    let Ok(asked) = responses::request::parse(json!({"model": "nuncio", "input": "Hello"})) else { return };
+    let mut stream = EventStream::new(Head {
+        id: "resp_0".into(),
+        created_at: 1_700_000_000,
+        model: "nuncio".into(),
+        settings: Arc::new(asked.settings),
+        activity: ToolActivity::Standard,
+        view: asked.view,
+        ended: EndTime::default(),
+    });
+    let item = Arc::new(Item::Message(Message::of(Role::Assistant, "")));
+    stream.on(&RunEvent::Started);
+    stream.on(&RunEvent::ItemStarted { index: 0, item });
+    let event = RunEvent::Delta { index: 0, delta: Delta::Text("token ".into()) };
+    bencher.bench_local(|| stream.on(black_box(&event)));
+}
+
+/// What an upstream sends of 20 tokens, cut into its payloads.
+#[divan::bench]
+fn sse_parse(bencher: Bencher) {
+    let chunk = json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m",
+        "choices": [{"index": 0, "delta": {"content": "token "}, "finish_reason": null}]});
+    let stream = Bytes::from(format!("data: {chunk}\n\n").repeat(20));
+    bencher.bench(|| {
+        let (mut reader, mut input, mut bytes) = (SseReader::default(), black_box(stream.clone()), 0);
+        while let Ok(Some(payload)) = reader.next(&mut input) {
+            bytes += payload.len();
+        }
+        bytes
+    });
 }
 
 /// A request of so many messages, parsed and read.

@@ -15,4 +15,4 @@ pub mod retry;
 mod secrets;
 pub mod server;
 pub mod settings;
-mod sse;
+pub mod sse;

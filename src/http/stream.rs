@@ -180,3 +180,56 @@ fn vanished() -> RunEvent {
     let failure = Failure::new(FailureKind::Internal, "The run ended unexpectedly.");
     RunEvent::Finished { outcome: Outcome::Failed { failure } }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::event::Delta;
+    use crate::core::journal::Journal;
+    use std::sync::Arc;
+
+    /// Each word is a frame.
+    struct Words;
+
+    impl Projection for Words {
+        fn open(&mut self) -> Vec<Bytes> {
+            vec!["begin ".into()]
+        }
+
+        fn on(&mut self, event: &RunEvent) -> Vec<Bytes> {
+            match event {
+                RunEvent::Delta { delta, .. } => vec![delta.text().unwrap_or_default().to_owned().into()],
+                _ => vec!["end".into()],
+            }
+        }
+    }
+
+    /// What is written of a run that has said all of this already.
+    async fn written(words: impl IntoIterator<Item = String>) -> Vec<String> {
+        let mut journal = Journal::default();
+        let said = words.into_iter().map(|word| RunEvent::Delta { index: 0, delta: Delta::Text(word) });
+        for event in said.chain([RunEvent::Finished { outcome: Outcome::Completed }]) {
+            journal.push(Told { sequence: journal.len(), event });
+        }
+        let mut feed = Feed::new(Listener::to_journal(Arc::new(journal)), Words, Duration::from_secs(60));
+        let mut bursts = Vec::new();
+        while let Some(burst) = feed.next_burst().await {
+            bursts.push(String::from_utf8(burst.to_vec()).unwrap());
+        }
+        bursts
+    }
+
+    #[tokio::test]
+    async fn what_was_told_at_once_is_written_at_once() {
+        assert_eq!(written((0..5).map(|number| format!("{number} "))).await, ["begin 0 1 2 3 4 end"]);
+    }
+
+    #[tokio::test]
+    async fn much_is_written_in_pieces_and_no_frame_is_cut() {
+        let (half, large) = ("h".repeat(BURST / 2 + 1), "l".repeat(2 * BURST));
+        let bursts = written([&half, &half, &half, &large, &half].map(String::clone)).await;
+        let sizes: Vec<usize> = bursts.iter().map(String::len).collect();
+        let two = 2 * half.len();
+        assert_eq!(sizes, ["begin ".len() + two, half.len() + large.len(), half.len() + "end".len()]);
+    }
+}

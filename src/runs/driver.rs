@@ -251,13 +251,14 @@ impl Driver {
                 }
                 event
             }
-            // The follow-up would go on without what the server did.
-            RunEvent::Finished { outcome: Outcome::ClientTools } if held.unkept => {
-                RunEvent::Finished { outcome: Cancel::Unrecorded.outcome() }
-            }
-            RunEvent::Finished { .. } => {
+            RunEvent::Finished { ref outcome } => {
+                // The follow-up would go on without what the server did.
+                let unkept = held.unkept && *outcome == Outcome::ClientTools;
                 self.toolbox.remember(&self.history, self.machine.output()).await;
-                event
+                match self.scribe.end_writing().await {
+                    Ok(()) if !unkept => event,
+                    _ => RunEvent::Finished { outcome: self.machine.outcome_of(Cancel::Unrecorded) },
+                }
             }
             _ => event,
         }

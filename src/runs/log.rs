@@ -256,7 +256,7 @@ impl Drop for Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::event::Delta;
+    use crate::core::event::{Delta, Outcome};
     use std::pin::pin;
 
     fn word(sequence: u64) -> Told {
@@ -296,6 +296,26 @@ mod tests {
         assert!(waits(&log).await, "the slow one is the fastest now");
         drop(slow);
         assert!(!waits(&log).await);
+    }
+
+    #[tokio::test]
+    async fn a_listener_pauses_until_the_end_or_until_the_run_waits_for_it() {
+        let log = Arc::new(RunLog::default());
+        let mut listener = log.listen();
+        let pauses = async |listener: &Listener| futures_util::poll!(pin!(listener.pause())).is_pending();
+        (0..5).for_each(|sequence| log.append(word(sequence)));
+        assert!(pauses(&listener).await);
+        let mut pace = pin!(log.keep_pace(3));
+        assert!(futures_util::poll!(pace.as_mut()).is_pending() && !pauses(&listener).await);
+        listener.next().await;
+        assert!(futures_util::poll!(pace.as_mut()).is_pending(), "four are before it");
+        listener.next().await;
+        assert!(futures_util::poll!(pace.as_mut()).is_ready() && pauses(&listener).await);
+        let end = RunEvent::Finished { outcome: Outcome::Completed };
+        log.append(Told { sequence: 5, event: end });
+        assert!(!pauses(&listener).await);
+        let mut rest = async || listener.next_at_leisure().await.map(|told| told.sequence);
+        assert_eq!([rest().await, rest().await, rest().await, rest().await], [Some(2), Some(3), Some(4), Some(5)]);
     }
 
     #[tokio::test]

@@ -220,11 +220,19 @@ impl Scribe {
         }
     }
 
+    /// Waits for what is being written, which must be before the end is told.
+    pub async fn end_writing(&mut self) -> Result<(), Cancel> {
+        let Some(book) = self.book.as_mut() else { return Ok(()) };
+        let Some(writing) = book.writing.as_mut() else { return Ok(()) };
+        let result = writing.done().await;
+        book.has_written(result)?.into_iter().for_each(|told| self.live.log.append(told));
+        Ok(())
+    }
+
     /// Tells the last event, once what it says is stored. `previous` is the link of a stored chain that the run went on
     /// from, `turn` what it has its conversation's head with.
     pub async fn tell_end(&mut self, outcome: Outcome, previous: Option<String>, turn: Option<Fence>) {
         let told = self.number(RunEvent::Finished { outcome: outcome.clone() });
-        self.end_writing().await;
         let (Some(mut book), Some(record)) = (self.book.take(), &self.live.record) else {
             return self.live.log.append(told);
         };
@@ -240,16 +248,6 @@ impl Scribe {
             tracing::error!(%error, "the end of a run could not be stored");
             self.live.has_ended();
             self.store_later(&*book.store, book.fence, batch, error).await;
-        }
-    }
-
-    /// Waits for what is being written. If that fails, it goes on record with the end.
-    async fn end_writing(&mut self) {
-        let Some(book) = self.book.as_mut() else { return };
-        let Some(writing) = book.writing.as_mut() else { return };
-        let result = writing.done().await;
-        if let Ok(told) = book.has_written(result) {
-            told.into_iter().for_each(|told| self.live.log.append(told));
         }
     }
 

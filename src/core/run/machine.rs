@@ -153,7 +153,7 @@ impl Machine {
             }
             Input::ToolDone(done) => self.on_tool(done, &mut out),
             Input::AnswerChecked(verdict) => self.on_checked(verdict, &mut out),
-            Input::Cancelled(cancel) => self.on_cancelled(cancel, &mut out),
+            Input::Cancelled(cancel) => self.stop(self.outcome_of(cancel), &mut out),
             Input::Deadline => self.on_deadline(&mut out),
             Input::Submitted | Input::Resumed(_) | Input::ToolSpent(_) => {}
         }
@@ -348,10 +348,13 @@ impl Machine {
         }
     }
 
-    fn on_cancelled(&mut self, cancel: Cancel, out: &mut Vec<Effect>) {
+    /// How this run ends when it is cancelled.
+    pub fn outcome_of(&self, cancel: Cancel) -> Outcome {
         match cancel.outcome() {
-            Outcome::Failed { failure } => self.fail(failure, out),
-            outcome => self.stop(outcome, out),
+            Outcome::Failed { failure } => {
+                Outcome::Failed { failure: Failure { after_effects: self.had_effects, ..failure } }
+            }
+            outcome => outcome,
         }
     }
 

@@ -107,3 +107,63 @@ impl State {
         self.bytes = self.bytes.saturating_sub(taken);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::ports::store::AddedItems;
+    use std::sync::Arc;
+
+    /// The chain of links up to this one.
+    fn chain(end: i64) -> Read {
+        let mut read = Read::default();
+        for number in 1..=end {
+            let (id, previous) = (number.to_string(), (number > 1).then(|| (number - 1).to_string()));
+            let added = AddedItems { id, previous, conversation: "c".into(), items: Arc::default() };
+            read.push(number, Link::Items(Arc::new(added)));
+        }
+        read
+    }
+
+    fn known(chains: &Chains) -> Vec<i64> {
+        (1..=9).filter(|end| chains.ending_with(*end).is_some()).collect()
+    }
+
+    #[test]
+    fn a_chain_is_known_until_a_link_of_it_changes() {
+        let chains = Chains::default();
+        chains.keep(&chain(2), chains.changes());
+        chains.keep(&chain(3), chains.changes());
+        assert_eq!(known(&chains), [3], "it has moved on with its end");
+        assert_eq!(chains.ending_with(3).unwrap().links, chain(3).links);
+        chains.forget(&[7]);
+        assert_eq!(known(&chains), [3]);
+        chains.forget(&[1]);
+        assert_eq!((known(&chains), chains.lock().bytes), (vec![], 0));
+    }
+
+    #[test]
+    fn what_was_read_before_a_change_is_not_kept_after_it() {
+        let chains = Chains::default();
+        let (before, read) = (chains.changes(), chain(2));
+        chains.forget(&[2]);
+        chains.keep(&read, before);
+        assert_eq!(known(&chains), [0; 0]);
+    }
+
+    #[test]
+    fn a_chain_with_a_gap_is_read_each_time_and_what_is_too_much_goes() {
+        let chains = Chains::default();
+        let mut gone = chain(1);
+        gone.push(2, Link::Gone { id: "2".into(), previous: Some("1".into()), conversation: None });
+        chains.keep(&gone, chains.changes());
+        assert_eq!(known(&chains), [0; 0]);
+        let large = |end| Read { bytes: MAX_BYTES / 2, ..chain(end) };
+        for end in [2, 4, 6] {
+            chains.keep(&large(end), chains.changes());
+        }
+        assert_eq!(known(&chains), [4, 6]);
+        chains.keep(&Read { bytes: MAX_BYTES + 1, ..chain(8) }, chains.changes());
+        assert_eq!(known(&chains), [4, 6]);
+    }
+}
