@@ -23,9 +23,6 @@ use tokio::time::{timeout, timeout_at};
 const HASTY: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Bytes of a write, beyond which it would be cut apart on its way. A frame that is larger leaves alone.
-const BURST: usize = 8 * 1024;
-
 /// What there is to tell a client.
 pub enum Next {
     Frame(Bytes),
@@ -95,12 +92,16 @@ impl<P: Projection + 'static> Feed<P> {
     fn into_response(self) -> Response {
         let body = Body::from_stream(
             unfold(self, |mut feed| async move {
-                match feed.next_burst().await {
-                    Some(burst) => Some((Ok::<Bytes, io::ErrorKind>(burst), feed)),
+                let frame = match feed.next_to_write().await {
+                    Some(Next::Frame(frame)) => frame,
+                    Some(Next::Silence) => KEEPALIVE,
                     // Broken off and not ended, so that the client takes it up again where the run goes on.
-                    None if std::mem::take(&mut feed.is_left) => Some((Err(io::ErrorKind::ConnectionAborted), feed)),
-                    None => None,
-                }
+                    None if std::mem::take(&mut feed.is_left) => {
+                        return Some((Err(io::ErrorKind::ConnectionAborted), feed));
+                    }
+                    None => return None,
+                };
+                Some((Ok::<Bytes, io::ErrorKind>(frame), feed))
             })
             .map_err(io::Error::from),
         );
@@ -129,25 +130,21 @@ impl<P: Projection + 'static> Feed<P> {
         Some(next)
     }
 
-    /// What is to be written next, in one piece. A write costs more than what is in it, so of an upstream that says much at
-    /// once the first words leave one by one and what follows them together. `None` once all has been told.
-    async fn next_burst(&mut self) -> Option<Bytes> {
-        let next = self.last_frame + PAUSE;
-        let Next::Frame(first) = self.next().await? else { return Some(KEEPALIVE) };
-        self.hasty = if Instant::now() < next { self.hasty.saturating_add(1) } else { 0 };
+    /// The same for a connection. A write costs more than what is in it, so of an upstream that says much at once the first
+    /// frames leave one by one and what follows them together.
+    async fn next_to_write(&mut self) -> Option<Next> {
+        // What comes without a wait is in the same write.
+        if let Some(frame) = self.ready() {
+            self.last_frame = Instant::now();
+            return Some(Next::Frame(frame));
+        }
+        let pause = self.last_frame + PAUSE;
+        let next = self.next().await?;
+        self.hasty = if Instant::now() < pause { self.hasty.saturating_add(1) } else { 0 };
         if let Some(listener) = self.listener.as_ref().filter(|_| self.hasty >= HASTY) {
-            let _ = timeout_at(next.into(), listener.pause()).await;
+            let _ = timeout_at(pause.into(), listener.pause()).await;
         }
-        let mut burst = Vec::new();
-        while burst.len().max(first.len()) < BURST {
-            let Some(frame) = self.ready() else { break };
-            if burst.is_empty() {
-                burst.extend_from_slice(&first);
-            }
-            burst.extend_from_slice(&frame);
-        }
-        self.last_frame = Instant::now();
-        Some(if burst.is_empty() { first } else { burst.into() })
+        Some(next)
     }
 
     /// The next frame, if there is one already.
@@ -186,6 +183,7 @@ mod tests {
     use super::*;
     use crate::core::event::Delta;
     use crate::core::journal::Journal;
+    use futures_util::FutureExt;
     use std::sync::Arc;
 
     /// Each word is a frame.
@@ -193,7 +191,7 @@ mod tests {
 
     impl Projection for Words {
         fn open(&mut self) -> Vec<Bytes> {
-            vec!["begin ".into()]
+            vec!["begin".into()]
         }
 
         fn on(&mut self, event: &RunEvent) -> Vec<Bytes> {
@@ -204,32 +202,20 @@ mod tests {
         }
     }
 
-    /// What is written of a run that has said all of this already.
-    async fn written(words: impl IntoIterator<Item = String>) -> Vec<String> {
+    #[test]
+    fn what_was_told_at_once_is_in_one_write() {
+        let words = ["a", "b", "c", "d", "e", "f"];
+        let said = words.map(|word| RunEvent::Delta { index: 0, delta: Delta::Text(word.to_owned()) });
         let mut journal = Journal::default();
-        let said = words.into_iter().map(|word| RunEvent::Delta { index: 0, delta: Delta::Text(word) });
-        for event in said.chain([RunEvent::Finished { outcome: Outcome::Completed }]) {
+        for event in said.into_iter().chain([RunEvent::Finished { outcome: Outcome::Completed }]) {
             journal.push(Told { sequence: journal.len(), event });
         }
         let mut feed = Feed::new(Listener::to_journal(Arc::new(journal)), Words, Duration::from_secs(60));
-        let mut bursts = Vec::new();
-        while let Some(burst) = feed.next_burst().await {
-            bursts.push(String::from_utf8(burst.to_vec()).unwrap());
+        let mut frames = Vec::new();
+        // Where one had to be waited for, the connection would write what it has.
+        while let Some(Some(Next::Frame(frame))) = feed.next_to_write().now_or_never() {
+            frames.push(frame);
         }
-        bursts
-    }
-
-    #[tokio::test]
-    async fn what_was_told_at_once_is_written_at_once() {
-        assert_eq!(written((0..5).map(|number| format!("{number} "))).await, ["begin 0 1 2 3 4 end"]);
-    }
-
-    #[tokio::test]
-    async fn much_is_written_in_pieces_and_no_frame_is_cut() {
-        let (half, large) = ("h".repeat(BURST / 2 + 1), "l".repeat(2 * BURST));
-        let bursts = written([&half, &half, &half, &large, &half].map(String::clone)).await;
-        let sizes: Vec<usize> = bursts.iter().map(String::len).collect();
-        let two = 2 * half.len();
-        assert_eq!(sizes, ["begin ".len() + two, half.len() + large.len(), half.len() + "end".len()]);
+        assert_eq!(frames, ["begin", "a", "b", "c", "d", "e", "f", "end"]);
     }
 }
