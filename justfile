@@ -19,9 +19,17 @@ lint:
     cargo fmt
     cargo clippy --all-targets -- -D warnings
 
-# The micro benches.
-bench:
+# What a request costs, beside the upstream alone and a proxy.
+bench *ARGS:
+    cargo bench --bench gateway -- {{ARGS}}
+
+# The benches of single parts.
+micro:
     cargo bench --bench micro --bench store
+
+# Ten minutes of everything at once.
+soak *MINUTES:
+    benches/soak.sh {{MINUTES}}
 
 # Everything the gate runs.
 ci:

@@ -215,6 +215,13 @@ async fn when_the_client_leaves_nothing_of_the_task_is_left() {
     stubborn.up().await;
     drop(leaving);
     stubborn.gone().await;
+    let dropped = || daemon_of_works.log().lines().any(|line| line.contains("dropped") && line.contains("parent"));
+    let told = async {
+        while !dropped() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(crate::client::PATIENCE, told).await.expect("the log is told of the task's end");
 
     let speaks = with_helper(|_| vec![accepted(), says("I begin."), Act::Hold]).await;
     let daemon = daemon(&speaks, "", "");

@@ -50,18 +50,22 @@ pub(super) fn server(mut fields: Fields, field: String, before: &[AskedServer]) 
 
 fn headers(fields: &mut Fields) -> Parsed<Vec<(String, Withheld)>> {
     let Some(headers) = fields.take_object("headers")? else { return Ok(Vec::new()) };
-    let header = |(name, value): (String, Value)| match value {
-        Value::String(value) => Ok((name, Withheld(value))),
-        _ => {
-            let path = headers_path(fields, &name);
-            Err(ApiError::invalid(path.clone(), format!("`{path}` must be a string.")))
-        }
+    let header = |(name, value): (String, Value)| {
+        let problem = match &value {
+            _ if !is_token(&name) => "is no name of a header: it may have letters, digits and !#$%&'*+-.^_`|~ alone",
+            Value::String(value) if value.chars().any(|c| c.is_control() && c != '\t') => "must be one line of text",
+            Value::String(value) => return Ok((name, Withheld(value.clone()))),
+            _ => "must be a string",
+        };
+        let path = format!("{}.{}", fields.path("headers"), excerpt(&name));
+        Err(ApiError::invalid(path.clone(), format!("`{path}` {problem}.")))
     };
     headers.rest().into_iter().map(header).collect()
 }
 
-fn headers_path(fields: &Fields, name: &str) -> String {
-    format!("{}.{}", fields.path("headers"), excerpt(name))
+/// What RFC 9110, section 5.6.2, lets a name of a header be made of.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// `allowed_tools`: a list of names, or a filter with such a list.

@@ -110,6 +110,8 @@ fn tools() -> Vec<Value> {
         json!({"type": "mcp", "server_label": "x", "require_approval": "never"}),
         json!({"type": "mcp", "server_label": "x", "server_url": "https://x", "require_approval": "always"}),
         json!({"type": "mcp", "server_label": "x", "server_url": "https://x", "require_approval": "never", "headers": {"a": 1}}),
+        json!({"type": "mcp", "server_label": "x", "server_url": "https://x", "require_approval": "never", "headers": {"two words": "a"}}),
+        json!({"type": "mcp", "server_label": "x", "server_url": "https://x", "require_approval": "never", "headers": {"a": "b\r\nc: d"}}),
         json!({"type": "mcp", "server_label": "x", "server_url": "https://x", "require_approval": "never", "allowed_tools": {"read_only": true}}),
         json!({"type": "mcp", "server_label": "x", "server_url": "https://x", "require_approval": "never", "allowed_tools": [1]}),
         json!({"type": "mcp", "server_label": "x", "server_url": "https://x", "require_approval": "never"}),
