@@ -30,7 +30,7 @@ pub fn trace(items: &[Arc<Item>], counts: impl Fn(&ToolCall) -> bool, mut out: i
                 if speaker.replace(message.role) != Some(message.role) || message.role != Role::Assistant {
                     out(role_mark(message.role));
                 }
-                text_of(&message.content).split_whitespace().for_each(&mut out);
+                words(&text_of(&message.content)).for_each(&mut out);
             }
             Item::ToolCall(call) if counts(call) => {
                 out("\ncall ");
@@ -44,6 +44,14 @@ pub fn trace(items: &[Arc<Item>], counts: impl Fn(&ToolCall) -> bool, mut out: i
         }
     }
     true
+}
+
+/// What white space leaves of a text. Whole conversations are read, so plain text goes the short way, which does not know
+/// the vertical tab.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let is_plain = text.is_ascii() && !text.contains('\u{b}');
+    let (plain, other) = if is_plain { (text, "") } else { ("", text) };
+    plain.split_ascii_whitespace().chain(other.split_whitespace())
 }
 
 fn role_mark(role: Role) -> &'static str {

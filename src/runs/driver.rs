@@ -8,10 +8,11 @@ use super::scribe::Scribe;
 use super::toolbox::{Ready, Toolbox};
 use super::turns::Place;
 use crate::core::event::{Outcome, RunEvent};
+use crate::core::failure::Failure;
 use crate::core::item::{Item, Origin, ToolCall};
 use crate::core::ports::store::StoreError;
 use crate::core::ports::tool::ToolError;
-use crate::core::ports::upstream::{Upstream, UpstreamStream};
+use crate::core::ports::upstream::{Upstream, UpstreamEvent, UpstreamStream};
 use crate::core::run::{Cancel, Effect, Input, Limits, Machine, OnDisconnect, ToolDone};
 use futures_util::{FutureExt, StreamExt};
 use std::collections::VecDeque;
@@ -47,6 +48,10 @@ pub struct Driver {
     pub deadline: Instant,
 }
 
+/// How many things may happen to a run before it looks around: an upstream that never pauses must not keep it from being
+/// ended. To look costs as much as a word of the model.
+const IN_A_ROW: u32 = 16;
+
 /// What comes next.
 enum Next {
     Input(Input),
@@ -60,11 +65,56 @@ enum Next {
 struct Held {
     upstream: Option<UpstreamStream>,
     deadline: Pin<Box<Sleep>>,
+    /// How often the run has gone on without a look at its [`Signals`].
+    in_a_row: u32,
     outcome: Option<Outcome>,
     /// A turn waits for its client, and the server's part of it could not be put away.
     unkept: bool,
     /// The listener is gone or takes nothing any more: what the run still says is for its record alone.
     unheard: bool,
+}
+
+/// What may end a run from outside, or have it left.
+struct Signals<'a> {
+    shutdown: &'a CancellationToken,
+    draining: Option<&'a CancellationToken>,
+    may_leave: bool,
+    live: &'a LiveRun,
+    on_disconnect: OnDisconnect,
+}
+
+impl Signals<'_> {
+    async fn next(&self, deadline: &mut Pin<Box<Sleep>>) -> Next {
+        let draining = async {
+            match self.draining {
+                Some(draining) => draining.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => match self.may_leave {
+                true => Next::Leave,
+                false => Next::Input(Input::Cancelled(Cancel::Shutdown)),
+            },
+            () = draining => Next::Leave,
+            () = self.live.asked.cancelled() => Next::Input(Input::Cancelled(Cancel::Asked)),
+            () = self.live.log.abandoned(self.on_disconnect) => Next::Input(Input::Cancelled(Cancel::Disconnected)),
+            () = deadline.as_mut() => {
+                // Whatever the run does with its time being over, it must not take much more.
+                *deadline = Box::pin(sleep(Limits::LAST_CALL));
+                Next::Input(Input::Deadline)
+            }
+        }
+    }
+}
+
+/// What the model says next; nothing while none is asked.
+async fn said(upstream: &mut Option<UpstreamStream>) -> Option<Result<UpstreamEvent, Failure>> {
+    match upstream {
+        Some(stream) => stream.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Driver {
@@ -74,7 +124,7 @@ impl Driver {
     pub async fn drive(mut self: Box<Self>, first: Input) -> Option<Outcome> {
         let live = Arc::clone(&self.presence.live);
         let deadline = Box::pin(sleep_until(self.deadline));
-        let mut held = Held { upstream: None, deadline, outcome: None, unkept: false, unheard: false };
+        let mut held = Held { upstream: None, deadline, in_a_row: 0, outcome: None, unkept: false, unheard: false };
         let mut next = Some(first);
         while let Some(input) = next {
             self.carry_out(input, &mut held).await;
@@ -118,49 +168,42 @@ impl Driver {
     }
 
     async fn next(&mut self, live: &LiveRun, held: &mut Held) -> Next {
-        let upstream = async {
-            match &mut held.upstream {
-                Some(stream) => stream.next().await,
-                None => std::future::pending().await,
-            }
-        };
+        let Held { upstream, deadline, in_a_row, .. } = held;
         let tools_idle = self.toolbox.is_idle();
         let may_leave = self.on_disconnect == OnDisconnect::Detach && self.scribe.can_be_left();
-        Next::Input(tokio::select! {
-            biased;
-            () = self.shutdown.cancelled() => match may_leave {
-                true => return Next::Leave,
-                false => Input::Cancelled(Cancel::Shutdown),
-            },
+        let signals = Signals {
+            shutdown: &self.shutdown,
             // Nothing is lost by it but the model call under way, which is made again.
-            () = self.draining.cancelled(), if may_leave && tools_idle => return Next::Leave,
-            () = live.asked.cancelled() => Input::Cancelled(Cancel::Asked),
-            () = live.log.abandoned(self.on_disconnect) => Input::Cancelled(Cancel::Disconnected),
-            () = held.deadline.as_mut() => {
-                // Whatever the run does with its time being over, it must not take much more.
-                held.deadline = Box::pin(sleep(Limits::LAST_CALL));
-                Input::Deadline
-            }
-            result = self.scribe.written() => return Next::Written(result),
-            event = upstream => match event {
+            draining: (may_leave && tools_idle).then_some(&self.draining),
+            may_leave,
+            live,
+            on_disconnect: self.on_disconnect,
+        };
+        *in_a_row = in_a_row.saturating_add(1) % IN_A_ROW;
+        if *in_a_row == 0
+            && let Some(next) = signals.next(deadline).now_or_never()
+        {
+            return next;
+        }
+        tokio::select! {
+            biased;
+            result = self.scribe.written() => Next::Written(result),
+            event = said(upstream) => Next::Input(match event {
                 Some(Ok(event)) => Input::Upstream(event),
-                Some(Err(failure)) => {
-                    held.upstream = None;
-                    Input::UpstreamClosed(Err(failure))
+                over => {
+                    *upstream = None;
+                    Input::UpstreamClosed(over.map_or(Ok(()), |failed| failed.map(drop)))
                 }
-                None => {
-                    held.upstream = None;
-                    Input::UpstreamClosed(Ok(()))
-                }
-            },
+            }),
+            next = signals.next(deadline) => next,
             Some(input) = self.toolbox.next(), if !tools_idle => {
                 // The client is told no more than that, so this is where the operator learns of it.
                 if let Input::ToolDone(ToolDone { call_id, result: Err(ToolError::Fatal(error)) }) = &input {
                     tracing::error!(call = call_id, error, "a tool failed for good");
                 }
-                input
+                Next::Input(input)
             }
-        })
+        }
     }
 
     /// Feeds one input and carries out what follows from it, inputs that arise on the way included.

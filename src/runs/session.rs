@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// Bytes of words that are hashed together.
+const WORDS: usize = 4096;
+
 /// What a request says about its session.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SessionKey {
@@ -122,7 +125,17 @@ impl SessionFinder {
             // As long as any other, so that no words that are said can look like a person.
             hash.update(Sha256::digest(user.as_bytes()));
         }
-        trace(items, counts, |piece| hash.update(piece)).then(|| hash.finalize().into())
+        // Word by word the hash would be most of the price of a long conversation.
+        let mut words = Vec::with_capacity(2 * WORDS);
+        let answered = trace(items, counts, |piece| {
+            words.extend_from_slice(piece.as_bytes());
+            if words.len() >= WORDS {
+                hash.update(&words);
+                words.clear();
+            }
+        });
+        hash.update(&words);
+        answered.then(|| hash.finalize().into())
     }
 
     /// Lets later turns find the session by its history, once this run's output is part of it, also if this run has

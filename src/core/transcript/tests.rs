@@ -106,3 +106,10 @@ fn texts_of_several_items_are_kept_apart_unless_they_are_already() {
     assert_eq!(text(&["One.", " Two."]), "One. Two.");
     assert_eq!(text(&["", "Two.", ""]), "Two.");
 }
+
+#[test]
+fn words_are_those_of_unicode_however_plain_the_text() {
+    for text in ["", " a  b\r\n\tc\u{c} ", "a\u{b}b", "a\u{a0}b\u{2003}c", "\u{1c}a\u{1f} b", "ä\u{85}b"] {
+        assert_eq!(words(text).collect::<Vec<_>>(), text.split_whitespace().collect::<Vec<_>>(), "{text:?}");
+    }
+}
