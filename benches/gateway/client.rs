@@ -27,8 +27,8 @@ pub struct Read {
     /// Until the first piece of text.
     pub first: Duration,
     pub whole: Duration,
-    /// Between one piece that was read and the next, from the first text on.
-    pub gaps: Vec<Duration>,
+    /// When a piece of text was read, and how long after the one before it, from the second on.
+    pub gaps: Vec<(Instant, Duration)>,
     /// How many pieces of text there were.
     pub tokens: usize,
     pub body: Vec<u8>,
@@ -93,7 +93,7 @@ impl Connection {
             }
             if tokens > 0 && keep == Keep::Gaps {
                 let now = Instant::now();
-                read.gaps.extend(last.replace(now).map(|last| now - last));
+                read.gaps.extend(last.replace(now).map(|last| (now, now - last)));
             }
             read.tokens += tokens;
             if keep == Keep::Body || !status.is_success() {

@@ -184,25 +184,25 @@ impl Coming {
 
 /// Tells the log how a run ended.
 pub fn told(run: impl Future<Output = Option<Outcome>>) -> impl Future<Output = Option<Outcome>> {
-    let mut ending = Ending { begun: Instant::now(), told: false };
+    let mut ending = LoggedEnd { begun: Instant::now(), told: false };
     // Not awaited in an async block, which would have room for the run twice.
     run.inspect(move |outcome| ending.tell(&outcome.as_ref().map_or("left to the next process".to_owned(), word)))
 }
 
 /// The end of a run, which the log is told also where it is dropped: a task is, when the call that has handed it on ends.
-struct Ending {
+struct LoggedEnd {
     begun: Instant,
     told: bool,
 }
 
-impl Ending {
+impl LoggedEnd {
     fn tell(&mut self, outcome: &str) {
         self.told = true;
         tracing::info!(outcome, ms = self.begun.elapsed().as_millis() as u64, "run ended");
     }
 }
 
-impl Drop for Ending {
+impl Drop for LoggedEnd {
     fn drop(&mut self) {
         if !self.told {
             self.tell("dropped");
