@@ -77,9 +77,7 @@ impl Chains {
         if state.changes != changes {
             return;
         }
-        let before = chain.numbers.iter().rev().nth(1);
-        before.map(|before| state.take(*before));
-        state.take(end);
+        chain.numbers.iter().rev().take(2).for_each(|end| state.take(*end));
         state.bytes = state.bytes.saturating_add(chain.bytes);
         state.read.put(end, chain.clone());
         while state.bytes > MAX_BYTES {
