@@ -83,6 +83,7 @@ fn begin(bencher: Bencher) {
     bencher.bench_local(|| bench.runtime.block_on(bench.begin()));
 }
 
+/// A chain that the store has read before, as it has when the next turn comes.
 #[divan::bench(args = [1, 100])]
 fn chain(bencher: Bencher, turns: usize) {
     let Ok(bench) = Bench::new() else { return };
