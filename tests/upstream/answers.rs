@@ -2,6 +2,7 @@
 
 use super::server::*;
 use super::*;
+use nuncio::core::ports::tool::ToolSpec;
 use nuncio::core::usage::Usage;
 use serde_json::json;
 
@@ -58,6 +59,26 @@ async fn a_stream_is_read_whatever_its_pieces_and_its_connection_serves_the_next
     for header in ["authorization: bearer sk-secret", "x-team: red", "accept: text/event-stream"] {
         assert!(request.head.lines().any(|line| line == header), "no {header} in {}", request.head);
     }
+}
+
+#[tokio::test]
+async fn a_body_in_pieces_is_sent_whole_and_with_its_length_each_time() {
+    let script = || vec![accepted(), says("a"), data("[DONE]"), end()];
+    let server = Server::start(vec![script(), script()]).await;
+    let upstream = one(settings("main", &server.base_url));
+    let tool = |name: &str| ToolSpec { name: name.to_owned(), ..ToolSpec::default() };
+    let request = ModelRequest { tools: [tool("ls"), tool("cat")].into(), ..question() };
+    for _ in 0..2 {
+        let (_, failure) = drain(upstream.call(request.clone())).await;
+        assert_eq!(failure, None);
+    }
+    let offered = |name: &str| json!({"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}});
+    for request in server.requests() {
+        assert_eq!(request.body["tools"], json!([offered("ls"), offered("cat")]));
+        let has = |header: &str| request.head.lines().any(|line| line.starts_with(header));
+        assert!(has("content-length: ") && !has("transfer-encoding"), "{}", request.head);
+    }
+    assert_eq!((server.count(), server.connections()), (2, 1));
 }
 
 #[tokio::test]

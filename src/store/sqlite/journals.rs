@@ -12,6 +12,9 @@ use crate::core::ports::store::StoreError;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
+/// To pack more than this would hold up the other runs of the thread.
+const PACK_ASIDE: usize = 1 << 20;
+
 impl Journals for SqliteStore {
     fn begin(&self, new: NewRun, lease: Lease) -> BoxFuture<'_, Result<Begun, StoreError>> {
         Box::pin(async move {
@@ -31,16 +34,19 @@ impl Journals for SqliteStore {
 
     fn append(&self, run: RunId, fence: Fence, batch: Batch) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let Batch { at, told, promise, end } = batch;
+            let Batch { at, told, promise, mut end } = batch;
             let mut journal = Journal::default();
             told.into_iter().for_each(|told| journal.push(told));
             if journal.outcome().is_some() {
-                let (events, heard) = (journal.len(), end.as_ref().and_then(|end| end.journal.clone()));
+                let (events, heard) = (journal.len(), end.as_mut().and_then(|end| end.journal.take()));
                 let whole = match heard.filter(|heard| heard.len() == at.saturating_add(events)) {
                     Some(heard) => heard,
                     None => Arc::new(self.ask(move |db| runs::whole(db, run, fence, &journal)).await?),
                 };
-                let ended = Ended::of(&whole, events, end).map_err(|fault| self.condition.note(fault))?;
+                let ended = match whole.bytes() > PACK_ASIDE {
+                    true => self.ask(move |_| Ended::of(&whole, events, end)).await?,
+                    false => Ended::of(&whole, events, end).map_err(|fault| self.condition.note(fault))?,
+                };
                 return self.order(promise, move |tables| runs::end(tables, run, fence, at, &ended)).await;
             }
             let (events, text) = (journal.len(), journal.pack());

@@ -15,7 +15,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Notebooks that are kept in memory.
-const OPEN: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+const OPEN: NonZeroUsize = NonZeroUsize::new(256).unwrap(); // invariant: 256 is not 0, as the compiler sees
 
 /// What was read and has not been changed since. Nobody but this process's writer changes notebooks: the database is
 /// locked for others.
